@@ -1,0 +1,2 @@
+"""MiniSeg Edge."""
+__version__ = "0.1.0"

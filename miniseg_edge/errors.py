@@ -1,0 +1,180 @@
+"""Every error that MiniSeg Edge raises on purpose, each with a stable code.
+
+MiniSegError
+├── MissingDependencyError   MISSING_DEPENDENCY   a package or system library is not installed
+├── UsageError               USAGE                arguments that contradict each other or lack something
+├── InputError               INPUT                a slice handed to the API has a wrong type, shape or range
+│   ├── NoImagesError        NO_IMAGES            nothing to segment
+│   └── UnsupportedFormatError UNSUPPORTED_FORMAT not an image that we read, or a broken one
+├── CheckpointError          CHECKPOINT           weights that are not a MiniSeg's
+│   ├── UnsafeCheckpointError UNSAFE_CHECKPOINT   a pickle with code in it, or no state dict at all
+│   └── StatisticsError      STATISTICS           normalisation unknown or impossible
+├── ExportError              EXPORT               a step of the export produced something that may not be shipped
+│   └── UnsafeModelError     UNSAFE_MODEL         ONNX with external data or custom operators
+├── BundleError              BUNDLE               a bundle whose manifest makes no sense
+│   ├── IntegrityError       INTEGRITY            a hash is wrong, a file was added or is missing
+│   ├── PathEscapeError      PATH_ESCAPE          a path or a link that leaves the bundle
+│   └── IncompatibleError    INCOMPATIBLE         made for another schema, runtime or machine
+├── RuntimeUnavailableError  RUNTIME_UNAVAILABLE  this bundle or machine cannot serve the runtime or device asked for
+├── InferenceError           INFERENCE            the vendor's engine failed
+│   └── NumericError         NUMERIC              the network's output is not finite; it was discarded
+├── ClosedError              CLOSED               the Segmenter was closed
+├── OutputError              OUTPUT               results could not be written
+│   └── OutputExistsError    OUTPUT_EXISTS        would overwrite, and was not told to
+└── ParityError              PARITY               an artefact does not draw the reference's mask
+
+Codes are part of the interface: they do not change once released.
+"""
+
+from typing import ClassVar
+
+
+class MiniSegError(Exception):
+    """Base of all errors here: what is wrong, what was expected, what came, how to mend it.
+
+    Attributes are the constructor's arguments; `str(error)` joins them into one line that starts with the code.
+    """
+
+    code: ClassVar[str] = "ERROR"
+
+    def __init__(self, problem: str, *details: str) -> None:
+        # Positional arguments only, so that errors survive pickling between processes.
+        super().__init__(problem, *details)
+        self.problem = problem
+        self.expected, self.got, self.remedy = (*details, "", "", "")[:3]
+
+    def __str__(self) -> str:
+        text = f"{self.code}: {self.problem}"
+        if self.expected:
+            text += f"; expected {self.expected}"
+        if self.got:
+            text += f", got {self.got}"
+        if self.remedy:
+            text += f". {self.remedy}"
+        return text
+
+
+class MissingDependencyError(MiniSegError):
+    """A package or a system library is not installed."""
+
+    code = "MISSING_DEPENDENCY"
+
+
+class UsageError(MiniSegError):
+    """Arguments that contradict each other or lack something."""
+
+    code = "USAGE"
+
+
+class InputError(MiniSegError):
+    """A slice handed to the API has a wrong type, shape or range."""
+
+    code = "INPUT"
+
+
+class NoImagesError(InputError):
+    """There is nothing to segment."""
+
+    code = "NO_IMAGES"
+
+
+class UnsupportedFormatError(InputError):
+    """Not an image that we read, or a broken one."""
+
+    code = "UNSUPPORTED_FORMAT"
+
+
+class CheckpointError(MiniSegError):
+    """Weights that are not a MiniSeg's."""
+
+    code = "CHECKPOINT"
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """A pickle with code in it, or a file that holds no state dict."""
+
+    code = "UNSAFE_CHECKPOINT"
+
+
+class StatisticsError(CheckpointError):
+    """Normalisation unknown or impossible."""
+
+    code = "STATISTICS"
+
+
+class ExportError(MiniSegError):
+    """A step of the export produced something that may not be shipped."""
+
+    code = "EXPORT"
+
+
+class UnsafeModelError(ExportError):
+    """ONNX with external data or custom operators."""
+
+    code = "UNSAFE_MODEL"
+
+
+class BundleError(MiniSegError):
+    """A bundle whose manifest makes no sense."""
+
+    code = "BUNDLE"
+
+
+class IntegrityError(BundleError):
+    """A hash is wrong, or a file was added or is missing."""
+
+    code = "INTEGRITY"
+
+
+class PathEscapeError(BundleError):
+    """A path or a link that leaves the bundle."""
+
+    code = "PATH_ESCAPE"
+
+
+class IncompatibleError(BundleError):
+    """Made for another schema, runtime or machine."""
+
+    code = "INCOMPATIBLE"
+
+
+class RuntimeUnavailableError(MiniSegError):
+    """This bundle or this machine cannot serve the runtime or device asked for."""
+
+    code = "RUNTIME_UNAVAILABLE"
+
+
+class InferenceError(MiniSegError):
+    """The vendor's engine failed."""
+
+    code = "INFERENCE"
+
+
+class NumericError(InferenceError):
+    """The network's output is not finite; it was discarded."""
+
+    code = "NUMERIC"
+
+
+class ClosedError(MiniSegError):
+    """The Segmenter was closed."""
+
+    code = "CLOSED"
+
+
+class OutputError(MiniSegError):
+    """Results could not be written; nothing half-written was left."""
+
+    code = "OUTPUT"
+
+
+class OutputExistsError(OutputError):
+    """Would overwrite something, and was not told to."""
+
+    code = "OUTPUT_EXISTS"
+
+
+class ParityError(MiniSegError):
+    """An artefact does not draw the reference's mask."""
+
+    code = "PARITY"

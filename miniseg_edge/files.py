@@ -1,0 +1,62 @@
+"""Files: bounded reads, atomic writes, hashes."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from miniseg_edge.errors import MiniSegError, OutputError
+
+
+def sha256_of(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def bytes_from_file(path: Path, limit: int, error: type[MiniSegError]) -> bytes:
+    """The whole file, read once; refuses more than `limit` bytes before allocating them.
+
+    Raises:
+        error: the file is missing, unreadable, not a regular file, or too large.
+    """
+    try:
+        if not path.is_file():
+            raise error(f"{path} is no file", "a readable file", "a folder" if path.is_dir() else "nothing there")
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as reason:
+        raise error(f"{path} cannot be read", "a readable file", reason.strerror or str(reason)) from reason
+    if len(data) > limit:
+        size = path.stat().st_size
+        raise error(f"{path} is too large", f"at most {limit} bytes", f"{size} bytes")
+    return data
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes `path` so that it holds either its old content or all of `data`, whatever happens.
+
+    Raises:
+        OutputError: disk full, read-only, no permission; the old content is still there.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes files private; results are for others too
+        Path(temporary).replace(path)
+    except OSError as reason:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} cannot be written", "a writable folder with free space", reason.strerror or str(reason)
+        ) from reason
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

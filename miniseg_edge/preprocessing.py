@@ -1,0 +1,124 @@
+"""From a CT slice to the network's input, and from its logit map back: the published evaluation's steps.
+
+Published order: slice / 255, minus mean, over std, then OpenCV's bilinear resize. Normalisation lies inside the
+exported graph, so an application resizes raw grey values; bilinear weights sum to 1, so the two orders are equal
+but for rounding.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from miniseg_edge.errors import InputError, StatisticsError, UsageError
+from miniseg_edge.opencv import cv2
+
+GREY_MAX = 255.0
+"""Top of the grey scale that slices come in; the network's own scale is 0..1."""
+
+MAX_SLICE_PIXELS = 2**26
+"""Budget for one slice (8192 x 8192); CT slices have 512 x 512, some detectors 2048 x 2048."""
+
+FloatArray = npt.NDArray[np.float32]
+ByteArray = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Normalisation on the 0..1 scale: averages over the training slices of each slice's mean and deviation."""
+
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.mean <= 1.0 and 0.0 < self.std <= 1.0):
+            raise StatisticsError(
+                "these statistics cannot be a training set's",
+                "a mean in 0..1 and a std in 0..1, above 0, of slices on the 0..1 scale",
+                f"mean {self.mean:g}, std {self.std:g}",
+                "Divide statistics of 8-bit slices by 255.",
+            )
+
+
+@dataclass(frozen=True)
+class Window:
+    """CT window in HU: `low_hu` becomes grey 0, `high_hu` grey 255."""
+
+    low_hu: float
+    high_hu: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.low_hu) and np.isfinite(self.high_hu) and self.low_hu < self.high_hu):
+            raise UsageError("the window is empty", "LOW < HIGH in HU", f"{self.low_hu:g} {self.high_hu:g}")
+
+    def grey_from_hu(self, slice_hu: npt.NDArray[np.generic]) -> FloatArray:
+        """HU of any real dtype and shape -> float32 grey 0..255 of the same shape; beyond the window clipped."""
+        hu = slice_hu.astype(np.float32)
+        scaled = (hu - np.float32(self.low_hu)) * np.float32(GREY_MAX / (self.high_hu - self.low_hu))
+        return np.clip(scaled, 0.0, GREY_MAX)
+
+
+def checked_slice(slice_: object) -> tuple[FloatArray, tuple[str, ...]]:
+    """A slice as float32 grey (H, W), and warnings about it.
+
+    Args:
+        slice_: (H, W), uint8, or float32 on the same 0..255 scale.
+
+    Raises:
+        InputError: another type, dtype, shape or range, NaN or infinity.
+    """
+    if not isinstance(slice_, np.ndarray):
+        raise InputError("a slice has a wrong type", "a NumPy array (H, W)", type(slice_).__name__)
+    if slice_.dtype not in (np.uint8, np.float32):
+        raise InputError(
+            "a slice has a wrong dtype", "uint8, or float32 on the 0..255 scale", str(slice_.dtype),
+            "Convert it; HU go through segment_hu().",
+        )  # fmt: skip
+    if slice_.ndim != 2 or 0 in slice_.shape:
+        raise InputError("a slice has a wrong shape", "(H, W), one grey channel", str(slice_.shape))
+    check_pixel_budget(slice_.shape[0], slice_.shape[1])
+    grey = slice_.astype(np.float32)
+    low, high = float(grey.min()), float(grey.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError("a slice is not finite", "finite grey values 0..255", "NaN or infinity")
+    if low < 0.0 or high > GREY_MAX:
+        raise InputError(
+            "a slice is out of range", "grey values 0..255", f"{low:g}..{high:g}", "HU go through segment_hu()."
+        )
+    return grey, _remarks(slice_.dtype, low, high)
+
+
+def check_pixel_budget(height: int, width: int) -> None:
+    """Refuses slices over the budget. Raises: InputError."""
+    if height * width > MAX_SLICE_PIXELS:
+        raise InputError("a slice is too large", f"at most {MAX_SLICE_PIXELS} pixels", f"{height} x {width}")
+
+
+def _remarks(dtype: np.dtype[np.generic], low: float, high: float) -> tuple[str, ...]:
+    if low == high:
+        return (f"constant slice: every pixel is {low:g}",)
+    if dtype == np.float32 and high <= 1.0:
+        return ("float32 slice with no value above 1: is it on the 0..1 scale instead of 0..255?",)
+    return ()
+
+
+def network_input(grey: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """(H, W) float32 grey -> (1, 1, *size) float32 grey: resized like the published evaluation, not normalised."""
+    return np.ascontiguousarray(resized(grey, size)[None, None])
+
+
+def resized(image: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """(H, W) float32 -> `size` (height, width), OpenCV's bilinear; the same array if it has that size already."""
+    if image.shape == size:
+        return image
+    out = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(out, dtype=np.float32)
+
+
+def mask_from_logits(logits: FloatArray) -> ByteArray:
+    """Logit maps over background (C - 1, H, W) -> class per pixel (H, W) uint8, 0 background; argmax of all C.
+
+    The background's own map is 0 throughout, and a tie goes to the lower class, as argmax has it.
+    """
+    best = logits.max(axis=0)
+    return np.where(best > 0.0, logits.argmax(axis=0) + 1, 0).astype(np.uint8)

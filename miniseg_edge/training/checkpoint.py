@@ -1,0 +1,259 @@
+"""Checkpoints: reading trained weights without trusting them, and writing our own.
+
+A checkpoint is hostile until proven otherwise: it is read once, hashed, and unpickled with `weights_only=True`
+alone, so that a pickle with code in it is refused rather than run.
+"""
+
+import hashlib
+import io
+import math
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from miniseg_edge.errors import CheckpointError, StatisticsError, UnsafeCheckpointError
+from miniseg_edge.files import bytes_from_file, replace_file
+from miniseg_edge.preprocessing import Statistics
+from miniseg_edge.training.architecture import Architecture
+from miniseg_edge.training.network import MiniSeg
+
+MAX_CHECKPOINT_BYTES = 256 * 2**20
+"""Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
+
+MAX_CHANNELS = 1024
+MAX_DEPTH = 64
+
+_WRAPPERS = ("state_dict", "model")
+_LISTED_KEYS = 12
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Trained weights and what is known about them.
+
+    Attributes:
+        state: parameters and buffers by name, float32 on the CPU (counters int64), all finite.
+        architecture: inferred from the shapes.
+        auxiliary: whether the training heads are included.
+        statistics: normalisation saved with the weights, or None.
+        sha256: of the file, hex.
+        name: file name without its folder.
+    """
+
+    state: Mapping[str, Tensor]
+    architecture: Architecture
+    auxiliary: bool
+    statistics: Statistics | None
+    sha256: str
+    name: str
+
+    def network(self) -> MiniSeg:
+        """A new network with these weights, in eval mode."""
+        network = MiniSeg(self.architecture, auxiliary=self.auxiliary)
+        network.load_state_dict(dict(self.state), strict=True)
+        return network.eval()
+
+
+def checkpoint_from_file(path: Path) -> Checkpoint:
+    """Reads a `.pth` file: a bare state dict, or one under "state_dict" or "model", with or without `module.`.
+
+    Raises:
+        UnsafeCheckpointError: the pickle asks for code, or the file holds no state dict.
+        CheckpointError: unreadable, over the budget, non-finite, or not a MiniSeg's weights (keys are listed).
+        StatisticsError: statistics are included but make no sense.
+    """
+    data = bytes_from_file(path, MAX_CHECKPOINT_BYTES, CheckpointError)
+    content = _unpickled(data, path.name)
+    state = _state(content, path.name)
+    architecture, auxiliary = _inferred(state)
+    _check_keys(state, architecture, auxiliary)
+    return Checkpoint(
+        state=state,
+        architecture=architecture,
+        auxiliary=auxiliary,
+        statistics=_statistics(content),
+        sha256=hashlib.sha256(data).hexdigest(),
+        name=path.name,
+    )
+
+
+def save_checkpoint(network: MiniSeg, statistics: Statistics, path: Path) -> None:
+    """Writes weights together with their statistics, so that an export needs nothing else. Atomic."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    buffer = io.BytesIO()
+    torch.save({"state_dict": state, "statistics": {"mean": statistics.mean, "std": statistics.std}}, buffer)
+    replace_file(path, buffer.getvalue())
+
+
+def _unpickled(data: bytes, name: str) -> object:
+    _check_unpacked_size(data, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on old formats; what matters is raised below
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UnsafeCheckpointError(
+            f"{name} cannot be read as plain tensors",
+            "a state dict that torch.load(weights_only=True) accepts",
+            _first_line(error),
+            "Do not open this file by other means; ask its sender for torch.save(model.state_dict(), path).",
+        ) from error
+    except Exception as error:  # torch raises many kinds for a broken file; all of them mean the same
+        raise CheckpointError(
+            f"{name} is not a readable checkpoint",
+            "a file written by torch.save",
+            _first_line(error),
+            "It may be truncated: compare its size and hash with the original.",
+        ) from error
+
+
+def _check_unpacked_size(data: bytes, name: str) -> None:
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{name} is a broken archive", "a file written by torch.save", str(error)) from error
+    if size > MAX_CHECKPOINT_BYTES:
+        raise CheckpointError(
+            f"{name} unpacks to too much", f"at most {MAX_CHECKPOINT_BYTES} bytes", f"{size} bytes"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _state(content: object, name: str) -> dict[str, Tensor]:
+    found: Any = content
+    if isinstance(found, Mapping):
+        for wrapper in _WRAPPERS:
+            if isinstance(found.get(wrapper), Mapping):
+                found = found[wrapper]
+                break
+    if not isinstance(found, Mapping) or not found:
+        raise UnsafeCheckpointError(
+            f"{name} holds no state dict", "a mapping from parameter names to tensors", type(found).__name__
+        )
+    state: dict[str, Tensor] = {}
+    for key, value in found.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise UnsafeCheckpointError(
+                f"{name} holds something that is not a tensor", "tensors by name", f"{type(value).__name__} at {key!r}"
+            )
+        state[key.removeprefix("module.")] = _plain(key, value)
+    return state
+
+
+def _plain(key: str, tensor: Tensor) -> Tensor:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
+        raise CheckpointError(f"{key} is not a plain tensor", "a dense real tensor", str(tensor.dtype))
+    if tensor.numel() > MAX_CHECKPOINT_BYTES // 4:  # a few stored bytes can be expanded to any size
+        raise CheckpointError(f"{key} is absurdly large", "a MiniSeg's weights", f"shape {tuple(tensor.shape)}")
+    if not tensor.is_floating_point():
+        return tensor.to(torch.int64).contiguous()
+    tensor = tensor.to(torch.float32).contiguous()
+    if not bool(torch.isfinite(tensor).all()):
+        raise CheckpointError(f"{key} is not finite", "finite weights", "NaN or infinity", "Train again.")
+    return tensor
+
+
+def _inferred(state: Mapping[str, Tensor]) -> tuple[Architecture, bool]:
+    """Architecture and presence of auxiliary heads, from the names and shapes alone."""
+    shapes = {
+        stage: _shape(state, f"long{stage}.conv0.weight", 4) for stage in (1, 2, 3, 4)
+    }
+    channels = tuple(shapes[stage][0] for stage in (1, 2, 3, 4))
+    depths = tuple(_depth(state, f"level{stage}") for stage in (1, 2, 3, 4))
+    long_depths = tuple(_depth(state, f"level{stage}_long") for stage in (1, 2, 3, 4))
+    classes = _shape(state, "pred1.1.weight", 4)[0]
+    in_channels = shapes[1][1]
+    if max(*channels, classes, in_channels) > MAX_CHANNELS or max(*depths, *long_depths) > MAX_DEPTH:
+        raise CheckpointError(
+            "the network is absurdly large",
+            f"at most {MAX_CHANNELS} channels and {MAX_DEPTH} blocks a stage",
+            f"channels {channels}, blocks {depths}, classes {classes}",
+        )
+    try:
+        architecture = Architecture(
+            (channels[0], channels[1], channels[2], channels[3]),
+            (depths[0], depths[1], depths[2], depths[3]),
+            (long_depths[0], long_depths[1], long_depths[2], long_depths[3]),
+            classes,
+            in_channels,
+        )
+    except ValueError as error:
+        raise CheckpointError("the shapes are not a MiniSeg's", "a MiniSeg checkpoint", str(error)) from error
+    return architecture, any(key.startswith(("pred2.", "pred3.", "pred4.")) for key in state)
+
+
+def _shape(state: Mapping[str, Tensor], key: str, dimensions: int) -> tuple[int, ...]:
+    if key not in state:
+        missing, unexpected = _key_differences(state, Architecture(), auxiliary=True)
+        raise _key_error(missing, unexpected)
+    shape = tuple(state[key].shape)
+    if len(shape) != dimensions:
+        raise CheckpointError(f"{key} has a wrong shape", f"{dimensions} dimensions", str(shape))
+    return shape
+
+
+def _depth(state: Mapping[str, Tensor], level: str) -> int:
+    pattern = re.compile(rf"{level}\.(\d{{1,6}})\.")
+    indices = {int(match[1]) for key in state if (match := pattern.match(key))}
+    return max(indices, default=-1) + 1
+
+
+def _check_keys(state: Mapping[str, Tensor], architecture: Architecture, auxiliary: bool) -> None:
+    missing, unexpected = _key_differences(state, architecture, auxiliary)
+    if missing or unexpected:
+        raise _key_error(missing, unexpected)
+    with torch.device("meta"):
+        wanted = MiniSeg(architecture, auxiliary=auxiliary).state_dict()
+    for key, tensor in wanted.items():
+        if state[key].shape != tensor.shape:
+            raise CheckpointError(f"{key} has a wrong shape", str(tuple(tensor.shape)), str(tuple(state[key].shape)))
+
+
+def _key_differences(
+    state: Mapping[str, Tensor], architecture: Architecture, auxiliary: bool
+) -> tuple[list[str], list[str]]:
+    with torch.device("meta"):
+        wanted = MiniSeg(architecture, auxiliary=auxiliary).state_dict()
+    return [key for key in wanted if key not in state], [key for key in state if key not in wanted]
+
+
+def _key_error(missing: list[str], unexpected: list[str]) -> CheckpointError:
+    return CheckpointError(
+        "the keys are not a MiniSeg's",
+        f"the names of a MiniSeg state dict (missing {len(missing)}: {_listed(missing)})",
+        f"{len(unexpected)} unexpected: {_listed(unexpected)}",
+        "Export the state dict of the MiniSeg module itself, without the trainer around it.",
+    )
+
+
+def _listed(keys: list[str]) -> str:
+    shown = ", ".join(keys[:_LISTED_KEYS]) or "none"
+    return f"{shown} and {len(keys) - _LISTED_KEYS} more" if len(keys) > _LISTED_KEYS else shown
+
+
+def _statistics(content: object) -> Statistics | None:
+    found = content.get("statistics") if isinstance(content, Mapping) else None
+    if found is None:
+        return None
+    if not isinstance(found, Mapping) or not all(_is_number(found.get(key)) for key in ("mean", "std")):
+        raise StatisticsError("the checkpoint's statistics are unusable", '{"mean": number, "std": number}', repr(found)[:80])
+    return Statistics(float(found["mean"]), float(found["std"]))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
