@@ -1,2 +1,22 @@
-"""MiniSeg Edge."""
+"""MiniSeg Edge: deploy a trained MiniSeg network, and prove that it still draws the same lesion.
+
+    import miniseg_edge
+
+    with miniseg_edge.load("bundle") as segmenter:
+        result = segmenter.segment(slice_)      # (H, W) uint8 grey
+        result.mask                             # (H, W) uint8, 1 where lesion
+
+This package imports no torch and no onnx, and a vendor's package only when its runtime is opened.
+"""
+
+import logging
+
+from miniseg_edge.bundle import Bundle, open_bundle
+from miniseg_edge.errors import MiniSegError
+from miniseg_edge.runtimes.segmenter import Segmentation, Segmenter, load
+
 __version__ = "0.1.0"
+
+__all__ = ["Bundle", "MiniSegError", "Segmentation", "Segmenter", "__version__", "load", "open_bundle"]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

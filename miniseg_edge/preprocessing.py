@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from miniseg_edge.errors import InputError, StatisticsError, UsageError
-from miniseg_edge.opencv import cv2
 
 GREY_MAX = 255.0
 """Top of the grey scale that slices come in; the network's own scale is 0..1."""
@@ -83,7 +82,10 @@ def checked_slice(slice_: object) -> tuple[FloatArray, tuple[str, ...]]:
         raise InputError("a slice is not finite", "finite grey values 0..255", "NaN or infinity")
     if low < 0.0 or high > GREY_MAX:
         raise InputError(
-            "a slice is out of range", "grey values 0..255", f"{low:g}..{high:g}", "HU go through segment_hu()."
+            "a slice is out of range",
+            "grey values 0..255",
+            f"{low:g}..{high:g}",
+            "HU go through segment_hu().",
         )
     return grey, _remarks(slice_.dtype, low, high)
 
@@ -111,6 +113,8 @@ def resized(image: FloatArray, size: tuple[int, int]) -> FloatArray:
     """(H, W) float32 -> `size` (height, width), OpenCV's bilinear; the same array if it has that size already."""
     if image.shape == size:
         return image
+    from miniseg_edge.opencv import cv2
+
     out = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(out, dtype=np.float32)
 

@@ -19,17 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from miniseg_edge.architecture import Architecture
 from miniseg_edge.errors import CheckpointError, StatisticsError, UnsafeCheckpointError
 from miniseg_edge.files import bytes_from_file, replace_file
 from miniseg_edge.preprocessing import Statistics
-from miniseg_edge.training.architecture import Architecture
 from miniseg_edge.training.network import MiniSeg
 
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 """Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
-
-MAX_CHANNELS = 1024
-MAX_DEPTH = 64
 
 _WRAPPERS = ("state_dict", "model")
 _LISTED_KEYS = 12
@@ -124,9 +121,7 @@ def _check_unpacked_size(data: bytes, name: str) -> None:
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{name} is a broken archive", "a file written by torch.save", str(error)) from error
     if size > MAX_CHECKPOINT_BYTES:
-        raise CheckpointError(
-            f"{name} unpacks to too much", f"at most {MAX_CHECKPOINT_BYTES} bytes", f"{size} bytes"
-        )
+        raise CheckpointError(f"{name} unpacks to too much", f"at most {MAX_CHECKPOINT_BYTES} bytes", f"{size} bytes")
 
 
 def _first_line(error: BaseException) -> str:
@@ -149,7 +144,9 @@ def _state(content: object, name: str) -> dict[str, Tensor]:
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise UnsafeCheckpointError(
-                f"{name} holds something that is not a tensor", "tensors by name", f"{type(value).__name__} at {key!r}"
+                f"{name} holds something that is not a tensor",
+                "tensors by name",
+                f"{type(value).__name__} at {key!r}",
             )
         state[key.removeprefix("module.")] = _plain(key, value)
     return state
@@ -170,20 +167,12 @@ def _plain(key: str, tensor: Tensor) -> Tensor:
 
 def _inferred(state: Mapping[str, Tensor]) -> tuple[Architecture, bool]:
     """Architecture and presence of auxiliary heads, from the names and shapes alone."""
-    shapes = {
-        stage: _shape(state, f"long{stage}.conv0.weight", 4) for stage in (1, 2, 3, 4)
-    }
+    shapes = {stage: _shape(state, f"long{stage}.conv0.weight", 4) for stage in (1, 2, 3, 4)}
     channels = tuple(shapes[stage][0] for stage in (1, 2, 3, 4))
     depths = tuple(_depth(state, f"level{stage}") for stage in (1, 2, 3, 4))
     long_depths = tuple(_depth(state, f"level{stage}_long") for stage in (1, 2, 3, 4))
     classes = _shape(state, "pred1.1.weight", 4)[0]
     in_channels = shapes[1][1]
-    if max(*channels, classes, in_channels) > MAX_CHANNELS or max(*depths, *long_depths) > MAX_DEPTH:
-        raise CheckpointError(
-            "the network is absurdly large",
-            f"at most {MAX_CHANNELS} channels and {MAX_DEPTH} blocks a stage",
-            f"channels {channels}, blocks {depths}, classes {classes}",
-        )
     try:
         architecture = Architecture(
             (channels[0], channels[1], channels[2], channels[3]),
@@ -251,7 +240,9 @@ def _statistics(content: object) -> Statistics | None:
     if found is None:
         return None
     if not isinstance(found, Mapping) or not all(_is_number(found.get(key)) for key in ("mean", "std")):
-        raise StatisticsError("the checkpoint's statistics are unusable", '{"mean": number, "std": number}', repr(found)[:80])
+        raise StatisticsError(
+            "the checkpoint's statistics are unusable", '{"mean": number, "std": number}', repr(found)[:80]
+        )
     return Statistics(float(found["mean"]), float(found["std"]))
 
 

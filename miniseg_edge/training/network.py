@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from miniseg_edge.training.architecture import BRANCHES, PRESETS, Architecture
+from miniseg_edge.architecture import BRANCHES, PRESETS, Architecture
 
 
 def _conv1x1(inputs: int, outputs: int, *, groups: int = 1, bias: bool = False) -> nn.Conv2d:
@@ -17,9 +17,7 @@ def _conv1x1(inputs: int, outputs: int, *, groups: int = 1, bias: bool = False) 
 
 def _depthwise(channels: int, kernel: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     padding = dilation * (kernel // 2)
-    return nn.Conv2d(
-        channels, channels, kernel, stride, padding, dilation=dilation, groups=channels, bias=False
-    )
+    return nn.Conv2d(channels, channels, kernel, stride, padding, dilation=dilation, groups=channels, bias=False)
 
 
 def _upsample(x: Tensor, size: torch.Size) -> Tensor:

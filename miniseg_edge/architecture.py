@@ -5,6 +5,10 @@ from dataclasses import dataclass
 BRANCHES = 4
 """Branches of the AHSP pyramid; the channels of stages 2 to 4 are multiples of it."""
 
+MAX_CHANNELS = 1024
+MAX_DEPTH = 64
+"""Far beyond any MiniSeg; files that ask for more are refused before anything is allocated."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -16,6 +20,9 @@ class Architecture:
         long_depths: the same for the long path.
         classes: output classes; class 0 is background.
         in_channels: channels of the input image; 3 in the published network, which is fed grey as three equal ones.
+
+    Raises:
+        ValueError: no MiniSeg has this shape, or it is absurdly large.
     """
 
     channels: tuple[int, int, int, int] = (8, 24, 32, 64)
@@ -25,6 +32,10 @@ class Architecture:
     in_channels: int = 3
 
     def __post_init__(self) -> None:
+        if max(*self.channels, self.classes, self.in_channels) > MAX_CHANNELS:
+            raise ValueError(f"at most {MAX_CHANNELS} channels: {self}")
+        if max(*self.depths, *self.long_depths) > MAX_DEPTH or min(*self.depths, *self.long_depths) < 0:
+            raise ValueError(f"0 to {MAX_DEPTH} blocks a stage: {self}")
         if any(c < 1 for c in (*self.channels, self.in_channels)) or self.classes < 2:
             raise ValueError(f"channels must be positive and classes at least 2: {self}")
         if any(c % BRANCHES for c in self.channels[1:]):

@@ -1,0 +1,1 @@
+"""Latency, throughput, memory and accuracy, measured side by side. Nothing is here yet."""

@@ -1,0 +1,3 @@
+"""Checkpoint -> deployment graph -> ONNX -> vendors' formats, each step a function, each checked where it ends."""
+
+import miniseg_edge.training  # noqa: F401  settles how torch's threads wait before any step imports torch

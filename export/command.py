@@ -1,0 +1,148 @@
+"""`miniseg-export`: a checkpoint in, a proven bundle out."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from miniseg_edge import terminal
+from miniseg_edge.bundle import Bundle
+from miniseg_edge.commands import exit_code_of
+from miniseg_edge.dependencies import check_installed
+from miniseg_edge.errors import ParityError, UsageError
+from miniseg_edge.export.request import PRECISIONS, TARGETS, ExportRequest
+from miniseg_edge.parity import ParityLimits
+from miniseg_edge.parity_summary import show
+from miniseg_edge.preprocessing import Statistics, Window
+
+_CHECKPOINT_SUFFIXES = (".pth", ".pt")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns 0 done, 1 our error, 2 usage, 3 parity failed."""
+    parsed = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _export(parsed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="miniseg-export",
+        description="Turns a trained MiniSeg checkpoint into a bundle that is proven to draw the same lesion.",
+        epilog="Exit codes: 0 done, 1 error, 2 usage, 3 parity failed (the artefact is not released, its report is).",
+    )
+    parser.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=Path,
+        help="trained weights (.pth); default: the only one in this folder",
+    )
+    parser.add_argument("--target", action="append", choices=TARGETS, required=True, help="what to build; repeatable")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="BUNDLE",
+        help="directory to write; default: beside the checkpoint, named after it",
+    )
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    parser.add_argument("--mean", type=float, metavar="M", help="mean of the training slices, on the 0..1 scale")
+    parser.add_argument("--std", type=float, metavar="S", help="their standard deviation, on the 0..1 scale")
+    parser.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="HU window that the bundle offers for raw CT",
+    )
+    parser.add_argument(
+        "--input-size",
+        type=int,
+        nargs=2,
+        default=(512, 512),
+        metavar=("H", "W"),
+        help="network input, default 512 512",
+    )
+    parser.add_argument(
+        "--validation", type=Path, metavar="DIR", help="slices to check parity on; default: demo phantoms"
+    )
+    parser.add_argument("--labels", type=Path, metavar="DIR", help="masks of the same names, for Dice and mIoU")
+    parser.add_argument("--near-tie", type=float, default=ParityLimits.near_tie, metavar="L",
+                        help="|reference logit| below which a changed pixel is a near-tie (default %(default)g)")  # fmt: skip
+    parser.add_argument(
+        "--max-real-flips", type=int, default=0, metavar="N", help="changed pixels allowed beyond near-ties"
+    )
+    parser.add_argument(
+        "--max-logit-difference",
+        type=float,
+        metavar="D",
+        help="largest logit difference allowed; default: any",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
+    return parser
+
+
+def _export(parsed: argparse.Namespace) -> None:
+    request = _request(parsed)
+    check_installed(("torch", "onnx", "onnxscript", "safetensors"), "export")
+    from miniseg_edge.export.exporter import export_bundle
+
+    result = export_bundle(request)
+    show("Parity with the FP32 torch reference", result.parities)
+    if result.bundle is not None:
+        _show_files(request.output, result.bundle)
+    if failed := [p for p in result.parities if not p.passed]:
+        reasons = "; ".join(f"{p.target}: {', '.join(p.failures)}" for p in failed)
+        raise ParityError("not released", "the reference's mask", reasons, f"The report is {result.report}")
+    terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR", "good")
+
+
+def _request(parsed: argparse.Namespace) -> ExportRequest:
+    checkpoint = parsed.checkpoint or _only_checkpoint(Path())
+    if (parsed.mean is None) != (parsed.std is None):
+        raise UsageError("half of the normalisation", "--mean and --std together", "one of them")
+    return ExportRequest(
+        checkpoint=checkpoint,
+        output=parsed.output or _default_output(checkpoint),
+        targets=tuple(dict.fromkeys(parsed.target)),
+        precision=parsed.precision,
+        statistics=None if parsed.mean is None else Statistics(parsed.mean, parsed.std),
+        window=None if parsed.window is None else Window(*parsed.window),
+        size=(parsed.input_size[0], parsed.input_size[1]),
+        validation=parsed.validation,
+        labels=parsed.labels,
+        limits=ParityLimits(
+            near_tie=parsed.near_tie,
+            max_real_flips=parsed.max_real_flips,
+            max_logit_difference=parsed.max_logit_difference,
+        ),
+        overwrite=parsed.overwrite,
+    )
+
+
+def _only_checkpoint(folder: Path) -> Path:
+    found = sorted(p for p in folder.iterdir() if p.suffix in _CHECKPOINT_SUFFIXES and p.is_file())
+    if len(found) != 1:
+        names = ", ".join(p.name for p in found) or "none"
+        raise UsageError(
+            "which checkpoint?",
+            f"exactly one {' or '.join(_CHECKPOINT_SUFFIXES)} file here",
+            names,
+            "Name one.",
+        )
+    terminal.say(f"taking {found[0].name}, the only checkpoint in this folder")
+    return found[0]
+
+
+def _default_output(checkpoint: Path) -> Path:
+    return checkpoint.with_name(checkpoint.stem if checkpoint.suffix else f"{checkpoint.name}-bundle")
+
+
+def _show_files(output: Path, bundle: Bundle) -> None:
+    rows = [
+        (
+            f"{artifact.target} {artifact.precision}",
+            ", ".join(artifact.files),
+            str(artifact.nodes or "-"),
+            f"{sum(len(bundle.contents[name]) for name in artifact.files) / 1e3:,.0f}",
+        )
+        for artifact in bundle.manifest.artifacts
+    ]
+    terminal.table(f"{output}", ("artefact", "files", "nodes", "kB"), rows)

@@ -1,0 +1,234 @@
+"""The export from end to end: a checkpoint in, a bundle out, or a parity report that says why not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from platform import python_version
+
+from miniseg_edge import terminal
+from miniseg_edge.architecture import preset_name
+from miniseg_edge.bundle import Bundle, check_destination, file_records, write_bundle
+from miniseg_edge.dependencies import require, versions
+from miniseg_edge.errors import StatisticsError
+from miniseg_edge.export.deployment_graph import DeploymentGraph, graph_from_checkpoint
+from miniseg_edge.export.onnx_from_graph import OnnxModel, onnx_from_graph
+from miniseg_edge.export.openvino_from_onnx import openvino_from_onnx
+from miniseg_edge.export.parity_check import check_parity
+from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.export.validation import ValidationSet, phantom_set, validation_set
+from miniseg_edge.files import replace_file
+from miniseg_edge.golden import npy_from_logits
+from miniseg_edge.images import png_from_pixels
+from miniseg_edge.manifest import (
+    REFERENCE_TARGET,
+    SCHEMA_VERSION,
+    Artifact,
+    CheckpointRecord,
+    GoldenSlice,
+    Manifest,
+    NetworkRecord,
+    ParityRecord,
+    Preprocessing,
+    TensorSpec,
+    sealed,
+)
+from miniseg_edge.parity import ParityReport, TargetParity
+from miniseg_edge.parity_summary import summary
+from miniseg_edge.preprocessing import GREY_MAX, Statistics
+from miniseg_edge.records import json_from_record
+from miniseg_edge.runtimes.segmenter import load
+from miniseg_edge.training.checkpoint import Checkpoint, checkpoint_from_file
+
+PARITY_REPORT = "parity.json"
+PARITY_SCHEMA_VERSION = 1
+GOLDEN_COUNT = 2
+_TOOLS = (
+    "miniseg-edge",
+    "torch",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "openvino",
+    "numpy",
+    "opencv-python",
+    "safetensors",
+)
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What came out.
+
+    Attributes:
+        bundle: what was written to the output, or None if no target passed parity.
+        parities: one for each target.
+        report: where the parity report lies: in the bundle, or beside it if a target failed.
+    """
+
+    bundle: Bundle | None
+    parities: tuple[TargetParity, ...]
+    report: Path
+
+
+def export_bundle(request: ExportRequest) -> ExportResult:
+    """Runs the whole export; progress goes to the terminal.
+
+    Raises:
+        OutputExistsError: before any work, if the output may not be written.
+        CheckpointError and its kin: see `checkpoint_from_file`; StatisticsError if they come from nowhere.
+        ExportError and its kin: a step failed its check.
+        OutputError: nothing half-written stays.
+    """
+    check_destination(request.output, overwrite=request.overwrite)
+    checkpoint = checkpoint_from_file(request.checkpoint)
+    terminal.say(
+        f"{checkpoint.name}: {preset_name(checkpoint.architecture)}, {checkpoint.architecture.classes} classes"
+    )
+    statistics, source = resolved_statistics(request.statistics, checkpoint)
+    validation = _validation(request, checkpoint)
+
+    graph = graph_from_checkpoint(checkpoint, statistics)
+    candidate = _candidate(request, checkpoint, graph, Preprocessing(
+        GREY_MAX, statistics, source, request.size, "opencv-bilinear", request.window
+    ))  # fmt: skip
+    parities = check_parity(candidate, validation, request.limits)
+    report = ParityReport(PARITY_SCHEMA_VERSION, checkpoint.sha256, validation.description, parities)
+    return _released(request, candidate, report)
+
+
+def resolved_statistics(given: Statistics | None, checkpoint: Checkpoint) -> tuple[Statistics, str]:
+    """The statistics to use and where they come from; what was said outright goes before the checkpoint's.
+
+    Raises:
+        StatisticsError: they come from nowhere.
+    """
+    if given is None and checkpoint.statistics is None:
+        raise StatisticsError(
+            f"the normalisation of {checkpoint.name} is unknown", "--mean and --std of its training slices", "neither",
+            "They are part of the training: averages over its slices of each slice's mean and deviation, on the 0..1 scale. "
+            "A guess (ImageNet's, say) gives wrong masks.",
+        )  # fmt: skip
+    if given is None:
+        assert checkpoint.statistics is not None  # noqa: S101
+        return checkpoint.statistics, "checkpoint"
+    if checkpoint.statistics not in (None, given):
+        terminal.warn(
+            f"the checkpoint says {checkpoint.statistics}, the command line {given}; the command line's are used"
+        )
+    return given, "command line"
+
+
+def _validation(request: ExportRequest, checkpoint: Checkpoint) -> ValidationSet:
+    if request.validation is None:
+        return phantom_set(request.size)
+    return validation_set(request.validation, request.labels, checkpoint.architecture.classes)
+
+
+def _candidate(
+    request: ExportRequest, checkpoint: Checkpoint, graph: DeploymentGraph, preprocessing: Preprocessing
+) -> Bundle:
+    """The bundle in memory, with all artefacts and golden slices, before anybody judged it."""
+    classes = checkpoint.architecture.classes
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        digest="",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        checkpoint=CheckpointRecord(checkpoint.name, checkpoint.sha256),
+        network=NetworkRecord(
+            preset_name(checkpoint.architecture),
+            checkpoint.architecture,
+            sum(p.numel() for p in graph.network.parameters()),
+        ),
+        preprocessing=preprocessing,
+        input=TensorSpec("slice", (1, 1, *request.size), "float32", "grey value, 0..255"),
+        output=TensorSpec(
+            "logit", (1, classes - 1, *request.size), "float32", "each class minus background; lesion above 0"
+        ),
+        artifacts=(),
+        golden=(),
+        parity=ParityRecord(PARITY_REPORT, "", ()),
+        tools={"python": python_version(), **versions(_TOOLS)},
+        files={},
+    )
+    artifacts, contents = _built(request, graph, manifest)
+    candidate = Bundle(request.output.name, replace(manifest, artifacts=artifacts), contents)
+    return _with_golden(candidate)
+
+
+def _built(
+    request: ExportRequest, graph: DeploymentGraph, manifest: Manifest
+) -> tuple[tuple[Artifact, ...], dict[str, bytes]]:
+    contents = {"reference/weights.safetensors": _reference_weights(graph)}
+    artifacts = [Artifact(REFERENCE_TARGET, "fp32", tuple(contents), 0)]
+    with terminal.step("deployment graph to ONNX"):
+        onnx = onnx_from_graph(graph, manifest.input, manifest.output)
+    for target in request.targets:
+        with terminal.step(f"{target} {request.precision}"):
+            files, nodes = _artifact_files(target, onnx, manifest)
+        artifacts.append(Artifact(target, request.precision, tuple(files), nodes))
+        contents |= files
+    return tuple(artifacts), contents
+
+
+def _artifact_files(target: str, onnx: OnnxModel, manifest: Manifest) -> tuple[dict[str, bytes], int]:
+    if target == "onnx":
+        return {"onnx/model.onnx": onnx.data}, onnx.nodes
+    model = openvino_from_onnx(onnx, manifest.input, manifest.output)
+    return {"openvino/model.xml": model.xml, "openvino/model.bin": model.weights}, model.nodes
+
+
+def _reference_weights(graph: DeploymentGraph) -> bytes:
+    data: bytes = require("safetensors.torch", "export").save(dict(graph.network.state_dict()))
+    return data
+
+
+def _with_golden(bundle: Bundle) -> Bundle:
+    """With golden slices and the torch reference's answers to them."""
+    golden: list[GoldenSlice] = []
+    contents = dict(bundle.contents)
+    with load(bundle, runtime="torch", device="cpu") as reference:
+        for phantom in phantom_set(bundle.manifest.preprocessing.size).slices[:GOLDEN_COUNT]:
+            image = phantom.image()
+            entry = GoldenSlice(phantom.name, f"golden/{phantom.name}.png", f"golden/{phantom.name}.logit.npy")
+            contents[entry.image] = png_from_pixels(image)
+            contents[entry.logit] = npy_from_logits(reference.segment(image).logit_maps)
+            golden.append(entry)
+    return replace(bundle, contents=contents, manifest=replace(bundle.manifest, golden=tuple(golden)))
+
+
+def _released(request: ExportRequest, candidate: Bundle, report: ParityReport) -> ExportResult:
+    """Writes the bundle with the artefacts that passed; where one failed, the report also lies beside it."""
+    data = json_from_record(report).encode()
+    failed = {p.target for p in report.targets if not p.passed}
+    path = request.output / PARITY_REPORT
+    if failed:
+        path = request.output.with_name(f"{request.output.name}.{PARITY_REPORT}")
+        replace_file(path, data)
+    if len(failed) == len(report.targets):
+        return ExportResult(None, report.targets, path)
+    bundle = _without(candidate, failed, report, data)
+    write_bundle(bundle, request.output, overwrite=request.overwrite)
+    return ExportResult(bundle, report.targets, path)
+
+
+def _without(candidate: Bundle, failed: set[str], report: ParityReport, data: bytes) -> Bundle:
+    manifest = candidate.manifest
+    kept = tuple(a for a in manifest.artifacts if a.target not in failed)
+    dropped = _file_names(manifest.artifacts) - _file_names(kept)
+    contents: Mapping[str, bytes] = {
+        **{name: content for name, content in candidate.contents.items() if name not in dropped},
+        PARITY_REPORT: data,
+    }
+    verdicts = tuple(summary(parity) for parity in report.targets)
+    released = replace(
+        manifest,
+        artifacts=kept,
+        parity=ParityRecord(PARITY_REPORT, report.validation, verdicts),
+        files=file_records(contents),
+    )
+    return Bundle(candidate.name, sealed(released), contents)
+
+
+def _file_names(artifacts: Sequence[Artifact]) -> set[str]:
+    return {name for artifact in artifacts for name in artifact.files}

@@ -1,0 +1,90 @@
+"""Deployment graph -> ONNX: one file, standard operators only."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+
+import onnx
+import torch
+from torch import nn
+
+from miniseg_edge.errors import ExportError, UnsafeModelError
+from miniseg_edge.manifest import TensorSpec
+
+OPSET = 20
+_STANDARD_DOMAINS = {"", "ai.onnx"}
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A checked ONNX file and its node count."""
+
+    data: bytes
+    nodes: int
+
+
+def onnx_from_graph(graph: nn.Module, input_: TensorSpec, output: TensorSpec) -> OnnxModel:
+    """Exports a module with one float32 input and one output, with fixed shapes.
+
+    Raises:
+        ExportError: torch cannot export it, or the result fails ONNX's full check or has other shapes.
+        UnsafeModelError: external data or custom operators.
+    """
+    example = torch.zeros(input_.shape)
+    exporter_log = logging.getLogger("torch.onnx")
+    level = exporter_log.level
+    exporter_log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's remarks on its own internals
+            program = torch.onnx.export(
+                graph, (example,), None, input_names=[input_.name], output_names=[output.name],
+                opset_version=OPSET, dynamo=True, external_data=False, optimize=True, verbose=False,
+            )  # fmt: skip
+    except Exception as error:  # the exporter raises many kinds; all of them mean the same
+        raise ExportError("torch cannot export the graph to ONNX", "a model", str(error)[:300]) from error
+    finally:
+        exporter_log.setLevel(level)
+    if program is None:
+        raise ExportError("torch exported nothing", "an ONNX model", "none")
+    model = program.model_proto
+    model.producer_name = "miniseg-edge"
+    _strip_remarks(model)
+    check_onnx(model, input_, output)
+    return OnnxModel(model.SerializeToString(), len(model.graph.node))
+
+
+def _strip_remarks(model: onnx.ModelProto) -> None:
+    """Takes out the exporter's stack traces: they hold paths of this machine and four times the weights' size."""
+    graph = model.graph
+    for item in (
+        model,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ):
+        del item.metadata_props[:]
+        item.ClearField("doc_string")
+
+
+def check_onnx(model: onnx.ModelProto, input_: TensorSpec, output: TensorSpec) -> None:
+    """Refuses what may not be shipped. Raises: ExportError, UnsafeModelError."""
+    external = [t.name for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+    if external:
+        raise UnsafeModelError("the ONNX refers to external data", "one file", ", ".join(external[:8]))
+    domains = {o.domain for o in model.opset_import} | {n.domain for n in model.graph.node}
+    custom = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if n.domain not in _STANDARD_DOMAINS})
+    if custom or model.functions or not domains <= _STANDARD_DOMAINS:
+        found = custom or sorted(domains - _STANDARD_DOMAINS) or [f.name for f in model.functions]
+        raise UnsafeModelError("the ONNX has custom operators", "standard ones", ", ".join(found[:8]))
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError("the ONNX fails onnx.checker", "a valid model", str(error)[:300]) from error
+    for spec, values in ((input_, model.graph.input), (output, model.graph.output)):
+        found_shapes = [(v.name, tuple(d.dim_value for d in v.type.tensor_type.shape.dim)) for v in values]
+        if found_shapes != [(spec.name, spec.shape)]:
+            raise ExportError("the ONNX has other inputs or outputs", f"{spec.name} {spec.shape}", str(found_shapes))

@@ -1,0 +1,42 @@
+"""ONNX -> OpenVINO IR, in full precision."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from miniseg_edge.dependencies import require
+from miniseg_edge.errors import ExportError
+from miniseg_edge.export.onnx_from_graph import OnnxModel
+from miniseg_edge.manifest import TensorSpec
+
+
+@dataclass(frozen=True)
+class OpenVinoModel:
+    """An IR: topology (.xml), weights (.bin), and the number of operators."""
+
+    xml: bytes
+    weights: bytes
+    nodes: int
+
+
+def openvino_from_onnx(model: OnnxModel, input_: TensorSpec, output: TensorSpec) -> OpenVinoModel:
+    """Converts with OpenVINO's own ONNX reader; weights stay FP32.
+
+    Raises:
+        MissingDependencyError: openvino is not installed.
+        ExportError: OpenVINO cannot read the model, or read other shapes.
+    """
+    openvino: Any = require("openvino", "openvino")
+    try:
+        network = openvino.Core().read_model(model=model.data)
+    except RuntimeError as error:
+        raise ExportError("OpenVINO cannot read the ONNX", "a model", str(error)[:300]) from error
+    for spec, ports in ((input_, network.inputs), (output, network.outputs)):
+        found = [(port.any_name, tuple(port.get_shape())) for port in ports]
+        if found != [(spec.name, spec.shape)]:
+            raise ExportError("the IR has other inputs or outputs", f"{spec.name} {spec.shape}", str(found))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        openvino.save_model(network, path, compress_to_fp16=False)
+        return OpenVinoModel(path.read_bytes(), path.with_suffix(".bin").read_bytes(), len(network.get_ops()))

@@ -1,0 +1,80 @@
+"""The parity gate: every artefact against the FP32 torch reference, slice by slice, through the public runtime API."""
+
+import contextlib
+from dataclasses import replace
+
+from miniseg_edge import terminal
+from miniseg_edge.bundle import Bundle
+from miniseg_edge.export.validation import ValidationSet
+from miniseg_edge.metrics import Confusion, dice
+from miniseg_edge.parity import ParityLimits, SliceParity, TargetParity, compare, failures
+from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.runtimes.registry import REGISTRY
+from miniseg_edge.runtimes.segmenter import Segmentation, Segmenter, load
+
+
+class _Tally:
+    """What is known so far of one artefact."""
+
+    def __init__(self, segmenter: Segmenter, classes: int) -> None:
+        self.segmenter = segmenter
+        self.slices: list[SliceParity] = []
+        self.confusion = Confusion.empty(classes)
+
+    def add(
+        self,
+        name: str,
+        reference: Segmentation,
+        label: ByteArray | None,
+        image: ByteArray,
+        near: ParityLimits,
+    ) -> None:
+        result = self.segmenter.segment(image)
+        found = compare(name, reference.logit_maps, result.logit_maps, near)
+        if label is not None:
+            self.confusion = self.confusion.plus(result.mask, label)
+            found = replace(
+                found, dice_label=dice(result.mask, label), reference_dice_label=dice(reference.mask, label)
+            )
+        self.slices.append(found)
+
+
+def check_parity(bundle: Bundle, validation: ValidationSet, limits: ParityLimits) -> tuple[TargetParity, ...]:
+    """Compares every artefact of a (not yet written) bundle with the reference.
+
+    Raises:
+        InputError and its kin: a slice or label is unusable.
+        InferenceError, NumericError: the reference itself failed, or an artefact did.
+    """
+    classes = bundle.manifest.network.architecture.classes
+    with contextlib.ExitStack() as opened:
+        reference = opened.enter_context(load(bundle, runtime="torch", device="cpu"))
+        targets = {a.target for a in bundle.manifest.artifacts}
+        tallies = [
+            _Tally(opened.enter_context(load(bundle, entry.name, "cpu")), classes)
+            for entry in REGISTRY
+            if entry.target in targets and not entry.reference
+        ]
+        truth, labelled = Confusion.empty(classes), 0
+        for item in terminal.track(validation.slices, "parity"):
+            image, label = item.image(), item.label()
+            expected = reference.segment(image)
+            if label is not None:
+                truth, labelled = truth.plus(expected.mask, label), labelled + 1
+            for tally in tallies:
+                tally.add(item.name, expected, label, image, limits)
+    return tuple(_verdict(tally, limits, truth.mean_iou() if labelled else None) for tally in tallies)
+
+
+def _verdict(tally: _Tally, limits: ParityLimits, reference_mean_iou: float | None) -> TargetParity:
+    artifact = tally.segmenter.choice.artifact
+    return TargetParity(
+        target=artifact.target,
+        precision=artifact.precision,
+        runtime=tally.segmenter.choice.entry.name,
+        limits=limits,
+        failures=failures(tally.slices, limits),
+        mean_iou=tally.confusion.mean_iou() if reference_mean_iou is not None else None,
+        reference_mean_iou=reference_mean_iou,
+        slices=tuple(tally.slices),
+    )

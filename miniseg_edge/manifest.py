@@ -1,0 +1,239 @@
+"""`manifest.json`: what a bundle says about itself. `docs/bundle.md` describes each field."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from miniseg_edge.architecture import Architecture
+from miniseg_edge.errors import BundleError, IncompatibleError, IntegrityError, MiniSegError, PathEscapeError
+from miniseg_edge.parity import ParityLimits
+from miniseg_edge.preprocessing import GREY_MAX, Statistics, Window
+from miniseg_edge.records import json_from_record, object_from_json, record_from_object
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+MAX_NETWORK_SIDE = 8192
+MAX_FILE_BYTES = 2**30
+MAX_FILES = 1000
+
+REFERENCE_TARGET = "reference"
+"""The artefact that the torch runtime reads: the checkpoint's own weights, for parity, not for deployment."""
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file of the bundle: its SHA-256 in hex and its size."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """Where the weights come from."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """What the weights are: preset name, shape, and parameters without the training heads."""
+
+    preset: str
+    architecture: Architecture
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a slice becomes the network's input.
+
+    Attributes:
+        scale: grey value that is 1.0 on the statistics' scale.
+        statistics: mean and std on the 0..1 scale; applied inside the artefacts.
+        statistics_source: "command line" or "checkpoint".
+        size: (height, width) of the network's input in pixels.
+        resize: how other slices get there, and logit maps back.
+        window: HU window for `segment_hu`, or None.
+    """
+
+    scale: float
+    statistics: Statistics
+    statistics_source: str
+    size: tuple[int, int]
+    resize: str
+    window: Window | None
+
+    def __post_init__(self) -> None:
+        if self.scale != GREY_MAX or self.resize != "opencv-bilinear":
+            raise ValueError(f"scale {GREY_MAX:g} and resize opencv-bilinear")
+        if not all(1 <= side <= MAX_NETWORK_SIDE for side in self.size):
+            raise ValueError(f"a size of 1..{MAX_NETWORK_SIDE} pixels a side")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A graph's input or output: name, shape, dtype, and what the numbers mean."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What `--target` built: model files in the order in which its runtime wants them, and how it fared.
+
+    Attributes:
+        target: `onnx`, `openvino`, ... or `reference`.
+        precision: `fp32`, ...
+        files: relative paths.
+        nodes: operators in the graph, 0 where that means nothing.
+    """
+
+    target: str
+    precision: str
+    files: tuple[str, ...]
+    nodes: int
+
+
+@dataclass(frozen=True)
+class GoldenSlice:
+    """A slice (PNG) and the reference's logit maps (C - 1, H, W) float32 (.npy) that each artefact must reproduce."""
+
+    name: str
+    image: str
+    logit: str
+
+
+@dataclass(frozen=True)
+class ParityVerdict:
+    """One line of the parity report; the whole is in `report`."""
+
+    target: str
+    precision: str
+    passed: bool
+    slices: int
+    max_logit_difference: float
+    near_ties: int
+    real_flips: int
+    dice_mean: float
+    dice_worst: float
+    limits: ParityLimits
+
+
+@dataclass(frozen=True)
+class ParityRecord:
+    """Verdicts of all targets that were tried, and the report's path in the bundle."""
+
+    report: str
+    validation: str
+    verdicts: tuple[ParityVerdict, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The whole manifest; `digest` is the SHA-256 of everything else in it, and so the identity of the bundle."""
+
+    schema_version: int
+    digest: str
+    created: str
+    checkpoint: CheckpointRecord
+    network: NetworkRecord
+    preprocessing: Preprocessing
+    input: TensorSpec
+    output: TensorSpec
+    artifacts: tuple[Artifact, ...]
+    golden: tuple[GoldenSlice, ...]
+    parity: ParityRecord
+    tools: Mapping[str, str]
+    files: Mapping[str, FileRecord]
+
+    def artifact(self, target: str) -> Artifact | None:
+        """The artefact of a target, or None."""
+        return next((a for a in self.artifacts if a.target == target), None)
+
+    def limits(self, target: str) -> ParityLimits:
+        """What the target's artefact was held to at export; the defaults for the reference."""
+        return next((v.limits for v in self.parity.verdicts if v.target == target), ParityLimits())
+
+
+def sealed(manifest: Manifest) -> Manifest:
+    """The same manifest with its digest filled in."""
+    return replace(manifest, digest=_digest(json.loads(json_from_record(manifest))))
+
+
+def manifest_from_json(data: bytes) -> Manifest:
+    """Parses and checks a manifest: schema, paths, digest, then every field.
+
+    Raises:
+        IncompatibleError: another schema version.
+        PathEscapeError: a file name that leaves the bundle.
+        IntegrityError: the content does not match its digest.
+        BundleError: anything else that is wrong.
+    """
+    found = object_from_json(data, MANIFEST_NAME)
+    version = found.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise IncompatibleError(
+            "the bundle has another schema", f"schema_version {SCHEMA_VERSION}", repr(version),
+            "Export the checkpoint again with this version, or install the version that made the bundle.",
+        )  # fmt: skip
+    files = found.get("files")
+    for name in files if isinstance(files, dict) else ():
+        check_name(name)
+    if found.get("digest") != _digest(found):
+        raise IntegrityError(
+            f"{MANIFEST_NAME} was changed after it was written", _digest(found), str(found.get("digest"))[:80],
+            "Copy the bundle again from where it was made; nothing in it may be edited.",
+        )  # fmt: skip
+    try:
+        manifest = record_from_object(Manifest, found, MANIFEST_NAME)
+    except BundleError:
+        raise
+    except MiniSegError as error:  # statistics or a window that make no sense
+        raise BundleError(f"{MANIFEST_NAME}: {error.problem}", error.expected, error.got) from error
+    _check_references(manifest)
+    return manifest
+
+
+def check_name(name: str) -> None:
+    """Refuses a file name that is not a plain relative path within the bundle. Raises: PathEscapeError."""
+    parts = name.split("/")
+    plain = all(part not in ("", ".", "..") and not set(part) & set('\\:\0*?"<>|') for part in parts)
+    if not plain or len(name) > 200:
+        raise PathEscapeError(
+            "the manifest names a file outside the bundle",
+            "a plain relative path with forward slashes",
+            repr(name[:200]),
+        )
+
+
+def _digest(manifest: Mapping[str, object]) -> str:
+    rest = {key: value for key, value in manifest.items() if key != "digest"}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _check_references(manifest: Manifest) -> None:
+    """Whatever the manifest points at must be a file that it lists, and the sizes must be sane."""
+    named = [*(f for a in manifest.artifacts for f in a.files), manifest.parity.report]
+    named += [path for golden in manifest.golden for path in (golden.image, golden.logit)]
+    if not manifest.golden:
+        raise BundleError(f"{MANIFEST_NAME} names no golden slices", "at least one", "none")
+    unlisted = sorted(set(named) - manifest.files.keys())
+    if unlisted:
+        raise BundleError(f"{MANIFEST_NAME} points at files that it does not list", "", ", ".join(unlisted))
+    if len(manifest.files) > MAX_FILES or any(not 0 <= f.bytes <= MAX_FILE_BYTES for f in manifest.files.values()):
+        raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_FILES} files of {MAX_FILE_BYTES} bytes")
+    height, width = manifest.preprocessing.size
+    maps = manifest.network.architecture.classes - 1
+    if manifest.input.shape != (1, 1, height, width) or manifest.output.shape != (1, maps, height, width):
+        raise BundleError(
+            f"{MANIFEST_NAME} contradicts itself",
+            f"input {(1, 1, height, width)} and output {(1, maps, height, width)}",
+            f"{manifest.input.shape} and {manifest.output.shape}",
+        )

@@ -1,0 +1,50 @@
+"""Agreement of masks: with labels (accuracy) and with each other (parity)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from miniseg_edge.preprocessing import ByteArray
+
+IGNORED_LABEL = 255
+"""Label value of pixels that nobody judged, in label maps of more than two classes."""
+
+
+def dice(one: ByteArray, other: ByteArray) -> float:
+    """Dice coefficient 2 |A and B| / (|A| + |B|) of the lesion (any class above 0), 0..1.
+
+    Two empty masks agree: 1. (The published scorer gives an empty prediction 0.)
+
+    Args:
+        one, other: masks of equal shape (H, W).
+    """
+    a, b = one > 0, other > 0
+    total = int(a.sum()) + int(b.sum())
+    return 2.0 * int((a & b).sum()) / total if total else 1.0
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Pixel counts (C, C) int64, rows by label, columns by prediction; immutable, add one slice after another."""
+
+    counts: npt.NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, classes: int) -> "Confusion":
+        """No pixel counted yet."""
+        return cls(np.zeros((classes, classes), np.int64))
+
+    def plus(self, prediction: ByteArray, label: ByteArray) -> "Confusion":
+        """With another slice counted; both (H, W), values 0..C-1; labels of 255 are left out."""
+        classes = len(self.counts)
+        judged = label != IGNORED_LABEL
+        index = label[judged].astype(np.int64) * classes + prediction[judged]
+        return Confusion(self.counts + np.bincount(index, minlength=classes**2).reshape(classes, classes))
+
+    def mean_iou(self) -> float:
+        """Mean over classes of TP / (TP + FP + FN), over all pixels counted; classes that never occur are left out."""
+        hits = np.diag(self.counts).astype(np.float64)
+        union = self.counts.sum(0) + self.counts.sum(1) - np.diag(self.counts)
+        occurring = union > 0
+        return float(np.mean(hits[occurring] / union[occurring])) if occurring.any() else 1.0

@@ -1,0 +1,160 @@
+"""Parity: does an artefact still draw the reference's lesion? Judged on logit maps, pixel by pixel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from miniseg_edge.metrics import dice
+from miniseg_edge.preprocessing import FloatArray, mask_from_logits
+
+
+@dataclass(frozen=True)
+class ParityLimits:
+    """What an artefact may differ by. The defaults are FP32's: nothing but rounding at the decision boundary.
+
+    Attributes:
+        near_tie: a changed pixel whose reference margin is below this is a near-tie, else a real flip.
+        max_real_flips: real flips allowed, over all slices together.
+        max_logit_difference: largest absolute logit difference allowed, or None.
+        min_dice_mean, min_dice_worst: Dice against the reference that must be reached.
+    """
+
+    near_tie: float = 1e-3
+    max_real_flips: int = 0
+    max_logit_difference: float | None = None
+    min_dice_mean: float = 0.0
+    min_dice_worst: float = 0.0
+
+
+@dataclass(frozen=True)
+class SliceParity:
+    """One slice: artefact against reference, and both against the label where there is one.
+
+    Attributes:
+        name: of the slice.
+        pixels: in the slice.
+        lesion_pixels: in the reference's mask.
+        max_logit_difference: largest absolute one.
+        near_ties, real_flips: the changed pixels, by kind.
+        dice: of the two masks.
+        dice_label, reference_dice_label: of each mask with the label, or None.
+    """
+
+    name: str
+    pixels: int
+    lesion_pixels: int
+    max_logit_difference: float
+    near_ties: int
+    real_flips: int
+    dice: float
+    dice_label: float | None = None
+    reference_dice_label: float | None = None
+
+
+@dataclass(frozen=True)
+class TargetParity:
+    """All slices of one artefact.
+
+    Attributes:
+        target, precision, runtime: what was compared with the FP32 torch reference.
+        limits: what it was held to.
+        failures: in words; empty if it passed.
+        mean_iou, reference_mean_iou: over all labelled pixels, or None.
+        slices: one by one.
+    """
+
+    target: str
+    precision: str
+    runtime: str
+    limits: ParityLimits
+    failures: tuple[str, ...]
+    mean_iou: float | None
+    reference_mean_iou: float | None
+    slices: tuple[SliceParity, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every limit was kept."""
+        return not self.failures
+
+    @property
+    def max_logit_difference(self) -> float:
+        """Largest of all slices."""
+        return max(s.max_logit_difference for s in self.slices)
+
+    @property
+    def near_ties(self) -> int:
+        """Sum of all slices."""
+        return sum(s.near_ties for s in self.slices)
+
+    @property
+    def real_flips(self) -> int:
+        """Sum of all slices."""
+        return sum(s.real_flips for s in self.slices)
+
+    @property
+    def dice_mean(self) -> float:
+        """Mean over slices of the Dice against the reference."""
+        return float(np.mean([s.dice for s in self.slices]))
+
+    @property
+    def dice_worst(self) -> float:
+        """The worst slice's."""
+        return min(s.dice for s in self.slices)
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The file `parity.json`: what was compared on which slices, target by target."""
+
+    schema_version: int
+    checkpoint_sha256: str
+    validation: str
+    targets: tuple[TargetParity, ...]
+
+
+def compare(name: str, reference: FloatArray, artifact: FloatArray, limits: ParityLimits) -> SliceParity:
+    """Compares logit maps of one slice.
+
+    Args:
+        name: of the slice.
+        reference, artifact: (C - 1, H, W) float32, each class over background.
+        limits: `near_tie` is what counts here.
+    """
+    reference_mask, artifact_mask = mask_from_logits(reference), mask_from_logits(artifact)
+    changed = reference_mask != artifact_mask
+    ties = int((_margins(reference, reference_mask, artifact_mask)[changed] < limits.near_tie).sum())
+    return SliceParity(
+        name=name,
+        pixels=reference_mask.size,
+        lesion_pixels=int((reference_mask > 0).sum()),
+        max_logit_difference=float(np.abs(reference - artifact).max()),
+        near_ties=ties,
+        real_flips=int(changed.sum()) - ties,
+        dice=dice(reference_mask, artifact_mask),
+    )
+
+
+def _margins(logits: FloatArray, won: np.ndarray, other: np.ndarray) -> FloatArray:  # type: ignore[type-arg]
+    """By how much the reference preferred its own class to the artefact's; |logit| where there are two classes."""
+    with_background = np.concatenate([np.zeros_like(logits[:1]), logits])
+    preferred = np.take_along_axis(with_background, won[None].astype(np.int64), 0)[0]
+    return np.asarray(preferred - np.take_along_axis(with_background, other[None].astype(np.int64), 0)[0])
+
+
+def failures(slices: Sequence[SliceParity], limits: ParityLimits) -> tuple[str, ...]:
+    """The limits that were not kept, in words."""
+    flips = sum(s.real_flips for s in slices)
+    largest = max(s.max_logit_difference for s in slices)
+    mean, worst = float(np.mean([s.dice for s in slices])), min(s.dice for s in slices)
+    found = []
+    if flips > limits.max_real_flips:
+        found.append(f"{flips} pixels flipped, {limits.max_real_flips} allowed")
+    if limits.max_logit_difference is not None and largest > limits.max_logit_difference:
+        found.append(f"largest logit difference {largest:.3g}, {limits.max_logit_difference:g} allowed")
+    if mean < limits.min_dice_mean:
+        found.append(f"mean Dice {mean:.4f}, at least {limits.min_dice_mean:g} wanted")
+    if worst < limits.min_dice_worst:
+        found.append(f"worst Dice {worst:.4f}, at least {limits.min_dice_worst:g} wanted")
+    return tuple(found)

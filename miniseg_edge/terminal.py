@@ -1,0 +1,92 @@
+"""What people see: steps, progress and tables through rich, or plain lines where rich is not installed.
+
+The embedded runtime is numpy, OpenCV and one backend; `miniseg-segment` and `miniseg-verify` work with those alone.
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, TypeVar
+
+from miniseg_edge.dependencies import installed
+
+Item = TypeVar("Item")
+Style = Literal["plain", "good", "bad", "warning"]
+
+_RICH_STYLES = {"plain": "", "good": "green", "bad": "bold red", "warning": "yellow"}
+_HAS_RICH = installed("rich")
+
+
+def say(text: str, style: Style = "plain") -> None:
+    """A line on standard output."""
+    _write(text, style, error=False)
+
+
+def warn(text: str) -> None:
+    """A line on standard error, in yellow."""
+    _write(f"warning: {text}", "warning", error=True)
+
+
+def fail(text: str) -> None:
+    """A line on standard error, in red."""
+    _write(text, "bad", error=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], bad_rows: Sequence[int] = ()) -> None:
+    """A table on standard output; the first column is text, the others are figures; bad rows stand out in red."""
+    if not _HAS_RICH:
+        widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
+        for row in ([title], columns, *rows):
+            cells = [
+                cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=False))
+            ]
+            sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for i, column in enumerate(columns):
+        shown.add_column(column, justify="left" if i == 0 else "right", overflow="fold", no_wrap=i == 0)
+    for index, row in enumerate(rows):
+        shown.add_row(*(Text(cell) for cell in row), style="bold red" if index in bad_rows else None)
+    _console(error=False).print(shown)
+
+
+def track(items: Sequence[Item], description: str) -> Iterable[Item]:
+    """The items, with a progress bar while they are worked through."""
+    if not _HAS_RICH:
+        sys.stderr.write(f"{description}: {len(items)}\n")
+        return items
+    from rich.progress import track as rich_track
+
+    return rich_track(items, description=description, console=_console(error=True), transient=True)
+
+
+@contextmanager
+def step(description: str) -> Iterator[None]:
+    """A step with a spinner while it runs, and a line with its duration in seconds when it is done."""
+    start = time.perf_counter()
+    if _HAS_RICH:
+        with _console(error=True).status(description):
+            yield
+    else:
+        yield
+    say(f"  {description}: {time.perf_counter() - start:.1f} s")
+
+
+def _write(text: str, style: Style, *, error: bool) -> None:
+    if not _HAS_RICH:
+        (sys.stderr if error else sys.stdout).write(text + "\n")
+        return
+    from rich.text import Text
+
+    _console(error=error).print(Text(text, style=_RICH_STYLES[style]), soft_wrap=True)
+
+
+def _console(*, error: bool):  # type: ignore[no-untyped-def]
+    from rich.console import Console
+
+    return Console(stderr=error, highlight=False)

@@ -1,0 +1,1 @@
+"""Runtimes: one small module per vendor behind one interface, and the Segmenter that applications embed."""

@@ -1,0 +1,111 @@
+"""What a runtime is: one artefact of a bundle, opened on one device, from grey slices to logit maps."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from miniseg_edge.bundle import Bundle
+from miniseg_edge.errors import ClosedError, InferenceError, InputError, MiniSegError, NumericError
+from miniseg_edge.manifest import Artifact
+from miniseg_edge.preprocessing import FloatArray
+
+
+class Runtime(ABC):
+    """Base of all runtimes. State and arrays are checked here, once; vendors implement the underscored methods.
+
+    Thread-safety: `infer` may be called from many threads at once; `close` waits for nobody, and a call that is
+    under way finishes with its result.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, bundle: Bundle, artifact: Artifact, device: str, threads: int | None) -> None:
+        """Opens the artefact; `device` is one of `devices()`, `threads` None leaves the vendor's default.
+
+        Raises:
+            InferenceError: the vendor cannot read the artefact.
+        """
+        self.artifact = artifact
+        self.device = device
+        self.threads = threads
+        self._input_shape = bundle.manifest.input.shape
+        self._output_shape = bundle.manifest.output.shape
+        self._closed = False
+        files = [bundle.contents[name] for name in artifact.files]
+        try:
+            self._open(bundle, files)
+        except MiniSegError:
+            raise
+        except Exception as error:  # vendors raise kinds of their own
+            raise InferenceError(
+                f"{self.name} cannot open the {artifact.target} artefact on {device}",
+                "a model that it reads",
+                _short(error),
+            ) from error
+
+    @classmethod
+    @abstractmethod
+    def devices(cls) -> tuple[str, ...]:
+        """Devices that this machine offers to this runtime, the default first: `cpu`, `cuda:0`, ..."""
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """The vendor's version."""
+
+    def infer(self, grey: FloatArray) -> FloatArray:
+        """Runs the network once.
+
+        Args:
+            grey: (1, 1, H, W) float32, 0..255, of the bundle's size, C-contiguous.
+
+        Returns:
+            Logit maps (1, C - 1, H, W) float32, finite, owned by the caller.
+
+        Raises:
+            InputError: wrong shape or dtype.
+            ClosedError: after `close`.
+            InferenceError: the vendor's engine failed.
+            NumericError: the output is not finite; it was discarded.
+        """
+        if self._closed:
+            raise ClosedError(f"the {self.name} runtime is closed", "an open runtime", "", "Load the bundle again.")
+        if grey.shape != self._input_shape or grey.dtype != np.float32:
+            raise InputError(
+                "the network's input is wrong", f"{self._input_shape} float32", f"{grey.shape} {grey.dtype}"
+            )
+        try:
+            logits = self._infer(np.ascontiguousarray(grey))
+        except Exception as error:
+            raise InferenceError(f"{self.name} failed on {self.device}", "an inference", _short(error)) from error
+        if logits.shape != self._output_shape or logits.dtype != np.float32:
+            raise InferenceError(
+                f"{self.name} gave a wrong output",
+                f"{self._output_shape} float32",
+                f"{logits.shape} {logits.dtype}",
+            )
+        if not np.isfinite(logits).all():
+            raise NumericError(
+                f"{self.name} gave a non-finite output",
+                "finite logits",
+                "NaN or infinity",
+                "The mask was discarded.",
+            )
+        return logits
+
+    def close(self) -> None:
+        """Releases the vendor's engine as soon as no call uses it; may be called twice."""
+        self._closed = True
+
+    @abstractmethod
+    def _open(self, bundle: Bundle, files: list[bytes]) -> None:
+        """Reads the artefact from verified bytes, in the order of its manifest entry."""
+
+    @abstractmethod
+    def _infer(self, grey: FloatArray) -> FloatArray:
+        """The same as `infer`, unchecked; returns a fresh array."""
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

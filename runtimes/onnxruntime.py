@@ -1,0 +1,58 @@
+"""ONNX Runtime: anywhere."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from miniseg_edge.bundle import Bundle
+from miniseg_edge.dependencies import require
+from miniseg_edge.errors import RuntimeUnavailableError
+from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.runtimes.interface import Runtime
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def _onnxruntime() -> Any:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # hospital networks want it silent
+    return require("onnxruntime", "onnxruntime")
+
+
+class OnnxRuntime(Runtime):
+    """An ONNX file in an InferenceSession; sessions allow concurrent runs."""
+
+    name = "onnxruntime"
+
+    @classmethod
+    def devices(cls) -> tuple[str, ...]:
+        """`cpu`, and `cuda:0` where the CUDA build is installed."""
+        available = _onnxruntime().get_available_providers()
+        return ("cpu", "cuda:0") if _PROVIDERS["cuda"] in available else ("cpu",)
+
+    @property
+    def version(self) -> str:
+        """The package's version."""
+        return str(_onnxruntime().__version__)
+
+    def _open(self, bundle: Bundle, files: list[bytes]) -> None:
+        ort = _onnxruntime()
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        # Idle workers must not burn the host application's cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self.threads is not None:
+            options.intra_op_num_threads = self.threads
+        kind, _, index = self.device.partition(":")
+        provider: Any = _PROVIDERS[kind] if kind == "cpu" else (_PROVIDERS[kind], {"device_id": int(index)})
+        self._session = ort.InferenceSession(files[0], options, providers=[provider])
+        if self._session.get_providers()[0] != _PROVIDERS[kind]:  # it would go on on the CPU without a word
+            raise RuntimeUnavailableError(
+                f"onnxruntime did not take {self.device}",
+                _PROVIDERS[kind],
+                str(self._session.get_providers()),
+            )
+        self._input, self._output = bundle.manifest.input.name, bundle.manifest.output.name
+
+    def _infer(self, grey: FloatArray) -> FloatArray:
+        return np.asarray(self._session.run([self._output], {self._input: grey})[0])

@@ -1,0 +1,125 @@
+"""Which runtimes there are: one row each. A new backend is a module, a row here and a contract-test parameter."""
+
+import importlib
+from dataclasses import dataclass
+
+from miniseg_edge.bundle import Bundle
+from miniseg_edge.dependencies import installed
+from miniseg_edge.errors import RuntimeUnavailableError, UsageError
+from miniseg_edge.manifest import REFERENCE_TARGET, Artifact
+from miniseg_edge.runtimes.interface import Runtime
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class RuntimeEntry:
+    """A row of the registry.
+
+    Attributes:
+        name: what `runtime=` and `--runtime` take.
+        target: the artefact that it reads.
+        implementation: "module:class".
+        package: what must be importable.
+        extra: what installs it.
+        reference: for parity alone; never chosen by "auto".
+    """
+
+    name: str
+    target: str
+    implementation: str
+    package: str
+    extra: str
+    reference: bool = False
+
+    def load(self) -> type[Runtime]:
+        """The class; its module imports no vendor's package by itself."""
+        module, _, name = self.implementation.partition(":")
+        found: type[Runtime] = getattr(importlib.import_module(module), name)
+        return found
+
+    def obstacle(self, bundle: Bundle) -> str | None:
+        """Why this runtime cannot serve this bundle here, or None."""
+        if bundle.manifest.artifact(self.target) is None:
+            return f"the bundle has no {self.target} artefact"
+        if not installed(self.package):
+            return f'{self.package} is not installed (pip install "miniseg-edge[{self.extra}]")'
+        return None
+
+
+# In the order in which "auto" prefers them: OpenVINO is the faster of the two on every CPU measured so far.
+REGISTRY = (
+    RuntimeEntry("openvino", "openvino", "miniseg_edge.runtimes.openvino:OpenVino", "openvino", "openvino"),
+    RuntimeEntry("onnxruntime", "onnx", "miniseg_edge.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", "onnxruntime"),
+    RuntimeEntry(
+        "torch",
+        REFERENCE_TARGET,
+        "miniseg_edge.runtimes.torch:TorchReference",
+        "torch",
+        "torch",
+        reference=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What serves a bundle: runtime, device, artefact, and why these."""
+
+    entry: RuntimeEntry
+    device: str
+    artifact: Artifact
+    reason: str
+
+
+def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO) -> Choice:
+    """Picks the runtime and device to open, and says why.
+
+    Raises:
+        UsageError: no runtime has that name.
+        RuntimeUnavailableError: the bundle or the machine cannot serve what was asked for.
+        MissingDependencyError: the package is there but cannot be imported.
+    """
+    if runtime != AUTO:
+        entry = entry_named(runtime)
+        if (obstacle := entry.obstacle(bundle)) is not None:
+            raise RuntimeUnavailableError(f"the runtime {runtime} cannot serve this bundle", "", obstacle)
+        if (found := _device(entry, device)) is None:
+            offered = ", ".join(entry.load().devices())
+            raise RuntimeUnavailableError(f"{runtime} has no device {device} here", offered, device)
+        return _choice(bundle, entry, found, "asked for")
+
+    passed_over = []
+    for entry in REGISTRY:
+        if entry.reference:
+            continue
+        if (obstacle := entry.obstacle(bundle)) is not None:
+            passed_over.append(f"{entry.name}: {obstacle}")
+        elif (found := _device(entry, device)) is None:
+            passed_over.append(f"{entry.name}: no device {device} here")
+        else:
+            reason = "first in order of speed" + "".join(f"; {why}" for why in passed_over)
+            return _choice(bundle, entry, found, reason)
+    raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over))
+
+
+def entry_named(name: str) -> RuntimeEntry:
+    """The registry's row of that name. Raises: UsageError."""
+    for entry in REGISTRY:
+        if entry.name == name:
+            return entry
+    known = ", ".join(entry.name for entry in REGISTRY)
+    raise UsageError("no runtime has that name", f"{AUTO}, {known}", name)
+
+
+def _device(entry: RuntimeEntry, device: str) -> str | None:
+    offered = entry.load().devices()
+    if device == AUTO:
+        return offered[0]
+    return device if device in offered else None
+
+
+def _choice(bundle: Bundle, entry: RuntimeEntry, device: str, reason: str) -> Choice:
+    artifact = bundle.manifest.artifact(entry.target)
+    assert artifact is not None  # noqa: S101  obstacle() has looked
+    return Choice(entry, device, artifact, reason)

@@ -1,0 +1,116 @@
+"""`miniseg-segment`: slices in, masks and overlays out."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from miniseg_edge import terminal
+from miniseg_edge.commands import exit_code_of
+from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UsageError
+from miniseg_edge.images import image_paths, overlay, slice_from_file, write_png
+from miniseg_edge.runtimes.registry import AUTO, REGISTRY
+from miniseg_edge.runtimes.segmenter import Segmentation, Segmenter, load
+
+_SHOWN_ROWS = 40
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A slice and where its results go."""
+
+    image: Path
+    mask: Path
+    overlay: Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns 0 done, 1 our error, 2 usage."""
+    parsed = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _segment(parsed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="miniseg-segment",
+        description="Segments grey CT slices (PNG or JPEG). Writes <stem>.png (lesion 255) and <stem>_overlay.png.",
+        epilog="Exit codes: 0 done, 1 error, 2 usage. A research model, not a medical device.",
+    )
+    parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
+    parser.add_argument("input", type=Path, help="an image, or a folder of images")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where masks and overlays go")
+    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in REGISTRY)))
+    parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
+    parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
+    parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
+    return parser
+
+
+def _segment(parsed: argparse.Namespace) -> None:
+    jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite)
+    _check_readable(jobs)
+    with load(parsed.bundle, parsed.runtime, parsed.device, parsed.threads) as segmenter:
+        terminal.say(f"running {segmenter}")
+        rows = [_row(job, _segmented(job, segmenter)) for job in terminal.track(jobs, "segmenting")]
+    terminal.table("Findings", ("slice", "size", "lesion pixels", "share", "finding"), rows[:_SHOWN_ROWS])
+    if len(rows) > _SHOWN_ROWS:
+        terminal.say(f"... and {len(rows) - _SHOWN_ROWS} more")
+    terminal.say(f"{len(rows)} masks and overlays in {parsed.output}", "good")
+
+
+def _jobs(images: list[Path], output: Path, *, overwrite: bool) -> list[_Job]:
+    """Where everything goes, checked before anything is written.
+
+    Raises:
+        UsageError: two results would have one name.
+        OutputExistsError, OutputError: a result is there already, or the output is a file.
+    """
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is no folder", "a folder, or nothing yet", "a file")
+    jobs = [_Job(p, output / f"{p.stem}.png", output / f"{p.stem}_overlay.png") for p in images]
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        for path in (job.mask, job.overlay):
+            if path in taken:
+                raise UsageError("two slices want one result", path.name, f"{taken[path].name} and {job.image.name}")
+            if any(path.exists() and path.samefile(image) for image in images):
+                raise OutputExistsError(f"{path} is an input", "another --output", "the folder of the slices")
+            if path.exists() and not overwrite:
+                raise OutputExistsError(
+                    f"{path} exists", "a new file", "", "Choose another --output or add --overwrite."
+                )
+            taken[path] = job.image
+    return jobs
+
+
+def _check_readable(jobs: list[_Job]) -> None:
+    """Reads every slice once, so that a broken one is found before any mask is written. Raises: InputError."""
+    faults = []
+    for job in terminal.track(jobs, "checking slices"):
+        try:
+            slice_from_file(job.image)
+        except InputError as error:
+            faults.append(error)
+    if len(faults) > 1:
+        details = "; ".join(str(fault) for fault in faults[:8])
+        raise InputError(f"{len(faults)} of {len(jobs)} slices are unusable", "readable grey slices", details)
+    if faults:
+        raise faults[0]
+
+
+def _segmented(job: _Job, segmenter: Segmenter) -> Segmentation:
+    slice_ = slice_from_file(job.image)
+    result = segmenter.segment(slice_)
+    for remark in result.warnings:
+        terminal.warn(f"{job.image.name}: {remark}")
+    two_classes = segmenter.bundle.manifest.network.architecture.classes == 2
+    write_png(job.mask, result.mask * 255 if two_classes else result.mask)
+    write_png(job.overlay, overlay(slice_, result.mask))
+    return result
+
+
+def _row(job: _Job, result: Segmentation) -> tuple[str, ...]:
+    height, width = result.mask.shape
+    lesion = int((result.mask > 0).sum())
+    finding = "lesion" if result.has_finding else "no finding"
+    return job.image.name, f"{height} x {width}", f"{lesion:,}", f"{lesion / result.mask.size:.2%}", finding

@@ -1,0 +1,64 @@
+"""Torch: the FP32 reference that parity is judged against. Not for deployment."""
+
+from typing import Any
+
+import numpy as np
+
+from miniseg_edge.bundle import Bundle
+from miniseg_edge.dependencies import require
+from miniseg_edge.errors import BundleError
+from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.runtimes.interface import Runtime
+
+
+def _torch() -> Any:
+    import miniseg_edge.training  # noqa: F401  how torch's threads wait is settled before its import
+
+    return require("torch", "torch")
+
+
+class TorchReference(Runtime):
+    """The network exactly as trained, in eager mode, from the checkpoint's own weights; nothing is rewritten."""
+
+    name = "torch"
+
+    @classmethod
+    def devices(cls) -> tuple[str, ...]:
+        """`cpu`, and `cuda:0`, ... where torch finds them."""
+        return ("cpu", *(f"cuda:{i}" for i in range(_torch().cuda.device_count())))
+
+    @property
+    def version(self) -> str:
+        """The package's version."""
+        return str(_torch().__version__)
+
+    def _open(self, bundle: Bundle, files: list[bytes]) -> None:
+        torch = _torch()
+        weights = require("safetensors.torch", "torch").load(files[0])
+        from miniseg_edge.training.network import MiniSeg
+
+        architecture = bundle.manifest.network.architecture
+        with torch.device("meta"):
+            network = MiniSeg(architecture, auxiliary=False)
+        wanted = {key: value.shape for key, value in network.state_dict().items()}
+        if {key: value.shape for key, value in weights.items()} != wanted:
+            raise BundleError(
+                "the reference weights do not fit the manifest's network", str(architecture), "other shapes"
+            )
+        network.load_state_dict(weights, strict=True, assign=True)
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)  # torch knows only one number for the whole process
+        self._network = network.eval().to(self.device)
+        self._statistics = bundle.manifest.preprocessing.statistics
+        self._scale = bundle.manifest.preprocessing.scale
+        self._in_channels = architecture.in_channels
+
+    def _infer(self, grey: FloatArray) -> FloatArray:
+        torch = _torch()
+        statistics = self._statistics
+        normalised = (grey / np.float32(self._scale) - np.float32(statistics.mean)) / np.float32(statistics.std)
+        with torch.inference_mode():
+            image = torch.from_numpy(normalised).to(self.device).expand(-1, self._in_channels, -1, -1)
+            logits = self._network(image)
+            over_background = logits[:, 1:] - logits[:, :1]
+        return np.array(over_background.cpu().numpy())

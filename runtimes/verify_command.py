@@ -1,0 +1,87 @@
+"""`miniseg-verify`: is this bundle whole, and does it still draw the same lesion on this machine?"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from miniseg_edge import terminal
+from miniseg_edge.bundle import Bundle, open_bundle
+from miniseg_edge.commands import exit_code_of
+from miniseg_edge.errors import ParityError, RuntimeUnavailableError
+from miniseg_edge.golden import golden_image, golden_logits
+from miniseg_edge.parity import ParityLimits, SliceParity, TargetParity, compare, failures
+from miniseg_edge.parity_summary import show
+from miniseg_edge.runtimes.registry import REGISTRY, RuntimeEntry
+from miniseg_edge.runtimes.segmenter import Segmenter, load
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns 0 done, 1 our error, 2 usage, 3 parity failed."""
+    parsed = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _verify(parsed.bundle))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="miniseg-verify",
+        description="Checks a bundle's hashes, opens every runtime at hand and replays the golden slices.",
+        epilog="Exit codes: 0 done, 1 error, 2 usage, 3 a runtime does not reproduce the reference.",
+    )
+    parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
+    return parser
+
+
+def _verify(path: Path) -> None:
+    bundle = open_bundle(path)
+    terminal.say(f"{len(bundle.contents)} files, every hash right; bundle {bundle.manifest.digest}")
+    at_hand = _at_hand(bundle)
+    parities = [replay_golden(bundle, entry) for entry in at_hand]
+    show("Golden slices against the stored reference", parities)
+    if failed := [p for p in parities if not p.passed]:
+        reasons = "; ".join(f"{p.runtime}: {', '.join(p.failures)}" for p in failed)
+        raise ParityError("this machine does not reproduce the reference", "the stored masks", reasons)
+    terminal.say("verified", "good")
+
+
+def _at_hand(bundle: Bundle) -> list[RuntimeEntry]:
+    """The runtimes that can serve the bundle here; the others are named with their reason."""
+    found = []
+    for entry in REGISTRY:
+        if (obstacle := entry.obstacle(bundle)) is None:
+            found.append(entry)
+        else:
+            terminal.say(f"not checked: {entry.name}: {obstacle}")
+    if all(entry.reference for entry in found):
+        raise RuntimeUnavailableError(
+            "no runtime at hand can serve this bundle", "one of its targets' runtimes", "none"
+        )
+    return found
+
+
+def replay_golden(bundle: Bundle, entry: RuntimeEntry) -> TargetParity:
+    """Runs the bundle's golden slices on one runtime and compares with the stored reference.
+
+    Raises:
+        BundleError: a golden slice is not what the manifest says.
+        InferenceError, NumericError: the runtime failed.
+    """
+    limits = bundle.manifest.limits(entry.target)
+    with load(bundle, entry.name) as segmenter:
+        slices = tuple(_replayed(bundle, segmenter, limits))
+        return TargetParity(
+            target=segmenter.choice.artifact.target,
+            precision=segmenter.choice.artifact.precision,
+            runtime=entry.name,
+            limits=limits,
+            failures=failures(slices, limits),
+            mean_iou=None,
+            reference_mean_iou=None,
+            slices=slices,
+        )
+
+
+def _replayed(bundle: Bundle, segmenter: Segmenter, limits: ParityLimits) -> Iterator[SliceParity]:
+    for golden in bundle.manifest.golden:
+        image = golden_image(bundle, golden)
+        expected = golden_logits(bundle, golden, (image.shape[0], image.shape[1]))
+        yield compare(golden.name, expected, segmenter.segment(image).logit_maps, limits)
