@@ -64,8 +64,13 @@ def _parser() -> argparse.ArgumentParser:
         "--validation", type=Path, metavar="DIR", help="slices to check parity on; default: demo phantoms"
     )
     parser.add_argument("--labels", type=Path, metavar="DIR", help="masks of the same names, for Dice and mIoU")
-    parser.add_argument("--near-tie", type=float, default=ParityLimits.near_tie, metavar="L",
-                        help="|reference logit| below which a changed pixel is a near-tie (default %(default)g)")  # fmt: skip
+    parser.add_argument(
+        "--near-tie",
+        type=float,
+        default=ParityLimits.near_tie,
+        metavar="L",
+        help="|reference logit| below which a changed pixel is a near-tie (default %(default)g)",
+    )
     parser.add_argument(
         "--max-real-flips", type=int, default=0, metavar="N", help="changed pixels allowed beyond near-ties"
     )
@@ -122,7 +127,7 @@ def _only_checkpoint(folder: Path) -> Path:
     if len(found) != 1:
         names = ", ".join(p.name for p in found) or "none"
         raise UsageError(
-            "which checkpoint?",
+            "no single checkpoint to take",
             f"exactly one {' or '.join(_CHECKPOINT_SUFFIXES)} file here",
             names,
             "Name one.",

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from miniseg_edge import terminal
+from miniseg_edge import phantoms, terminal
 from miniseg_edge.commands import DONE, exit_code_of
 from miniseg_edge.errors import ExportError
 from miniseg_edge.export import command as export_command
-from miniseg_edge.images import label_from_file, overlay, slice_from_file, write_png
+from miniseg_edge.images import image_paths, label_from_file, overlay, slice_from_file, write_png
 from miniseg_edge.metrics import dice
-from miniseg_edge.phantoms import write_phantoms
 from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.runtimes import segment_command, verify_command
 
@@ -33,15 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _demonstrate(output: Path) -> None:
     slices, bundle = output / "slices", output / "bundle"
-    phantoms = write_phantoms(slices, count=_SLICES, first_seed=_FIRST_SEED)
-    terminal.say(f"{len(phantoms)} phantoms in {slices}/images, with their true lesions in {slices}/masks")
+    terminal.say(f"$ python -m miniseg_edge.phantoms {slices} --count {_SLICES} --first-seed {_FIRST_SEED}", "good")
+    phantoms.main([str(slices), "--count", str(_SLICES), "--first-seed", str(_FIRST_SEED)])
     targets = ("--target", "onnx", "--target", "openvino")
     _run(export_command.main, "miniseg-export", CHECKPOINT, *targets, "--output", bundle, "--overwrite")
     _run(verify_command.main, "miniseg-verify", bundle)
     for runtime in RUNTIMES:
         destination = ("--output", output / runtime, "--runtime", runtime, "--overwrite")
         _run(segment_command.main, "miniseg-segment", bundle, slices / "images", *destination)
-    names = [f"{phantom.name}.png" for phantom in phantoms]
+    names = [path.name for path in image_paths(slices / "images")]
     _show(output, names)
     write_png(output / "overview.png", _overview(output, names))
     terminal.say(f"\nLook at {output / 'overview.png'}: slice, true lesion, {', '.join(RUNTIMES)}", "good")

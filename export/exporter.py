@@ -106,7 +106,7 @@ def resolved_statistics(given: Statistics | None, checkpoint: Checkpoint) -> tup
     if given is None and checkpoint.statistics is None:
         raise StatisticsError(
             f"the normalisation of {checkpoint.name} is unknown", "--mean and --std of its training slices", "neither",
-            "They are part of the training: averages over its slices of each slice's mean and deviation, on the 0..1 scale. "
+            "They are part of the training: averages over its slices of each slice's mean and std, on the 0..1 scale. "
             "A guess (ImageNet's, say) gives wrong masks.",
         )  # fmt: skip
     if given is None:

@@ -68,7 +68,7 @@ def label_from_file(path: Path, classes: int) -> ByteArray:
     pixels = _decoded(bytes_from_file(path, MAX_IMAGE_BYTES, UnsupportedFormatError), path.name)
     if classes == 2:
         lesion = pixels[..., :3].any(axis=-1) if pixels.ndim == 3 else pixels > 0
-        return lesion.astype(np.uint8)
+        return np.asarray(lesion, dtype=np.uint8)
     grey = _grey(pixels, path.name) if pixels.ndim == 3 else pixels
     unknown = sorted({int(v) for v in np.unique(grey)} - {*range(classes), 255})
     if unknown:

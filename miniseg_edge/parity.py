@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miniseg_edge.metrics import dice
-from miniseg_edge.preprocessing import FloatArray, mask_from_logits
+from miniseg_edge.preprocessing import ByteArray, FloatArray, mask_from_logits
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def compare(name: str, reference: FloatArray, artifact: FloatArray, limits: Pari
     )
 
 
-def _margins(logits: FloatArray, won: np.ndarray, other: np.ndarray) -> FloatArray:  # type: ignore[type-arg]
+def _margins(logits: FloatArray, won: ByteArray, other: ByteArray) -> FloatArray:
     """By how much the reference preferred its own class to the artefact's; |logit| where there are two classes."""
     with_background = np.concatenate([np.zeros_like(logits[:1]), logits])
     preferred = np.take_along_axis(with_background, won[None].astype(np.int64), 0)[0]

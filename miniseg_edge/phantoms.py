@@ -249,7 +249,7 @@ class _Capsule:
 
 def _both(a: FloatArray, b: FloatArray, softness: float) -> FloatArray:
     """Union of two shapes given by their distances, with the crease rounded over `softness`."""
-    overlap = np.maximum(np.float32(softness) - np.abs(a - b), 0)
+    overlap: FloatArray = np.maximum(np.float32(softness) - np.abs(a - b), 0)
     union: FloatArray = np.minimum(a, b)
     return union - overlap * overlap / np.float32(4 * softness)
 

@@ -54,7 +54,7 @@ class Window:
         """HU of any real dtype and shape -> float32 grey 0..255 of the same shape; beyond the window clipped."""
         hu = slice_hu.astype(np.float32)
         scaled = (hu - np.float32(self.low_hu)) * np.float32(GREY_MAX / (self.high_hu - self.low_hu))
-        return np.clip(scaled, 0.0, GREY_MAX)
+        return np.asarray(np.clip(scaled, 0.0, GREY_MAX), dtype=np.float32)
 
 
 def checked_slice(slice_: object) -> tuple[FloatArray, tuple[str, ...]]:

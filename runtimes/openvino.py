@@ -7,6 +7,7 @@ import numpy as np
 
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import require
+from miniseg_edge.errors import IncompatibleError
 from miniseg_edge.preprocessing import FloatArray
 from miniseg_edge.runtimes.interface import Runtime
 
@@ -34,6 +35,8 @@ class OpenVino(Runtime):
         return str(_openvino().__version__)
 
     def _open(self, bundle: Bundle, files: list[bytes]) -> None:
+        if not files[0].startswith(b"<?xml"):  # the reader guesses formats, and others could name files outside
+            raise IncompatibleError("the openvino artefact is no IR", "an .xml file", files[0][:8].hex(" "))
         core = _openvino().Core()
         model = core.read_model(model=files[0], weights=files[1])
         self._compiled = core.compile_model(model, self.device.upper(), self._config())

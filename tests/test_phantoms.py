@@ -81,7 +81,7 @@ def test_the_command_writes_images_and_masks(tmp_path: Path) -> None:
     names = ("phantom-0009.png", "phantom-0010.png")
     assert written == [f"set/{kind}/{name}" for kind in ("images", "masks") for name in names]
     one = phantom(10)
-    image = cv2.imread(str(tmp_path / "set/images/phantom-0010.png"), cv2.IMREAD_UNCHANGED)
-    mask = cv2.imread(str(tmp_path / "set/masks/phantom-0010.png"), cv2.IMREAD_UNCHANGED)
-    assert np.array_equal(image, one.image)
-    assert np.array_equal(mask, one.mask * 255)
+    for kind, expected in (("images", one.image), ("masks", one.mask * 255)):
+        found = cv2.imread(str(tmp_path / "set" / kind / "phantom-0010.png"), cv2.IMREAD_UNCHANGED)
+        assert found is not None
+        assert np.array_equal(found, expected)

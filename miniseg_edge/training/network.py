@@ -80,7 +80,7 @@ class AHSPBlock(nn.Module):
         d3 = self.conv3(s) + d2
         d4 = self.conv4(s) + d3
         branches = (d1, d2, d3, d4)
-        gates = torch.sigmoid(self.attention(torch.cat(branches, 1))).split(1, 1)
+        gates = torch.sigmoid(self.attention(torch.cat(branches, 1))).chunk(BRANCHES, 1)
         gated = [d + d * gate for d, gate in zip(branches, gates, strict=True)]
         out: Tensor = self.act(self.bn(self.conv1x1_fuse(torch.cat(gated, 1))))
         return out

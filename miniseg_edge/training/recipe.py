@@ -140,7 +140,7 @@ def train(
     Raises:
         UsageError: a network without auxiliary heads, or fewer slices than one batch.
         InputError: a slice without its label, or a label that is no class.
-        NumericError: the loss is not finite; the network is left as it was before that iteration.
+        NumericError: the loss is not finite; the parameters are left as they were before that iteration.
     """
     _check(network, slices, labels, recipe)
     device = next(network.parameters()).device

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ class TestFigures:
         rates = [Recipe().learning_rate_at(iteration, 100) for iteration in range(100)]
         assert rates[0] == 1e-3
         assert rates[50] == pytest.approx(1e-3 * 0.5**0.9)
-        assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
+        assert all(later < earlier for earlier, later in pairwise(rates))
         assert rates[-1] > 0
 
     @pytest.mark.parametrize("figures", [{"epochs": 0}, {"batch_size": 0}, {"passes": ()}])
@@ -126,7 +127,8 @@ class TestAugmentation:
         label = np.where(image > 0, 2, 255).astype(np.uint8)
         image2, label2 = augmented(image, label, crop, np.random.default_rng(seed))
         assert (image2.shape, label2.shape) == (image.shape, label.shape)
-        assert (image2.dtype, label2.dtype) == (np.float32, np.uint8)
+        assert image2.dtype == np.float32
+        assert label2.dtype == np.uint8
         assert set(np.unique(label2)) <= {2, 255}
         unclear = np.abs(image2) < 1.5 / height + 1.5 / width
         assert np.array_equal(label2[~unclear] == 2, image2[~unclear] > 0)
@@ -186,7 +188,7 @@ class TestTraining:
     def test_a_loss_that_is_not_finite_stops_the_training(self) -> None:
         network = small_network()
         with torch.no_grad():
-            network.pred1[1].bias.fill_(math.nan)  # type: ignore[union-attr,operator]
+            network.pred1[1].bias.fill_(math.nan)  # type: ignore[operator]
         weights = network.down1.conv.weight.clone()
         with pytest.raises(NumericError):
             trained(network)

@@ -1,0 +1,40 @@
+# `make demo` runs the main job, `make test` the checks; both need Python 3.11 or newer, git and make, and set up the rest.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test setup lint types clean
+
+demo: setup
+	$(BIN)/miniseg-demo --output build/demo
+
+test: setup lint types
+	$(BIN)/python -m pytest
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
+	@# opencv-python needs the system's libGL; where that is missing, the headless build does the same work.
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+	  echo "opencv-python lacks a system library here: taking opencv-python-headless instead"; \
+	  $(PIP) uninstall --quiet --yes opencv-python && \
+	  $(PIP) install --quiet --constraint constraints.txt opencv-python-headless && \
+	  $(BIN)/python -c 'import cv2'; }
+	@touch $@
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Type checkers do not follow the mapping of export/, runtimes/ and benchmarks/ into the package, so they read the wheel.
+types: setup
+	rm -rf build/typing build/lib
+	$(PIP) install --quiet --no-deps --target build/typing .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
