@@ -7,7 +7,8 @@ BRANCHES = 4
 
 MAX_CHANNELS = 1024
 MAX_DEPTH = 64
-"""Far beyond any MiniSeg; files that ask for more are refused before anything is allocated."""
+MAX_CLASSES = 255  # masks are uint8, and label 255 means unjudged
+"""Limits far beyond any MiniSeg; files that ask for more are refused before anything is allocated."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Architecture:
     in_channels: int = 3
 
     def __post_init__(self) -> None:
-        if max(*self.channels, self.classes, self.in_channels) > MAX_CHANNELS:
-            raise ValueError(f"at most {MAX_CHANNELS} channels: {self}")
+        if max(*self.channels, self.in_channels) > MAX_CHANNELS or self.classes > MAX_CLASSES:
+            raise ValueError(f"at most {MAX_CHANNELS} channels and {MAX_CLASSES} classes: {self}")
         if max(*self.depths, *self.long_depths) > MAX_DEPTH or min(*self.depths, *self.long_depths) < 0:
             raise ValueError(f"0 to {MAX_DEPTH} blocks a stage: {self}")
         if any(c < 1 for c in (*self.channels, self.in_channels)) or self.classes < 2:

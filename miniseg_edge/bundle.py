@@ -10,7 +10,7 @@ from pathlib import Path
 
 from miniseg_edge.errors import BundleError, IntegrityError, OutputError, OutputExistsError, PathEscapeError
 from miniseg_edge.files import bytes_from_file, sha256_of
-from miniseg_edge.manifest import MANIFEST_NAME, FileRecord, Manifest, manifest_from_json
+from miniseg_edge.manifest import MANIFEST_NAME, FileRecord, Manifest, check_name, manifest_from_json
 from miniseg_edge.records import json_from_record
 
 MAX_MANIFEST_BYTES = 4 * 2**20
@@ -122,9 +122,13 @@ def write_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None
     """Writes a bundle atomically: a temporary sibling directory, then a rename.
 
     Raises:
+        PathEscapeError: a content's name leaves the bundle.
         OutputExistsError: see `check_destination`.
         OutputError: disk full, read-only, no permission; nothing half-written stays.
     """
+    for name in bundle.contents:
+        check_name(name)
+    path = path.absolute()  # "." has no name and no parent
     check_destination(path, overwrite=overwrite)
     partial = None
     try:
@@ -158,11 +162,10 @@ def _move_into_place(partial: Path, path: Path) -> None:
         partial.rename(path)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent)) / path.name
-    path.rename(old)
     try:
+        path.rename(old)
         partial.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
     finally:
+        if not path.exists():  # whatever came between, an interruption too
+            old.rename(path)
         shutil.rmtree(old.parent, ignore_errors=True)

@@ -22,7 +22,7 @@ def exit_code_of(work: Callable[[], None]) -> int:
         terminal.fail(str(error))
         return FAILED
     except OSError as error:
-        reason = OutputError("the system refused", "free space and permission", f"{error.strerror}: {error.filename}")
+        reason = OutputError("the system refused", "files that can be read and written, and free space", str(error))
         terminal.fail(str(reason))
         return FAILED
     except KeyboardInterrupt:

@@ -22,7 +22,7 @@ def require(module: str, extra: str) -> ModuleType:
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: a library that the package loads by ctypes is missing
         raise MissingDependencyError(
             f"{module} cannot be imported",
             f"the extra {extra!r}",

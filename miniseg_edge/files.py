@@ -23,11 +23,11 @@ def bytes_from_file(path: Path, limit: int, error: type[MiniSegError]) -> bytes:
         if not path.is_file():
             raise error(f"{path} is no file", "a readable file", "a folder" if path.is_dir() else "nothing there")
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(size) if size <= limit else b""
     except OSError as reason:
         raise error(f"{path} cannot be read", "a readable file", reason.strerror or str(reason)) from reason
-    if len(data) > limit:
-        size = path.stat().st_size
+    if size > limit:
         raise error(f"{path} is too large", f"at most {limit} bytes", f"{size} bytes")
     return data
 
@@ -48,12 +48,14 @@ def replace_file(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes files private; results are for others too
         Path(temporary).replace(path)
+        temporary = None
     except OSError as reason:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise OutputError(
             f"{path} cannot be written", "a writable folder with free space", reason.strerror or str(reason)
         ) from reason
+    finally:  # an interruption leaves no temporary file either
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -19,6 +19,9 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+_JPEG_SEGMENTS = {0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}
+"""What may stand before the frame, with a length; decoders step over other markers in ways of their own."""
+
 _LESION_BGR = (60, 60, 235)
 
 
@@ -29,7 +32,11 @@ def image_paths(source: Path) -> list[Path]:
         NoImagesError: nothing there, or no image in the folder.
     """
     if source.is_dir():
-        found = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+        found = sorted(
+            p
+            for p in source.iterdir()
+            if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and not p.is_dir()
+        )
         if not found:
             raise NoImagesError(f"{source} holds no images", f"files ending in {', '.join(IMAGE_SUFFIXES)}", "none")
         return found
@@ -165,8 +172,10 @@ def _checked_jpeg(data: bytes, name: str) -> tuple[int, int]:
         elif marker in _JPEG_FRAMES:
             height, width = struct.unpack(">HH", data[position + 5 : position + 9])
             return height, width
-        else:
+        elif marker in _JPEG_SEGMENTS:
             position += 2 + length
+        else:
+            break
     raise UnsupportedFormatError(f"{name} is corrupt", "a JPEG frame header", "none")
 
 

@@ -179,7 +179,7 @@ def manifest_from_json(data: bytes) -> Manifest:
     version = found.get("schema_version")
     if version != SCHEMA_VERSION:
         raise IncompatibleError(
-            "the bundle has another schema", f"schema_version {SCHEMA_VERSION}", repr(version),
+            "the bundle has another schema", f"schema_version {SCHEMA_VERSION}", repr(version)[:80],
             "Export the checkpoint again with this version, or install the version that made the bundle.",
         )  # fmt: skip
     files = found.get("files")
@@ -204,7 +204,7 @@ def check_name(name: str) -> None:
     """Refuses a file name that is not a plain relative path within the bundle. Raises: PathEscapeError."""
     parts = name.split("/")
     plain = all(part not in ("", ".", "..") and not set(part) & set('\\:\0*?"<>|') for part in parts)
-    if not plain or len(name) > 200:
+    if not plain or not name.isprintable() or len(name) > 200:
         raise PathEscapeError(
             "the manifest names a file outside the bundle",
             "a plain relative path with forward slashes",
@@ -224,6 +224,8 @@ def _check_references(manifest: Manifest) -> None:
     named += [path for golden in manifest.golden for path in (golden.image, golden.logit)]
     if not manifest.golden:
         raise BundleError(f"{MANIFEST_NAME} names no golden slices", "at least one", "none")
+    if not all(artifact.files for artifact in manifest.artifacts):
+        raise BundleError(f"{MANIFEST_NAME} names an artefact without files", "at least one", "none")
     unlisted = sorted(set(named) - manifest.files.keys())
     if unlisted:
         raise BundleError(f"{MANIFEST_NAME} points at files that it does not list", "", ", ".join(unlisted))

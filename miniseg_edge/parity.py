@@ -149,6 +149,8 @@ def failures(slices: Sequence[SliceParity], limits: ParityLimits) -> tuple[str, 
     largest = max(s.max_logit_difference for s in slices)
     mean, worst = float(np.mean([s.dice for s in slices])), min(s.dice for s in slices)
     found = []
+    if not all(np.isfinite(s.max_logit_difference) for s in slices):
+        found.append("logits are not finite")
     if flips > limits.max_real_flips:
         found.append(f"{flips} pixels flipped, {limits.max_real_flips} allowed")
     if limits.max_logit_difference is not None and largest > limits.max_logit_difference:

@@ -506,7 +506,7 @@ def _tree(random: _Random, lung: _Ellipse, chest: _Chest) -> Iterator[_Capsule]:
         t = -0.9 + 1.8 * (index + random.between(0.0, 1.0)) / 7
         u, v = _direction(t)
         start = (hilum, 0.04 + 0.16 * t + random.between(-0.04, 0.04))
-        twigs.append((*start, outwards * u, v, random.between(0.008, 0.02), random.chance(0.6)))
+        twigs.append((*start, outwards * u, v, random.between(0.008, 0.017), random.chance(0.6)))
     while twigs:
         x, y, u, v, radius, visible = twigs.pop()
         u, v = _unit(u + random.between(-0.45, 0.45), v + random.between(-0.45, 0.45))
@@ -554,7 +554,7 @@ def _draw_lesions(random: _Random, tissue: FloatArray, frame: _Frame, chest: _Ch
     roughness = np.clip(np.float32(0.33) * _fractal(random, frame.size, 11, 4), -0.8, 0.8)
     texture = np.float32(0.97) + np.float32(0.2) * _fractal(random, frame.size, 22, 4)
     paving = _cover(np.abs(_noise(random, frame.size, 64)) - np.float32(0.12), 0.3)
-    lungs = outline < -0.012
+    lungs = outline < -0.003
     places = _places(frame, chest, outline < -max(0.012, 1.5 * frame.pixel))
     count = 0 if random.chance(_HEALTHY) else random.count(1, _MAX_LESIONS)
     for _ in range(count):
@@ -599,7 +599,7 @@ def _lesion(random: _Random, frame: _Frame, chest: _Chest, places: npt.NDArray[n
     ellipse = _Ellipse(x, y, radius, radius * slim, -v, u)
     softness = max(random.between(0.3, 0.7), 2.0 * frame.pixel / (radius * slim))
     if random.chance(0.2):
-        return _Lesion(ellipse, random.between(-200.0, 0.0), softness, 0.0)
+        return _Lesion(ellipse, random.between(-280.0, -60.0), softness, 0.0)
     paving = random.between(80.0, 200.0) if random.chance(0.4) else 0.0
     return _Lesion(ellipse, random.between(-640.0, -400.0), softness, paving)
 

@@ -18,6 +18,9 @@ GREY_MAX = 255.0
 MAX_SLICE_PIXELS = 2**26
 """Budget for one slice (8192 x 8192); CT slices have 512 x 512, some detectors 2048 x 2048."""
 
+MAX_HU = 1e5
+"""Metal reads some 3e4 HU in extended scales; a window beyond this is a mistake."""
+
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
@@ -47,8 +50,9 @@ class Window:
     high_hu: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.low_hu) and np.isfinite(self.high_hu) and self.low_hu < self.high_hu):
-            raise UsageError("the window is empty", "LOW < HIGH in HU", f"{self.low_hu:g} {self.high_hu:g}")
+        if not -MAX_HU <= self.low_hu < self.high_hu <= MAX_HU:
+            got = f"{self.low_hu:g} {self.high_hu:g}"
+            raise UsageError("the window makes no sense", f"LOW < HIGH in HU, within {MAX_HU:g} of 0", got)
 
     def grey_from_hu(self, slice_hu: npt.NDArray[np.generic]) -> FloatArray:
         """HU of any real dtype and shape -> float32 grey 0..255 of the same shape; beyond the window clipped."""

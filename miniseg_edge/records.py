@@ -78,7 +78,7 @@ def _dataclass(kind: Any, value: object, where: str, error: type[MiniSegError]) 
         raise error(
             f"{where} has wrong fields",
             f"exactly {', '.join(fields)}",
-            f"missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(unknown)) or 'none'}",
+            f"missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(unknown))[:200] or 'none'}",
         )
     arguments = {name: _converted(hint, value[name], f"{where}.{name}", error) for name, hint in fields.items()}
     try:
@@ -121,10 +121,16 @@ def _small_int(digits: str) -> int:
 
 
 def _depth(text: str) -> int:
-    """An upper bound of the nesting: brackets inside strings count too, which only makes it stricter."""
+    """The deepest nesting of brackets outside strings."""
     depth = deepest = 0
+    in_string = escaped = False
     for character in text:
-        if character in "[{":
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
             depth += 1
             deepest = max(deepest, depth)
         elif character in "]}":

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import Literal, TextIO, TypeVar
 
 from miniseg_edge.dependencies import installed
 
@@ -35,7 +35,9 @@ def fail(text: str) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], bad_rows: Sequence[int] = ()) -> None:
     """A table on standard output; the first column is text, the others are figures; bad rows stand out in red."""
-    if not _HAS_RICH:
+    title = _encodable(title, sys.stdout)
+    columns, *rows = [[_encodable(cell, sys.stdout) for cell in line] for line in (columns, *rows)]
+    if not _HAS_RICH or not sys.stdout.isatty():  # in a pipe, rich would fold cells into 80 columns
         widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
         for row in ([title], columns, *rows):
             cells = [
@@ -78,12 +80,20 @@ def step(description: str) -> Iterator[None]:
 
 
 def _write(text: str, style: Style, *, error: bool) -> None:
+    stream = sys.stderr if error else sys.stdout
+    text = _encodable(text, stream)
     if not _HAS_RICH:
-        (sys.stderr if error else sys.stdout).write(text + "\n")
+        stream.write(text + "\n")
         return
     from rich.text import Text
 
     _console(error=error).print(Text(text, style=_RICH_STYLES[style]), soft_wrap=True)
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """The text with escapes for what the stream's encoding cannot say: a sign must not stop a command."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _console(*, error: bool):  # type: ignore[no-untyped-def]

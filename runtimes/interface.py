@@ -20,8 +20,16 @@ class Runtime(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, bundle: Bundle, artifact: Artifact, device: str, threads: int | None) -> None:
-        """Opens the artefact; `device` is one of `devices()`, `threads` None leaves the vendor's default.
+    def __init__(
+        self, bundle: Bundle, artifact: Artifact, device: str, threads: int | None = None, streams: int = 1
+    ) -> None:
+        """Opens the artefact.
+
+        Args:
+            bundle, artifact: what to open.
+            device: one of `devices()`.
+            threads: worker threads, all streams together; None leaves the vendor's default.
+            streams: slices that will be in flight at once, for throughput; 1 is best for latency.
 
         Raises:
             InferenceError: the vendor cannot read the artefact.
@@ -29,6 +37,7 @@ class Runtime(ABC):
         self.artifact = artifact
         self.device = device
         self.threads = threads
+        self.streams = streams
         self._input_shape = bundle.manifest.input.shape
         self._output_shape = bundle.manifest.output.shape
         self._closed = False

@@ -41,8 +41,9 @@ class OnnxRuntime(Runtime):
         options.log_severity_level = 3
         # Idle workers must not burn the host application's cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if self.threads is not None:
-            options.intra_op_num_threads = self.threads
+        threads = self.threads or (os.cpu_count() if self.streams > 1 else None)
+        if threads is not None:
+            options.intra_op_num_threads = max(1, threads // self.streams)
         kind, _, index = self.device.partition(":")
         provider: Any = _PROVIDERS[kind] if kind == "cpu" else (_PROVIDERS[kind], {"device_id": int(index)})
         self._session = ort.InferenceSession(files[0], options, providers=[provider])

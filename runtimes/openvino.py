@@ -49,6 +49,7 @@ class OpenVino(Runtime):
             "PERFORMANCE_HINT": "LATENCY",
         }
         if self.device == "cpu":
+            config["NUM_STREAMS"] = self.streams
             config["ENABLE_CPU_PINNING"] = False  # cores belong to the host application
             if self.threads is not None:
                 config["INFERENCE_NUM_THREADS"] = self.threads

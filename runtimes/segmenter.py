@@ -2,6 +2,9 @@
 
 import logging
 import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -57,17 +60,27 @@ class Segmentation:
         return self.logit if self.logit.ndim == 3 else self.logit[np.newaxis]
 
 
+@dataclass(frozen=True)
+class PreparedSlice:
+    """A slice on its way in: the network's input (1, 1, H, W), the slice's own size, and remarks about it."""
+
+    network_input: FloatArray
+    size: tuple[int, int]
+    warnings: tuple[str, ...]
+
+
 class Segmenter:
     """A bundle opened on one runtime.
 
     Thread-safety: one Segmenter serves many threads; results equal the serial ones.
     """
 
-    def __init__(self, bundle: Bundle, choice: Choice, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, choice: Choice, threads: int | None = None, streams: int = 1) -> None:
         """Opens the chosen artefact; applications call `miniseg_edge.load`."""
         self.bundle = bundle
         self.choice = choice
-        self._runtime: Runtime | None = choice.entry.load()(bundle, choice.artifact, choice.device, threads)
+        self.streams = streams
+        self._runtime: Runtime | None = choice.entry.load()(bundle, choice.artifact, choice.device, threads, streams)
         self._size = bundle.manifest.preprocessing.size
         self._window = bundle.manifest.preprocessing.window
         _log.info("%s", self)
@@ -96,20 +109,54 @@ class Segmenter:
             InferenceError, NumericError: the engine failed; the next call is not affected.
             ClosedError: after `close`.
         """
-        runtime = self.runtime
+        prepared = self.prepare(slice_)
+        return self.finish(prepared, self.runtime.infer(prepared.network_input))
+
+    def prepare(self, slice_: ByteArray | FloatArray) -> PreparedSlice:
+        """The first third of `segment`, for those who measure it: checks and resizes. Raises: InputError."""
         grey, remarks = checked_slice(slice_)
-        maps = runtime.infer(network_input(grey, self._size))[0]
-        size = (grey.shape[0], grey.shape[1])
-        logits = np.stack([resized(one, size) for one in maps]) if size != self._size else maps
+        return PreparedSlice(network_input(grey, self._size), (grey.shape[0], grey.shape[1]), remarks)
+
+    def finish(self, prepared: PreparedSlice, logits: FloatArray) -> Segmentation:
+        """The last third: logit maps (1, C - 1, H, W) of the network's size back to the slice's, and the mask."""
+        maps = logits[0]
+        if prepared.size != self._size:
+            maps = np.stack([resized(one, prepared.size) for one in maps])
         return Segmentation(
-            mask=mask_from_logits(logits),
-            logit=logits[0] if len(logits) == 1 else logits,
-            runtime=runtime.name,
-            device=runtime.device,
-            precision=runtime.artifact.precision,
+            mask=mask_from_logits(maps),
+            logit=maps[0] if len(maps) == 1 else maps,
+            runtime=self.choice.entry.name,
+            device=self.choice.device,
+            precision=self.choice.artifact.precision,
             bundle_digest=self.bundle.manifest.digest,
-            warnings=remarks,
+            warnings=prepared.warnings,
         )
+
+    def segment_many(self, slices: Iterable[ByteArray | FloatArray]) -> Iterator[Segmentation]:
+        """Segments slices with `streams` of them in flight; the same results as `segment`, in order, as they come.
+
+        Args:
+            slices: any number, each as `segment` takes it; read as they are needed, a few ahead.
+
+        Raises:
+            InputError, InferenceError, NumericError, ClosedError: in the place of the slice that caused it; slices
+                before it have been yielded, those after it are given up.
+        """
+        if self.streams == 1:
+            yield from map(self.segment, slices)
+            return
+        with ThreadPoolExecutor(self.streams, thread_name_prefix="miniseg") as pool:
+            waiting: deque[Future[Segmentation]] = deque()
+            try:
+                for slice_ in slices:
+                    waiting.append(pool.submit(self.segment, slice_))
+                    if len(waiting) > 2 * self.streams:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
 
     def segment_hu(self, slice_hu: npt.NDArray[np.generic]) -> Segmentation:
         """Segments one slice in HU, through the bundle's window.
@@ -153,6 +200,7 @@ def load(
     runtime: str = AUTO,
     device: str = AUTO,
     threads: int | None = None,
+    streams: int = 1,
 ) -> Segmenter:
     """Opens a bundle for segmentation.
 
@@ -161,13 +209,16 @@ def load(
         runtime: "auto", or a name from the registry; `str(segmenter)` says what was chosen and why.
         device: "auto", "cpu", "cuda:0", ...
         threads: of the runtime; None leaves the vendor's default.
+        streams: slices that `segment_many` keeps in flight; the number of cores is fastest for a whole volume, 1 for
+            a single slice.
 
     Raises:
         BundleError and its kin: see `open_bundle`.
         UsageError, RuntimeUnavailableError, MissingDependencyError: see `choose`.
         InferenceError: the vendor cannot open the artefact.
     """
-    if threads is not None and (type(threads) is not int or not 1 <= threads <= MAX_THREADS):
-        raise UsageError("threads has a wrong value", f"None or 1..{MAX_THREADS}", repr(threads))
+    for name, value in (("threads", threads), ("streams", streams)):
+        if value is not None and (type(value) is not int or not 1 <= value <= MAX_THREADS):
+            raise UsageError(f"{name} has a wrong value", f"1..{MAX_THREADS}", repr(value))
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    return Segmenter(opened, choose(opened, runtime, device), threads)
+    return Segmenter(opened, choose(opened, runtime, device), threads, streams)

@@ -52,7 +52,7 @@ def rows(pixels: npt.NDArray[np.generic]) -> bytes:
 
 
 def palette_png(indices: ByteArray, colours: list[tuple[int, int, int]], alpha: bytes = b"") -> bytes:
-    head = header(*indices.shape, colour=PALETTE)
+    head = header(indices.shape[0], indices.shape[1], colour=PALETTE)
     table = chunk(b"PLTE", bytes(value for colour in colours for value in colour))
     return png(head, rows(indices), table + (chunk(b"tRNS", alpha) if alpha else b""))
 
@@ -65,7 +65,7 @@ def jpeg_frame(height: int, width: int) -> bytes:
     return b"\xff\xc0" + struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\x00"
 
 
-def check_refused(data: bytes, match: str = "") -> None:
+def check_refused(data: bytes, match: str | None = None) -> None:
     with pytest.raises(UnsupportedFormatError, match=match):
         slice_from_bytes(data, "slice")
 
@@ -110,6 +110,13 @@ class TestReading:
     def test_a_progressive_jpeg(self) -> None:
         found = slice_from_bytes(jpeg(RAMP, cv2.IMWRITE_JPEG_PROGRESSIVE, 1), "slice")
         assert found.shape == RAMP.shape
+
+    def test_a_jpeg_with_comments_and_padding_before_its_frame(self) -> None:
+        comment = b"\xff\xfe\x00\x06note" + b"\xff\xe1\x00\x04\xff\xc0" + b"\xff\xff"
+        plain = jpeg(RAMP)
+        assert np.array_equal(
+            slice_from_bytes(plain[:2] + comment + plain[2:], "slice"), slice_from_bytes(plain, "slice")
+        )
 
     def test_an_oblong_slice_keeps_its_height_and_width(self) -> None:
         assert slice_from_bytes(png(header(2, 32), rows(RAMP.reshape(2, 32))), "slice").shape == (2, 32)
@@ -207,6 +214,9 @@ class TestDamage:
         for length in range(len(whole)):
             check_refused(whole[:length])
 
+    def test_a_jpeg_that_lacks_only_its_end_is_called_truncated(self) -> None:
+        check_refused(jpeg(RAMP)[:-2], "is truncated; expected an end-of-image marker")
+
     def test_any_flipped_bit_of_a_png_is_noticed(self) -> None:
         whole = png(header(8, 8), rows(RAMP))
         for position in range(len(whole) * 8):
@@ -264,6 +274,9 @@ class TestDamage:
 
     def test_a_png_that_does_not_start_with_its_header_is_refused(self) -> None:
         check_refused(png(chunk(b"tEXt", b"") + header(8, 8), rows(RAMP)), "IHDR to IEND")
+
+    def test_a_png_that_lacks_only_its_end_is_refused(self) -> None:
+        check_refused(SIGNATURE + header(8, 8) + chunk(b"IDAT", zlib.compress(rows(RAMP))), "IHDR to IEND")
 
     def test_a_png_without_pixels_is_refused(self) -> None:
         check_refused(SIGNATURE + header(8, 8) + chunk(b"IEND", b""), "expected 72 bytes, got 0")
@@ -378,7 +391,7 @@ class TestWriting:
     def test_colour_reads_back_equal(self, tmp_path: Path) -> None:
         pixels = np.dstack([RAMP, 255 - RAMP, RAMP // 2])
         write_png(tmp_path / "a.png", pixels)
-        assert np.array_equal(cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED), pixels)
+        assert np.array_equal(np.asarray(cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)), pixels)
 
     def test_an_image_that_cannot_be_written_leaves_nothing(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").mkdir()

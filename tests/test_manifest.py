@@ -201,9 +201,7 @@ class TestSense:
         ids=str,
     )
     def test_a_file_that_is_not_listed_is_refused(self, path: Path) -> None:
-        check_refused(
-            edited(path, lambda _: "absent.bin"), r"does not list, got absent\.bin|does not list; .*absent\.bin"
-        )
+        check_refused(edited(path, lambda _: "absent.bin"), r"does not list, got absent\.bin")
 
     def test_an_artefact_without_files_is_refused(self) -> None:
         check_refused(edited(("artifacts", 0, "files"), lambda _: []), "files")

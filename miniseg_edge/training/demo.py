@@ -29,7 +29,7 @@ CHECKPOINT = Path(__file__).with_name("demo.pth")
 FIRST_TRAINING_SEED = 100_000
 """Phantoms from here on are trained on; those below are for everybody to test with."""
 
-TRAINING_PHANTOMS = 240
+TRAINING_PHANTOMS = 400
 HELD_OUT_PHANTOMS = 16
 
 # Twenty minutes on one CPU core: mostly smaller passes, which are cheap, and one at the size that the network is
@@ -37,7 +37,7 @@ HELD_OUT_PHANTOMS = 16
 RECIPE = Recipe(
     size=512,
     passes=(Pass(0.5, 8), Pass(0.75, 16), Pass(0.5, 8), Pass(1.0, 16)),
-    epochs=5,
+    epochs=3,
     learning_rate=3e-3,
 )
 

@@ -113,6 +113,25 @@ def test_many_threads_get_the_serial_results(bundle: Bundle, runtime: str) -> No
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("streams", [1, 2, 3])
+def test_many_slices_come_back_in_order_and_equal_to_the_bit(bundle: Bundle, runtime: str, streams: int) -> None:
+    work = slices(11)
+    with miniseg_edge.load(bundle, runtime, threads=streams, streams=streams) as segmenter:
+        together = [result.logit for result in segmenter.segment_many(iter(work))]
+        for slice_, logit in zip(work, together, strict=True):
+            np.testing.assert_array_equal(segmenter.segment(slice_).logit, logit)
+
+
+def test_a_bad_slice_among_many_stops_there(bundle: Bundle, runtime: str) -> None:
+    work = [*slices(5), np.zeros((2, 2, 2), np.uint8), *slices(5)]
+    seen: list[miniseg_edge.Segmentation] = []
+    with miniseg_edge.load(bundle, runtime, streams=2) as segmenter:
+        with pytest.raises(InputError):
+            seen.extend(segmenter.segment_many(work))
+        assert len(seen) == 5
+        assert len(list(segmenter.segment_many(slices(4)))) == 4
+
+
 def test_bad_input_is_refused_and_the_next_call_succeeds(bundle: Bundle, runtime: str) -> None:
     good = slices(1)[0]
     with miniseg_edge.load(bundle, runtime) as segmenter:

@@ -1,0 +1,87 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from miniseg_edge import terminal
+
+COLUMNS = ("target", "slices", "max difference", "ties", "flips", "Dice mean", "worst", "mIoU", "reference", "parity")
+ROWS = [
+    ("onnxruntime fp32", "100", "1.1e-05", "12", "0", "0.99991", "0.99989", "0.81234", "0.81235", "passed"),
+    ("[red]openvino[/red]", "100", "2.2e-02", "345", "6", "0.97", "0.5", "0.7", "0.81235", "FAILED"),
+]
+
+
+def output_of(code: str, encoding: str = "utf-8", *, rich: bool = True) -> subprocess.CompletedProcess[str]:
+    """What a fresh process prints into pipes, with rich or as if it were not installed."""
+    blocked = "" if rich else "import sys; sys.modules['rich'] = None\n"
+    return subprocess.run(
+        [sys.executable, "-c", f"{blocked}from miniseg_edge import terminal\n{code}"],
+        capture_output=True,
+        check=True,
+        encoding=encoding,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["rich", "plain"])
+def rich(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+class TestPipes:
+    """Commands run in scripts more often than before eyes: what they print there must be complete."""
+
+    def test_a_row_of_a_table_is_a_line_with_all_its_cells(self, rich: bool) -> None:
+        lines = output_of(f"terminal.table('Parity', {COLUMNS!r}, {ROWS!r}, [1])", rich=rich).stdout.splitlines()
+        for cells in (COLUMNS, *ROWS):
+            assert any(all(cell in line for cell in cells) for line in lines), cells
+        assert any("Parity" in line for line in lines)
+
+    def test_a_table_without_rows_has_its_head(self, rich: bool) -> None:
+        assert "worst" in output_of("terminal.table('Parity', ['target', 'worst'], [])", rich=rich).stdout
+
+    def test_lines_go_where_they_belong(self, rich: bool) -> None:
+        found = output_of("terminal.say('said'); terminal.warn('warned'); terminal.fail('failed')", rich=rich)
+        assert found.stdout == "said\n"
+        assert found.stderr == "warning: warned\nfailed\n"
+
+    def test_a_long_line_stays_one_line(self, rich: bool) -> None:
+        assert output_of("terminal.say('word ' * 100 + 'end')", rich=rich).stdout == "word " * 100 + "end\n"
+
+    def test_brackets_are_text_and_no_markup(self, rich: bool) -> None:
+        assert output_of("terminal.say('[bold]slice[0][/bold]')", rich=rich).stdout == "[bold]slice[0][/bold]\n"
+
+    def test_all_items_are_worked_through_in_order(self, rich: bool) -> None:
+        assert output_of("print(list(terminal.track([3, 1, 2], 'parity')))", rich=rich).stdout.endswith("[3, 1, 2]\n")
+
+    def test_a_step_ends_with_its_duration(self, rich: bool) -> None:
+        found = output_of("with terminal.step('export'): pass", rich=rich).stdout
+        assert found == "  export: 0.0 s\n"
+
+    def test_a_step_that_fails_claims_no_duration(self, rich: bool) -> None:
+        code = """
+try:
+    with terminal.step('export'):
+        raise ValueError
+except ValueError:
+    pass
+"""
+        assert output_of(code, rich=rich).stdout == ""
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+    def test_a_sign_that_the_stream_does_not_know_stops_nothing(self, rich: bool, encoding: str) -> None:
+        code = "terminal.say('max Δ'); terminal.table('Δ', ['Δ', 'worst'], [['Δ', '0.5']]); terminal.fail('Δ \\udc80')"
+        found = output_of(code, encoding, rich=rich)
+        assert "max" in found.stdout
+        assert "0.5" in found.stdout
+
+    def test_a_file_name_that_is_no_unicode_stops_nothing(self, rich: bool) -> None:
+        assert output_of("terminal.say('slice-\\udc80.png')", rich=rich).stdout.startswith("slice-")
+
+
+@pytest.mark.parametrize("style", ["plain", "good", "bad", "warning"])
+def test_every_style_shows_the_text(style: terminal.Style, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say("text", style)
+    assert capsys.readouterr().out == "text\n"
