@@ -1,1 +1,1 @@
-"""Latency, throughput, memory and accuracy, measured side by side. Nothing is here yet."""
+"""Latency, throughput, memory and accuracy, measured side by side: the instrument behind `miniseg-bench`."""

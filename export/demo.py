@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from miniseg_edge import phantoms, terminal
+from miniseg_edge import phantoms, terminal, training
 from miniseg_edge.commands import DONE, exit_code_of
 from miniseg_edge.errors import ExportError
 from miniseg_edge.export import command as export_command
@@ -16,7 +16,7 @@ from miniseg_edge.metrics import dice
 from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.runtimes import segment_command, verify_command
 
-CHECKPOINT = Path(export_command.__file__).parent.parent / "training" / "demo.pth"
+CHECKPOINT = Path(training.__file__).with_name("demo.pth")
 RUNTIMES = ("onnxruntime", "openvino")
 _SLICES = 6
 _FIRST_SEED = 9100
@@ -77,4 +77,16 @@ def _overview(output: Path, names: list[str]) -> ByteArray:
         masks = [output / "slices" / "masks" / name, *(output / runtime / name for runtime in RUNTIMES)]
         shown = [overlay(grey, np.zeros_like(grey)), *(overlay(grey, label_from_file(mask, 2)) for mask in masks)]
         rows.append(np.concatenate(shown, axis=1))
-    return np.concatenate(rows, axis=0)
+    return np.concatenate([_captions(rows[0].shape[1]), *rows], axis=0)
+
+
+def _captions(width: int) -> ByteArray:
+    """A strip above the pictures that says what each column shows."""
+    from miniseg_edge.opencv import cv2
+
+    strip = np.zeros((56, width, 3), np.uint8)
+    names = ("slice", "true lesion", *RUNTIMES)
+    for index, name in enumerate(names):
+        left = index * width // len(names) + 16
+        cv2.putText(strip, name, (left, 40), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (255, 255, 255), 2, cv2.LINE_AA)
+    return strip

@@ -39,7 +39,7 @@ def test_core_and_runtimes_name_no_vendor(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
 def test_core_knows_nothing_above_it(path: Path) -> None:
-    above = ("miniseg_edge.training", "miniseg_edge.export", "miniseg_edge.benchmarks")
+    above: tuple[str, ...] = ("miniseg_edge.training", "miniseg_edge.export", "miniseg_edge.benchmarks")
     if path.name != "__init__.py":  # the package itself shows the Segmenter
         above = (*above, "miniseg_edge.runtimes")
     assert not [name for name in imports(path) if name.startswith(above)]

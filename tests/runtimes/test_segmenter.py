@@ -12,7 +12,7 @@ from tests.runtimes.test_registry import without
 def test_another_size_is_resized_in_float_and_its_logits_resized_back(bundle: Bundle) -> None:
     slice_ = phantom(3, size=(150, 100)).image
     with miniseg_edge.load(bundle, "torch") as segmenter:
-        small = cv2.resize(slice_.astype(np.float32), (64, 64), interpolation=cv2.INTER_LINEAR)
+        small = np.asarray(cv2.resize(slice_.astype(np.float32), (64, 64), interpolation=cv2.INTER_LINEAR), np.float32)
         logit = cv2.resize(segmenter.segment(small).logit, (100, 150), interpolation=cv2.INTER_LINEAR)
         result = segmenter.segment(slice_)
     np.testing.assert_array_equal(result.logit, logit)

@@ -149,7 +149,7 @@ class TestAugmentation:
 
 class TestTraining:
     def test_it_learns_and_repeats_itself_bit_for_bit(self) -> None:
-        first, second, other = small_network(), small_network(), small_network()
+        first, second = small_network(), small_network()
         before = torch.get_rng_state()
         epochs = trained(first)
         assert torch.equal(torch.get_rng_state(), before)
@@ -158,7 +158,10 @@ class TestTraining:
         assert trained(second) == epochs
         states = zip(first.state_dict().items(), second.state_dict().values(), strict=True)
         assert [name for (name, one), two in states if not torch.equal(one, two)] == []
-        assert trained(other, seed=1) != epochs
+
+    def test_another_seed_trains_differently(self) -> None:
+        recipe = Recipe(size=32, passes=(Pass(1.0, 2),), epochs=1)
+        assert trained(small_network(), recipe, seed=1) != trained(small_network(), recipe, seed=2)
 
     def test_epochs_are_reported_and_partial_batches_dropped(self) -> None:
         seen: list[Epoch] = []

@@ -1,0 +1,120 @@
+"""`miniseg-bench`: numbers that a deployment engineer can sign."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from miniseg_edge import terminal
+from miniseg_edge.commands import DONE, FAILED, exit_code_of
+from miniseg_edge.dependencies import check_installed
+from miniseg_edge.errors import OutputError, OutputExistsError, UsageError
+from miniseg_edge.files import replace_file
+from miniseg_edge.records import json_from_record
+
+SCENARIOS = ("single-stream", "offline", "burst")
+_PROFILED = 15
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns 0 done, 1 our error (with --compare: something got worse), 2 usage."""
+    parsed = _parser().parse_args(arguments)
+    if parsed.compare:
+        worse: list[bool] = []
+        code = exit_code_of(lambda: worse.append(_compare(*parsed.compare)))
+        return FAILED if code == DONE and worse[0] else code
+    return exit_code_of(lambda: _bench(parsed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="miniseg-bench",
+        description="Measures every runtime of a bundle that this machine can run, each in its own process, in turns.",
+        epilog="Exit codes: 0 done, 1 error, or with --compare something got worse beyond noise, 2 usage.",
+    )
+    parser.add_argument("bundle", nargs="?", type=Path, help="directory from miniseg-export")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="gets report.json and report.html")
+    parser.add_argument(
+        "--runtime", action="append", default=[], metavar="NAME", help="repeatable; default: all at hand"
+    )
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="repeatable; default: single-stream")
+    parser.add_argument("--peers", action="store_true", help="measure what people would use without us, too")
+    parser.add_argument("--input", type=Path, metavar="PATH", help="slices; default: demo phantoms")
+    parser.add_argument("--labels", type=Path, metavar="DIR", help="masks of the same names, for mIoU")
+    parser.add_argument("--threads", type=int, metavar="N", help="of each runtime; default: its own choice")
+    parser.add_argument("--duration", type=float, default=10.0, metavar="S", help="of each configuration (%(default)g)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns it is measured in (%(default)s)")
+    parser.add_argument("--profile", action="store_true", help="show the operators that cost most")
+    parser.add_argument(
+        "--self-check", action="store_true", help="plant a delay and a leak of known size, and see them reported"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace reports that are there already")
+    parser.add_argument(
+        "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="two report.json instead of a run"
+    )
+    return parser
+
+
+def _bench(parsed: argparse.Namespace) -> None:
+    if parsed.bundle is not None and parsed.self_check:
+        check_installed(("psutil",), "bench")
+        from miniseg_edge.benchmarks.self_check import self_check
+
+        self_check(parsed.bundle, parsed.duration)
+        return
+    if parsed.bundle is None or parsed.output is None:
+        raise UsageError("what to measure, and where to", "BUNDLE --output DIR, or --compare OLD NEW", "neither")
+    if not (parsed.duration > 0 and 2 <= parsed.rounds <= 1000):
+        raise UsageError("no such measurement", "--duration above 0 and --rounds of 2 or more", "")
+    check_installed(("psutil", "matplotlib"), "bench")
+    outputs = _outputs(parsed.output, overwrite=parsed.overwrite)
+    from miniseg_edge.benchmarks.html import html_from_report
+    from miniseg_edge.benchmarks.run import BenchmarkRequest, run_benchmark
+    from miniseg_edge.benchmarks.tables import show_profile, show_report
+
+    request = BenchmarkRequest(
+        bundle=parsed.bundle,
+        runtimes=tuple(dict.fromkeys(parsed.runtime)),
+        scenarios=tuple(dict.fromkeys(parsed.scenario or ["single-stream"])),
+        peers=parsed.peers,
+        slices=parsed.input,
+        labels=parsed.labels,
+        threads=parsed.threads,
+        duration_s=parsed.duration,
+        rounds=parsed.rounds,
+    )
+    found = run_benchmark(request)
+    show_report(found.report)
+    if parsed.profile:
+        show_profile(request.bundle, found.report, _PROFILED)
+    replace_file(outputs[0], json_from_record(found.report).encode())
+    replace_file(outputs[1], html_from_report(found.report, found.disagreements).encode())
+    terminal.say(f"{outputs[0]} and {outputs[1]}", "good")
+
+
+def _outputs(folder: Path, *, overwrite: bool) -> tuple[Path, Path]:
+    """Where the reports go, refused before anything is measured. Raises: OutputExistsError, OutputError."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is no folder", "a folder, or nothing yet", "a file")
+    outputs = (folder / "report.json", folder / "report.html")
+    for path in outputs:
+        if path.exists() and not overwrite:
+            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
+    return outputs
+
+
+def _compare(old: Path, new: Path) -> bool:
+    """Shows what changed; whether anything got worse."""
+    from miniseg_edge.benchmarks.compare import compare
+    from miniseg_edge.benchmarks.report import report_from_file
+    from miniseg_edge.benchmarks.tables import show_changes
+
+    before, after = report_from_file(old), report_from_file(new)
+    if before.machine.name != after.machine.name:
+        terminal.warn(f"two machines: {before.machine.name} and {after.machine.name}")
+    changes = compare(before, after)
+    if not changes:
+        raise UsageError(
+            "nothing to compare", "configurations of one name with single-stream latencies in both", "none"
+        )
+    show_changes(changes)
+    return any(change.worse for change in changes)

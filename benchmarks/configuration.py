@@ -1,0 +1,30 @@
+"""What is measured: artefacts of the bundle, and the peers that people would use without us."""
+
+from dataclasses import dataclass
+
+ARTIFACT = "artifact"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One row of the report, measured in a process of its own.
+
+    Attributes:
+        name: unique in a report.
+        kind: "artifact", or the peer's kind, a key of `miniseg_edge.benchmarks.subjects`.
+        runtime: "openvino", "onnxruntime" or "torch".
+        precision: "fp32", "bf16", "int8", ...
+        source: path of the bundle, or of the peer's model file.
+        threads: of the runtime; None leaves its default.
+        delay_ms: a known delay added to each inference; how the instrument's self-check slows a runtime down.
+        leak_kb: memory kept from each slice on purpose; how the self-check plants a leak.
+    """
+
+    name: str
+    kind: str
+    runtime: str
+    precision: str
+    source: str
+    threads: int | None = None
+    delay_ms: float = 0.0
+    leak_kb: int = 0

@@ -1,0 +1,90 @@
+"""What a run shows in the terminal; a fast artefact that draws another lesion is red."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from miniseg_edge import terminal
+from miniseg_edge.benchmarks.compare import Change
+from miniseg_edge.benchmarks.profiling import profile
+from miniseg_edge.benchmarks.report import Report, Result
+from miniseg_edge.bundle import open_bundle
+from miniseg_edge.golden import golden_image
+from miniseg_edge.preprocessing import network_input
+
+DIFFERENT_LESION = 0.95
+"""Worst Dice against the reference below which a configuration is shown as drawing another lesion."""
+
+
+def show_report(report: Report) -> None:
+    """Speed and accuracy in one table, then memory and start, then what is within noise, then what failed."""
+    everything = report.everything
+    red = [i for i, result in enumerate(everything) if result.dice_worst < DIFFERENT_LESION]
+    columns = ("", "p50 ms", "p90", "p99", "slices/s", "ratio", "Dice", "worst", "changed px", "mIoU")
+    terminal.table(f"{report.machine.name}", columns, [_speed_row(r) for r in everything], red)
+    costs = ("", "cold start s", "first ms", "peak MB", "MB/min", "CPU ms/slice")
+    terminal.table("Start, memory, processor", costs, [_cost_row(r) for r in everything])
+    terminal.say(f"ratio: p50 of {report.baseline!r} over this p50; Dice and changed pixels against {report.reference}")
+    for index in red:
+        terminal.say(
+            f"{everything[index].name} draws another lesion: worst Dice {everything[index].dice_worst:.3f}", "bad"
+        )
+    for noise in (r for r in report.ratios if r.within_noise):
+        terminal.say(f"within noise: {noise.name} and {noise.baseline} ({noise.low:.3f} to {noise.high:.3f})")
+    for result in everything:
+        if result.rss_growth_mb.grows and result.rss_growth_mb.low > 1.0:
+            terminal.warn(f"{result.name} grows by {result.rss_growth_mb.per_minute:.1f} MB a minute")
+    for vendor in report.vendor_benchmarks:
+        terminal.say(f"{vendor.result} over OpenVINO's benchmark_app: {vendor.overhead_ms:+.3f} ms a slice")
+    for failure in report.failures:
+        terminal.warn(f"not measured: {failure.name}: {failure.reason}")
+
+
+def show_changes(changes: Sequence[Change]) -> None:
+    """`--compare`: new against old."""
+    rows = [
+        (c.name, f"{c.speed.ratio:.3f}", f"{c.speed.low:.3f}..{c.speed.high:.3f}", f"{c.dice_worst_new:.4f}", c.verdict)
+        for c in changes
+    ]
+    columns = ("", "new/old speed", "95 % interval", "worst Dice", "verdict")
+    terminal.table("New against old", columns, rows, [i for i, c in enumerate(changes) if c.worse])
+
+
+def show_profile(bundle_path: Path, report: Report, count: int) -> None:
+    """`--profile`: the costliest operators of each artefact."""
+    bundle = open_bundle(bundle_path)
+    grey = network_input(
+        golden_image(bundle, bundle.manifest.golden[0]).astype("float32"), bundle.manifest.preprocessing.size
+    )
+    for result in report.results:
+        costs = profile(bundle, result.runtime, grey)
+        rows = [(c.name, c.kind, f"{c.ms:.3f}", f"{c.share:.1%}") for c in costs[:count]]
+        terminal.table(f"Where the time goes: {result.name}", ("operator", "kind", "ms", "share"), rows)
+
+
+def _speed_row(result: Result) -> tuple[str, ...]:
+    return (
+        result.name,
+        *(_figure(ms, 2) for ms in (result.p50_ms, result.p90_ms, result.p99_ms)),
+        f"{result.throughput_slices_per_s:.1f}",
+        _figure(result.ratio_to_baseline, 2),
+        f"{result.dice_mean:.4f}",
+        f"{result.dice_worst:.4f}",
+        f"{result.changed_pixels:,}",
+        _figure(result.mean_iou, 4),
+    )
+
+
+def _cost_row(result: Result) -> tuple[str, ...]:
+    growth = result.rss_growth_mb
+    return (
+        result.name,
+        f"{min(result.cold_start_s):.2f}..{max(result.cold_start_s):.2f}",
+        f"{max(result.first_inference_ms):.0f}",
+        f"{result.peak_rss_mb:.0f}",
+        f"{growth.per_minute:+.1f} ({growth.low:+.1f}..{growth.high:+.1f})",
+        f"{result.cpu_s_per_slice * 1e3:.1f}",
+    )
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,159 @@
+"""A whole run, short: what is in the report, never how fast anything was."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from miniseg_edge.benchmarks.command import main
+from miniseg_edge.benchmarks.compare import compare
+from miniseg_edge.benchmarks.report import Report, report_from_file
+from miniseg_edge.errors import InputError
+from miniseg_edge.images import write_png
+from miniseg_edge.phantoms import phantom
+from miniseg_edge.records import json_from_record
+
+SHORT = ("--duration", "0.4", "--rounds", "2", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("slices")
+    for seed in (1, 2, 3):
+        drawn = phantom(seed, size=(64, 64))
+        write_png(folder / "images" / f"{seed}.png", drawn.image)
+        write_png(folder / "masks" / f"{seed}.png", drawn.mask * 255)
+    return folder / "images", folder / "masks"
+
+
+@pytest.fixture(scope="module")
+def run(bundle_path: Path, folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("bench") / "report"
+    every = [word for s in ("single-stream", "offline", "burst") for word in ("--scenario", s)]
+    slices = ("--input", str(folders[0]), "--labels", str(folders[1]))
+    assert main([str(bundle_path), "--output", str(output), *SHORT, *every, *slices]) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def report(run: Path) -> Report:
+    return report_from_file(run / "report.json")
+
+
+def test_every_runtime_of_the_bundle_is_there_with_every_field(run: Path) -> None:
+    found = json.loads((run / "report.json").read_text())
+    assert [r["name"] for r in found["results"]] == ["openvino fp32", "onnxruntime fp32"]
+    wanted = {
+        "runtime", "precision", "artifact", "p50_ms", "p90_ms", "p99_ms", "throughput_slices_per_s", "peak_rss_mb",
+        "dice_mean", "dice_worst", "ratio_to_baseline",
+    }  # fmt: skip
+    for result in found["results"]:
+        assert wanted <= result.keys()
+        assert all(result[key] is not None for key in wanted)
+
+
+def test_figures_agree_with_each_other(report: Report) -> None:
+    for result in report.results:
+        assert result.latency is not None
+        assert sum(map(len, result.rounds_ms)) == result.latency.samples >= 100
+        assert result.latency.min_ms <= result.latency.p50_ms <= result.latency.p90_ms <= result.latency.max_ms
+        assert (result.dice_worst, result.changed_pixels) == (1.0, 0)
+        assert result.mean_iou is not None
+        assert len(result.cold_start_s) == 3
+        assert len(result.offline_slices_per_s) == len(result.burst_first_ms) == 2
+        assert len(result.slices) == 3
+    assert report.reference == "the FP32 network in torch"
+    assert report.results[0].ratio_to_baseline == 1.0
+    assert len(report.ratios) == 1
+    assert report.failures == ()
+
+
+def test_the_page_is_written_beside_it(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    assert "openvino fp32" in page
+    assert "onnxruntime fp32" in page
+
+
+def test_reports_are_not_overwritten_silently(run: Path, bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(bundle_path), "--output", str(run)]) == 1
+    assert "OUTPUT_EXISTS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        ([], 2, "USAGE"),
+        (["missing", "--output", "out"], 1, "BUNDLE"),
+        (["BUNDLE", "--output", "out", "--runtime", "tflite"], 2, "USAGE"),
+        (["BUNDLE", "--output", "out", "--input", "missing"], 1, "NO_IMAGES"),
+        (["BUNDLE", "--output", "out", "--rounds", "1"], 2, "USAGE"),
+        (["--compare", "missing.json", "other.json"], 1, "INPUT"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_first(
+    arguments: list[str],
+    code: int,
+    error: str,
+    bundle_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([str(bundle_path) if word == "BUNDLE" else word for word in arguments]) == code
+    assert error in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def slower(report: Report, factor: float) -> Report:
+    """The same report with every latency multiplied."""
+    results = tuple(
+        replace(r, rounds_ms=tuple(tuple(ms * factor for ms in samples) for samples in r.rounds_ms))
+        for r in report.results
+    )
+    return replace(report, results=results)
+
+
+def test_compare_finds_what_got_slower_or_draws_worse(report: Report, tmp_path: Path) -> None:
+    assert [c.verdict for c in compare(report, slower(report, 3.0))] == ["slower", "slower"]
+    assert [c.verdict for c in compare(slower(report, 3.0), report)] == ["faster", "faster"]
+    assert [c.verdict for c in compare(report, report)] == ["within noise", "within noise"]
+    other = replace(report, results=tuple(replace(r, dice_worst=0.5) for r in report.results))
+    assert [c.worse for c in compare(report, other)] == [True, True]
+
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text(json_from_record(report))
+    new.write_text(json_from_record(slower(report, 3.0)))
+    assert main(["--compare", str(old), str(new)]) == 1
+    assert main(["--compare", str(new), str(old)]) == 0
+
+
+def test_a_report_of_another_schema_is_refused(run: Path, tmp_path: Path) -> None:
+    found = json.loads((run / "report.json").read_text())
+    (tmp_path / "future.json").write_text(json.dumps({**found, "schema_version": 2}))
+    with pytest.raises(InputError, match="another schema"):
+        report_from_file(tmp_path / "future.json")
+
+
+def test_profile_names_operators(bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(bundle_path), "--output", str(tmp_path / "out"), *SHORT, "--profile"]) == 0
+    shown = capsys.readouterr().out
+    assert "Where the time goes: openvino fp32" in shown
+    assert "Convolution" in shown
+
+
+@pytest.mark.slow
+def test_peers_are_measured_in_the_same_run(bundle_path: Path, tmp_path: Path) -> None:
+    assert main([str(bundle_path), "--output", str(tmp_path / "out"), *SHORT, "--peers"]) == 0
+    report = report_from_file(tmp_path / "out" / "report.json")
+    assert report.failures == ()
+    assert [p.name for p in report.peers] == [
+        "torch eager", "plain ONNX Runtime FP32", "ONNX Runtime static INT8",
+        "plain OpenVINO FP32", "NNCF default INT8",
+    ]  # fmt: skip
+    assert report.baseline == "plain OpenVINO FP32"
+    exact = {p.name: p.changed_pixels for p in report.peers if p.precision == "fp32"}
+    assert exact == {"torch eager": 0, "plain ONNX Runtime FP32": 0, "plain OpenVINO FP32": 0}
+    assert len(report.vendor_benchmarks) == 1
+    assert len(report.vendor_benchmarks[0].median_ms) == 2
