@@ -212,8 +212,9 @@ def _main_table(report: Report, shown: Sequence[Entry]) -> str:
     rows = [_row(_main_cells(entry, report.baseline, judged), bad=_differs(entry.result)) for entry in shown]
     note = (
         f"Dice and changed pixels: against {escape(report.reference)}, over "
-        f"{_many(len(report.method.slices), 'slice')}. Speed to baseline: p50 of {escape(report.baseline)} over this p50; above 1 is faster. Slices/s: offline if "
-        "that was run, else single-stream. Dice is cut, not rounded, so that 1.0000 means every pixel."
+        f"{_many(len(report.method.slices), 'slice')}. Speed to baseline: p50 of {escape(report.baseline)} over this "
+        "p50; above 1 is faster. Slices/s: offline if that was run, else single-stream. Dice is cut, not rounded, so "
+        "that 1.0000 means every pixel."
     )
     if any(_differs(entry.result) for entry in shown):
         note += (
@@ -276,7 +277,11 @@ def _stages(shown: Sequence[Entry]) -> str:
             figures = (f(stage) for stage in stages if stage is not None for f in (_p50, _p99))
             samples = sum(map(len, entry.result.rounds_ms))
             rows.append(_row([_th(_named(entry)), _td(_count(samples)), *(_td(_ms(value)) for value in figures)]))
-    columns = ["ms", "samples", *(f"{stage}<br>{percentile}" for stage in STAGES for percentile in ("p50", "p99"))]
+    columns = [
+        "configuration",
+        "samples",
+        *(f"{stage}<br>{percentile} ms" for stage in STAGES for percentile in ("p50", "p99")),
+    ]
     return _section("Stages of a slice", _figure(plot, "") + _table(columns, rows), "page")
 
 
@@ -370,7 +375,7 @@ def _ratios(report: Report) -> str:
         f"Ratio of the p50s. The interval is a bootstrap of {RESAMPLES} resamples that draws rounds first, because a "
         "drifting machine moves whole rounds. Where it holds 1, the run does not show that the two differ."
     )
-    return _section("Pair by pair", f'<p class="note">{note}</p>' + _table(columns, rows, words=(1, 4)), "page")
+    return _section("Pair by pair", f'<p class="note">{note}</p>' + _table(columns, rows, words=(1, 4)))
 
 
 def _ratio_in_words(found: Ratio) -> str:

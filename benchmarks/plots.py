@@ -255,7 +255,7 @@ def _speeds(shown: Sequence[Entry], baseline: str) -> tuple[str, dict[int, float
 def _frame_accuracy(axes: "Axes", x: Sequence[float], y: Sequence[float]) -> None:
     """Limits with room for labels, and the region in which another lesion is drawn."""
     width = max(x) - min(x) or 0.2 * max(x) or 1.0
-    axes.set_xlim(min(x) - 0.12 * width, max(x) + 0.12 * width)
+    axes.set_xlim(min(x) - 0.1 * width, max(x) + 0.3 * width)
     depth = 1.0 - min(*y, DIFFERENT_LESION)
     bottom = max(1.0 - 1.18 * depth, -0.02)
     axes.set_ylim(bottom, 1.0 + 0.3 * (1.0 - bottom))
@@ -279,9 +279,11 @@ def _label_points(axes: "Axes", points: Sequence[tuple[Entry, float, float]]) ->
         if float(np.hypot(near[0] - start[0], near[1] - start[1])) > _LEADER_FROM:
             tip = axes.transData.inverted().transform(near)
             axes.plot([x, tip[0]], [y, tip[1]], color=MUTED, linewidth=0.6, zorder=2, clip_on=False)
-        shift = (corner[0] + size[0] / 2 - start[0], corner[1] + size[1] / 2 - start[1])
+        # Sizes are estimates, the browser's font decides; so a label begins or ends where it is nearest to its mark.
+        right = corner[0] + size[0] / 2 > start[0]
+        shift = (corner[0] + (0.0 if right else size[0]) - start[0], corner[1] + size[1] / 2 - start[1])
         axes.annotate(
-            text, (x, y), shift, textcoords="offset points", ha="center", va="center", zorder=5,
+            text, (x, y), shift, textcoords="offset points", ha="left" if right else "right", va="center", zorder=5,
             color=RED if entry.wrong else INK, weight="normal" if entry.peer else "bold",
         )  # fmt: skip
 
@@ -298,22 +300,37 @@ def placed_labels(
 ) -> list[tuple[float, float]]:
     """Lower left corners for labels (width, height) near their points: inside the frame, over no mark or label.
 
-    Each label takes the nearest place that is still free and whose leader crosses nothing; where there is none, a free
-    one; where none is free either, the nearest.
+    A label stands beside its mark or flies from it like a flag, on a mast. From right to left each takes the nearest
+    place that is free and whose mast crosses nothing; where there is none, a free one; where there is no free one
+    either, the nearest.
     """
-    marks = [(x - 7, y - 7, x + 7, y + 7) for x, y in points]
+    marks = [(x - 9, y - 7, x + 9, y + 7) for x, y in points]
     blocked = list(taken)
-    places = []
-    for (x, y), size in zip(points, sizes, strict=True):
+    places = [(0.0, 0.0)] * len(points)
+    for index in sorted(range(len(points)), key=lambda i: -points[i][0]):
+        point, size = points[index], sizes[index]
         # Of two marks in one place, neither bars the way to the other's label.
-        others = [mark for mark, point in zip(marks, points, strict=True) if point != (x, y)]
-        candidates = [c for c in _candidates(x, y, size) if _inside(_box(c, size), frame)] or [(x + 9, y)]
+        others = [mark for mark in marks if not _inside((*point, *point), mark)]
+        candidates = [c for c in _candidates(*point, size) if _inside(_box(c, size), frame)] or [
+            (point[0] + 10, point[1])
+        ]
         free = [c for c in candidates if not _any_overlap([_box(c, size)], [*blocked, *marks])] or candidates
-        clear = (c for c in free if not _any_overlap(_leader(_box(c, size), (x, y)), [*blocked, *others]))
-        chosen = next(clear, free[0])
-        blocked += [_box(chosen, size), *_leader(_box(chosen, size), (x, y))]
-        places.append(chosen)
+        clear = (c for c in free if not _any_overlap(_leader(_box(c, size), point), [*blocked, *others]))
+        places[index] = next(clear, free[0])
+        label = _box(places[index], size)
+        blocked += [label, *_leader(label, point)]
     return places
+
+
+def _candidates(x: float, y: float, size: tuple[float, float]) -> Iterator[tuple[float, float]]:
+    width, height = size
+    yield x + 10, y - height / 2
+    for level in range(12):
+        above, below = y + 13 + level * (height + 1), y - 13 - height - level * (height + 1)
+        for left in (x - 3, x - width + 3):
+            yield left, above
+            yield left, below
+        yield x - 10 - width, y - height / 2
 
 
 def _leader(box: Box, point: tuple[float, float]) -> list[Box]:
@@ -328,15 +345,6 @@ def _leader(box: Box, point: tuple[float, float]) -> list[Box]:
 
 def _nearest(box: Box, point: tuple[float, float]) -> tuple[float, float]:
     return min(max(point[0], box[0]), box[2]), min(max(point[1], box[1]), box[3])
-
-
-def _candidates(x: float, y: float, size: tuple[float, float]) -> Iterator[tuple[float, float]]:
-    width, height = size
-    for distance in range(9, 240, 8):
-        for side, rise in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)):
-            shift = 0.71 if side and rise else 1.0
-            left = x + side * (distance * shift + width / 2) - width / 2
-            yield left, y + rise * (distance * shift + height / 2) - height / 2
 
 
 def _box(corner: tuple[float, float], size: tuple[float, float]) -> Box:
@@ -364,6 +372,7 @@ def _drawing() -> Iterator[None]:
         "svg.fonttype": "none", "svg.hashsalt": "miniseg", "font.size": _FONT, "axes.edgecolor": LINE,
         "axes.labelcolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED, "text.color": INK,
         "axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": False, "text.parse_math": False,
+        "path.simplify": False,
     }  # fmt: skip
     with rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)

@@ -1,7 +1,6 @@
 """Fold 1 of CT100 with the published checkpoint: what comes out must be what its authors published."""
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +28,7 @@ def names(ct100: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def published(ct100: Path, names: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle, made by the command in a process of its own, within the time and memory that were promised."""
+    """The bundle, made by the command in a process of its own, within the memory that was promised."""
     folder = tmp_path_factory.mktemp("ct100")
     for kind in ("images", "masks"):
         (folder / kind).mkdir()
@@ -42,9 +41,13 @@ def published(ct100: Path, names: list[str], tmp_path_factory: pytest.TempPathFa
         "--mean", str(fold["mean"]), "--std", str(fold["std"]),
         "--validation", str(folder / "images"), "--labels", str(folder / "masks"),
     ]  # fmt: skip
-    subprocess.run(command, check=True)
-    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    assert peak_kb < 2 * 2**20
+    # A small process in between, because a child's peak would otherwise start from that of the test run.
+    script = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    shown = subprocess.run([sys.executable, "-c", script, *command], check=True, stdout=subprocess.PIPE, text=True)
+    assert int(shown.stdout) < 2 * 2**20
     return folder / "bundle"
 
 
