@@ -15,6 +15,7 @@ class Configuration:
         runtime: "openvino", "onnxruntime" or "torch".
         precision: "fp32", "bf16", "int8", ...
         source: path of the bundle, or of the peer's model file.
+        artifact: what the report calls it: a path in the bundle, or how the peer was made.
         threads: of the runtime; None leaves its default.
         delay_ms: a known delay added to each inference; how the instrument's self-check slows a runtime down.
         leak_kb: memory kept from each slice on purpose; how the self-check plants a leak.
@@ -25,6 +26,7 @@ class Configuration:
     runtime: str
     precision: str
     source: str
+    artifact: str = ""
     threads: int | None = None
     delay_ms: float = 0.0
     leak_kb: int = 0

@@ -68,12 +68,16 @@ def make_peers(files: PeerFiles) -> tuple[list[Configuration], list[Failure]]:
 
 def _torch_eager(files: PeerFiles) -> Configuration:
     require("torch", "export")
-    return Configuration("torch eager", "torch-eager", "torch", "fp32", str(files.bundle_path), files.threads)
+    return Configuration(
+        "torch eager", "torch-eager", "torch", "fp32", str(files.bundle_path), "torch, eager mode", files.threads
+    )
 
 
 def _plain_onnx(files: PeerFiles) -> Configuration:
     path = _onnx_file(files)
-    return Configuration("plain ONNX Runtime FP32", "plain-onnx", "onnxruntime", "fp32", str(path), files.threads)
+    return Configuration(
+        "plain ONNX Runtime FP32", "plain-onnx", "onnxruntime", "fp32", str(path), "torch.onnx.export", files.threads
+    )
 
 
 def _onnx_int8(files: PeerFiles) -> Configuration:
@@ -90,7 +94,15 @@ def _onnx_int8(files: PeerFiles) -> Configuration:
             return next(self.inputs, None)
 
     quantization.quantize_static(str(_onnx_file(files)), str(path), Reader())
-    return Configuration("ONNX Runtime static INT8", "onnx-int8", "onnxruntime", "int8", str(path), files.threads)
+    return Configuration(
+        "ONNX Runtime static INT8",
+        "onnx-int8",
+        "onnxruntime",
+        "int8",
+        str(path),
+        "torch.onnx.export, quantize_static",
+        files.threads,
+    )
 
 
 def _plain_openvino(files: PeerFiles) -> Configuration:
@@ -98,7 +110,9 @@ def _plain_openvino(files: PeerFiles) -> Configuration:
     path = files.folder / "plain.xml"
     # Full-precision weights, because the row is called FP32; the default would store them as FP16.
     openvino.save_model(openvino.convert_model(str(_onnx_file(files))), path, compress_to_fp16=False)
-    return Configuration(BASELINE, "plain-openvino", "openvino", "fp32", str(path), files.threads)
+    return Configuration(
+        BASELINE, "plain-openvino", "openvino", "fp32", str(path), "torch.onnx.export, convert_model", files.threads
+    )
 
 
 def _nncf_int8(files: PeerFiles) -> Configuration:
@@ -107,7 +121,15 @@ def _nncf_int8(files: PeerFiles) -> Configuration:
     path = files.folder / "nncf_int8.xml"
     model = openvino.convert_model(str(_onnx_file(files)))
     openvino.save_model(nncf.quantize(model, nncf.Dataset(list(_images(files)))), path)
-    return Configuration("NNCF default INT8", "nncf-int8", "openvino", "int8", str(path), files.threads)
+    return Configuration(
+        "NNCF default INT8",
+        "nncf-int8",
+        "openvino",
+        "int8",
+        str(path),
+        "torch.onnx.export, convert_model, nncf.quantize",
+        files.threads,
+    )
 
 
 def _onnx_file(files: PeerFiles) -> Path:

@@ -112,7 +112,15 @@ def _artifacts(request: BenchmarkRequest, bundle: Bundle) -> list[Configuration]
             continue
         name = f"{entry.name} {artifact.precision}"
         found.append(
-            Configuration(name, ARTIFACT, entry.name, artifact.precision, str(request.bundle), request.threads)
+            Configuration(
+                name,
+                ARTIFACT,
+                entry.name,
+                artifact.precision,
+                str(request.bundle),
+                artifact.files[0],
+                request.threads,
+            )
         )
     if not found or (request.runtimes and obstacles):
         raise RuntimeUnavailableError(

@@ -195,7 +195,7 @@ def result_from_measurement(
         name=configuration.name,
         runtime=configuration.runtime,
         precision=configuration.precision,
-        artifact=configuration.source,
+        artifact=configuration.artifact,
         p50_ms=latency.p50_ms if latency else None,
         p90_ms=latency.p90_ms if latency else None,
         p99_ms=latency.p99_ms if latency else None,

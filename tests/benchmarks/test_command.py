@@ -44,6 +44,7 @@ def report(run: Path) -> Report:
 def test_every_runtime_of_the_bundle_is_there_with_every_field(run: Path) -> None:
     found = json.loads((run / "report.json").read_text())
     assert [r["name"] for r in found["results"]] == ["openvino fp32", "onnxruntime fp32"]
+    assert [r["artifact"] for r in found["results"]] == ["openvino/model.xml", "onnx/model.onnx"]
     wanted = {
         "runtime", "precision", "artifact", "p50_ms", "p90_ms", "p99_ms", "throughput_slices_per_s", "peak_rss_mb",
         "dice_mean", "dice_worst", "ratio_to_baseline",
