@@ -1,4 +1,4 @@
-"""The parent's side of a worker: start, ask, suspend."""
+"""The parent's side of a worker: start, ask, end."""
 
 import json
 import subprocess
@@ -9,14 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import psutil
-
 from miniseg_edge.benchmarks.configuration import Configuration
 from miniseg_edge.errors import InferenceError
 
 
 class WorkerProcess:
-    """One configuration's process; suspended except while it is asked something.
+    """One configuration's process.
 
     Not thread-safe: one parent, one question at a time.
     """
@@ -33,9 +31,8 @@ class WorkerProcess:
             [sys.executable, "-m", "miniseg_edge.benchmarks.worker"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
-        self._handle = psutil.Process(self._process.pid)
         try:
-            self.opening = self._exchange(
+            self.opening = self.ask(
                 "open",
                 configuration=asdict(configuration),
                 bundle=str(bundle),
@@ -46,20 +43,6 @@ class WorkerProcess:
             self.close()
             raise
         self.cold_start_s = time.perf_counter() - start
-        self._handle.suspend()
-
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Wakes the worker for one command.
-
-        Raises:
-            InferenceError: the command failed, or the process is gone.
-        """
-        self._handle.resume()
-        try:
-            return self._exchange(command, **arguments)
-        finally:
-            if self._process.poll() is None:
-                self._handle.suspend()
 
     def close(self) -> None:
         """Ends the process; may be called twice."""
@@ -70,7 +53,12 @@ class WorkerProcess:
             if stream is not None:
                 stream.close()
 
-    def _exchange(self, command: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Has the worker do one of `worker.Worker`'s commands.
+
+        Raises:
+            InferenceError: the command failed, or the process is gone.
+        """
         assert self._process.stdin is not None  # noqa: S101
         assert self._process.stdout is not None  # noqa: S101
         try:

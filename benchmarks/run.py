@@ -202,12 +202,12 @@ def _vendor_figures(
     model, seconds = request.bundle / artifact.files[0], plan.duration_s / plan.rounds
     theirs, ours = [], []
     try:
-        with WorkerProcess(measured[name].configuration, plan.bundle, list(plan.slices)) as worker:
-            worker.ask("warm_up", seconds=plan.warm_up_s)
-            for _ in terminal.track(range(plan.rounds), "benchmark_app, in turns with ours"):
-                theirs.append(benchmark_app_median_ms(model, artifact.precision, request.threads, seconds))
+        for _ in terminal.track(range(plan.rounds), "benchmark_app, in turns with ours"):
+            theirs.append(benchmark_app_median_ms(model, artifact.precision, request.threads, seconds))
+            with WorkerProcess(measured[name].configuration, plan.bundle, list(plan.slices)) as worker:
+                worker.ask("warm_up", seconds=plan.warm_up_s)
                 answer = worker.ask("single_stream", seconds=seconds, min_samples=1)
-                ours.append(float(np.median(np.array(answer["stages_ms"])[:, 1])))
+            ours.append(float(np.median(np.array(answer["stages_ms"])[:, 1])))
     except MiniSegError as error:
         return (), (Failure("OpenVINO benchmark_app", str(error)),)
     command = benchmark_app_command(

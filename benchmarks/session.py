@@ -1,6 +1,5 @@
 """A run: every configuration in a process of its own, in turns over several rounds, so that drift hits all alike."""
 
-import contextlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from miniseg_edge.preprocessing import ByteArray
 
 SINGLE_STREAM, OFFLINE, BURST = "single-stream", "offline", "burst"
 SCENARIOS = (SINGLE_STREAM, OFFLINE, BURST)
-COLD_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,7 @@ class Measurement:
     first_inference_ms: list[float] = field(default_factory=list)
     warm_up_slices: int = 0
     stages_ms: list[FloatSamples] = field(default_factory=list)
-    memory_mb: list[tuple[float, float]] = field(default_factory=list)
-    busy_s: float = 0.0
+    memory_mb: list[FloatSamples] = field(default_factory=list)
     cpu_s: float = 0.0
     counted: int = 0
     offline_slices_per_s: list[float] = field(default_factory=list)
@@ -78,10 +75,14 @@ class Measurement:
         return [stages.sum(axis=1) for stages in self.stages_ms]
 
     @property
+    def busy_s(self) -> float:
+        """Seconds that single-stream took, all rounds together."""
+        return float(sum(samples.sum() for samples in self.rounds_ms)) / 1e3
+
+    @property
     def memory_growth(self) -> Growth:
-        """Slope of the resident memory in MB per minute of running."""
-        memory = np.array(self.memory_mb, dtype=np.float64).reshape(-1, 2)
-        return growth(memory[:, 0], memory[:, 1])
+        """Slope of the resident memory in MB per minute of single-stream, within each process."""
+        return growth(self.memory_mb)
 
 
 @dataclass(frozen=True)
@@ -93,42 +94,25 @@ class Session:
 
 
 def measure(configurations: Sequence[Configuration], plan: Plan) -> Session:
-    """Runs every scenario of the plan. A configuration that fails is out, with its reason; the others go on."""
+    """Runs every scenario of the plan. A configuration that fails is out, with its reason; the others go on.
+
+    Each turn is a new process, and there is never more than one: two processes of one program differ by a few
+    percent in speed, by where their memory happens to lie, and a single one would pass that off as a difference
+    between configurations (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", 2009).
+    """
     failures: list[Failure] = []
     found = {c.name: Measurement(c) for c in configurations}
-
-    def fail(name: str, error: MiniSegError) -> None:
-        failures.append(Failure(name, str(error)))
-        found.pop(name, None)
-
-    for name, measurement in list(found.items()):
-        with terminal.step(f"cold start: {name}"):
-            try:
-                _cold_starts(measurement, plan)
-            except MiniSegError as error:
-                fail(name, error)
+    names = list(found)
     for scenario in plan.scenarios:
-        streams = 1 if scenario == SINGLE_STREAM else plan.streams
-        with contextlib.ExitStack() as workers:
-            running: dict[str, WorkerProcess] = {}
-            for name, measurement in list(found.items()):
-                try:
-                    worker = WorkerProcess(measurement.configuration, plan.bundle, list(plan.slices), streams)
-                    running[name] = workers.enter_context(worker)
-                    measurement.warm_up_slices += int(worker.ask("warm_up", seconds=plan.warm_up_s)["slices"])
-                except MiniSegError as error:
-                    fail(name, error)
-            turns = [(index, name) for index in range(plan.rounds) for name in _order(list(running), index)]
-            for _, name in terminal.track(turns, f"{scenario}, {plan.rounds} rounds"):
-                if name not in found:
-                    continue
-                try:
-                    _turn(scenario, running[name], found[name], plan)
-                except MiniSegError as error:
-                    fail(name, error)
-            for name in list(found):
-                peak = running[name].ask("memory")["peak_mb"]
-                found[name].peak_mb = max(found[name].peak_mb, float(peak))
+        turns = [name for index in range(plan.rounds) for name in _order(names, index)]
+        for name in terminal.track(turns, f"{scenario}, {plan.rounds} rounds"):
+            if name not in found:
+                continue
+            try:
+                _turn(scenario, found[name], plan)
+            except MiniSegError as error:
+                failures.append(Failure(name, str(error)))
+                del found[name]
     return Session(tuple(found.values()), tuple(failures))
 
 
@@ -138,14 +122,18 @@ def _order(names: list[str], index: int) -> list[str]:
     return names[start:] + names[:start]
 
 
-def _cold_starts(measurement: Measurement, plan: Plan) -> None:
-    """Process start to first mask, a few times; the last process also gives the masks."""
-    for index in range(COLD_STARTS):
-        with WorkerProcess(measurement.configuration, plan.bundle, list(plan.slices)) as worker:
+def _turn(scenario: str, measurement: Measurement, plan: Plan) -> None:
+    """One process: cold start, warm-up, the scenario; the first one also gives the masks."""
+    streams = 1 if scenario == SINGLE_STREAM else plan.streams
+    with WorkerProcess(measurement.configuration, plan.bundle, list(plan.slices), streams) as worker:
+        if streams == 1:
             measurement.cold_start_s.append(worker.cold_start_s)
             measurement.first_inference_ms.append(float(worker.opening["first_inference_ms"]))
-            if index == COLD_STARTS - 1:
-                measurement.masks = masks_of(worker)
+        measurement.warm_up_slices += int(worker.ask("warm_up", seconds=plan.warm_up_s)["slices"])
+        _measured(scenario, worker, measurement, plan)
+        measurement.peak_mb = max(measurement.peak_mb, float(worker.ask("memory")["peak_mb"]))
+        if not measurement.masks:
+            measurement.masks = masks_of(worker)
 
 
 def masks_of(worker: WorkerProcess) -> list[ByteArray]:
@@ -157,11 +145,13 @@ def masks_of(worker: WorkerProcess) -> list[ByteArray]:
             return [np.asarray(saved[name], dtype=np.uint8) for name in saved.files]
 
 
-def _turn(scenario: str, worker: WorkerProcess, measurement: Measurement, plan: Plan) -> None:
+def _measured(scenario: str, worker: WorkerProcess, measurement: Measurement, plan: Plan) -> None:
     seconds = plan.duration_s / plan.rounds
     if scenario == OFFLINE:
         answer = worker.ask("offline", seconds=seconds)
         measurement.offline_slices_per_s.append(answer["slices"] / answer["wall_s"])
+        measurement.counted += answer["slices"]
+        measurement.cpu_s += answer["cpu_s"]
     elif scenario == BURST:
         answer = worker.ask("burst", count=plan.burst_slices)
         measurement.burst_first_ms.append(answer["first_ms"])
@@ -170,12 +160,9 @@ def _turn(scenario: str, worker: WorkerProcess, measurement: Measurement, plan: 
         samples = -(-plan.min_samples // plan.rounds)
         answer = worker.ask("single_stream", seconds=seconds, min_samples=samples)
         measurement.stages_ms.append(np.array(answer["stages_ms"], dtype=np.float64))
-        # Memory is watched over the time in which the configuration ran, without the others' turns in between.
-        measurement.memory_mb += [(measurement.busy_s + t, mb) for t, mb in answer["memory_mb"]]
-        measurement.busy_s += float(measurement.stages_ms[-1].sum()) / 1e3
-    if "cpu_s" in answer:
+        measurement.memory_mb.append(np.array(answer["memory_mb"], dtype=np.float64).reshape(-1, 2))
+        measurement.counted += len(answer["stages_ms"])
         measurement.cpu_s += answer["cpu_s"]
-        measurement.counted += answer["slices"] if "slices" in answer else len(answer["stages_ms"])
 
 
 def result_from_measurement(
@@ -190,7 +177,7 @@ def result_from_measurement(
     stages = (
         [distribution(np.concatenate([s[:, i] for s in measurement.stages_ms])) for i in range(3)] if rounds else []
     )
-    resident = [mb for _, mb in measurement.memory_mb]
+    resident = np.concatenate([series[:, 1] for series in measurement.memory_mb] or [np.empty(0)])
     return Result(
         name=configuration.name,
         runtime=configuration.runtime,
@@ -201,7 +188,7 @@ def result_from_measurement(
         p99_ms=latency.p99_ms if latency else None,
         throughput_slices_per_s=_throughput(measurement, plan),
         peak_rss_mb=measurement.peak_mb,
-        steady_rss_mb=float(np.median(resident)) if resident else measurement.peak_mb,
+        steady_rss_mb=float(np.median(resident)) if len(resident) else measurement.peak_mb,
         rss_growth_mb=measurement.memory_growth,
         dice_mean=found.dice_mean,
         dice_worst=found.dice_worst,

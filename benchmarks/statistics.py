@@ -129,17 +129,27 @@ class Growth:
         return self.low > 0.0
 
 
-def growth(seconds: FloatSamples, values: FloatSamples) -> Growth:
-    """Slope of (N,) values over (N,) seconds by Theil and Sen, with Sen's rank interval; 0 for fewer than 3 points.
+def growth(series: Sequence[FloatSamples]) -> Growth:
+    """Slope of one quantity in several processes, by Theil and Sen, with Sen's rank interval.
 
-    Sen, "Estimates of the Regression Coefficient Based on Kendall's Tau", JASA 63 (1968).
+    Args:
+        series: for each process (N, 2): seconds and values. Only pairs within a process are compared; a process with
+            fewer than 3 points says nothing, and without any the slope is 0.
+
+    Source: Sen, "Estimates of the Regression Coefficient Based on Kendall's Tau", JASA 63 (1968).
     """
-    if len(seconds) < 3:
+    usable = [points for points in series if len(points) >= 3]
+    if not usable:
         return Growth(0.0, 0.0, 0.0)
-    later, earlier = np.triu_indices(len(seconds), 1)[::-1]
-    slopes = np.sort((values[later] - values[earlier]) / (seconds[later] - seconds[earlier])) * 60.0
-    n, pairs = len(seconds), len(slopes)
-    spread = 1.96 * np.sqrt(n * (n - 1) * (2 * n + 5) / 18.0)
-    low = slopes[max(0, int((pairs - spread) / 2))]
-    high = slopes[min(pairs - 1, int((pairs + spread) / 2))]
+    slopes = np.sort(np.concatenate([_pairwise_slopes(points) for points in usable])) * 60.0
+    variance = sum(n * (n - 1) * (2 * n + 5) / 18.0 for n in map(len, usable))
+    half = 1.96 * np.sqrt(variance) / 2
+    low = slopes[max(0, int(len(slopes) / 2 - half))]
+    high = slopes[min(len(slopes) - 1, int(len(slopes) / 2 + half))]
     return Growth(float(np.median(slopes)), float(low), float(high))
+
+
+def _pairwise_slopes(points: FloatSamples) -> FloatSamples:
+    earlier, later = np.triu_indices(len(points), 1)
+    steps = points[later] - points[earlier]
+    return np.asarray(steps[:, 1] / steps[:, 0], dtype=np.float64)

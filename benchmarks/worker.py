@@ -1,8 +1,8 @@
 """A process that measures one configuration: `python -m miniseg_edge.benchmarks.worker`.
 
 Commands come as JSON lines on standard input, answers go as JSON lines to what was standard output; whatever a vendor
-prints goes to standard error instead. Between commands the process waits, and its parent suspends it, so that idle
-threads of one configuration never disturb another.
+prints goes to standard error instead. One worker runs at a time, so that idle threads of one configuration never
+disturb another.
 """
 
 import dataclasses

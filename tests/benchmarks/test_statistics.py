@@ -61,12 +61,19 @@ def test_a_known_delay_shows_as_itself() -> None:
 def test_growth_finds_a_planted_slope(slope: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     seconds = np.arange(0.0, 60.0, 0.5)
-    found = growth(seconds, 500 + slope * seconds / 60 + random.normal(0, 0.05, len(seconds)))
+    values = 500 + slope * seconds / 60 + random.normal(0, 0.05, len(seconds))
+    found = growth([np.stack([seconds, values], axis=1)])
     assert found.per_minute == pytest.approx(slope, abs=0.2)
     assert found.low <= found.per_minute <= found.high
 
 
+def test_each_process_has_a_level_of_its_own() -> None:
+    seconds = np.arange(0.0, 10.0, 0.5)
+    series = [np.stack([seconds, level + 3.0 * seconds / 60], axis=1) for level in (500.0, 100.0, 900.0)]
+    assert growth(series).per_minute == pytest.approx(3.0)
+
+
 def test_steady_memory_does_not_grow_and_few_points_say_nothing() -> None:
-    assert not growth(np.arange(100.0), np.full(100, 7.0)).grows
-    assert not growth(np.array([0.0, 1.0]), np.array([0.0, 9.0])).grows
-    assert not growth(np.array([]), np.array([])).grows
+    assert not growth([np.stack([np.arange(100.0), np.full(100, 7.0)], axis=1)]).grows
+    assert not growth([np.array([[0.0, 0.0], [1.0, 9.0]])]).grows
+    assert not growth([]).grows
