@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from miniseg_edge import terminal
@@ -10,7 +11,7 @@ from miniseg_edge.commands import exit_code_of
 from miniseg_edge.dependencies import check_installed
 from miniseg_edge.errors import ParityError, UsageError
 from miniseg_edge.export.request import PRECISIONS, TARGETS, ExportRequest
-from miniseg_edge.parity import ParityLimits
+from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.parity_summary import show
 from miniseg_edge.preprocessing import Statistics, Window
 
@@ -72,8 +73,11 @@ def _parser() -> argparse.ArgumentParser:
         help="|reference logit| below which a changed pixel is a near-tie (default %(default)g)",
     )
     parser.add_argument(
-        "--max-real-flips", type=int, default=0, metavar="N", help="changed pixels allowed beyond near-ties"
+        "--max-real-flips", type=int, metavar="N", help="changed pixels allowed beyond near-ties (fp32: 0, bf16: any)"
     )
+    parser.add_argument("--min-dice-mean", type=float, metavar="D", help="against the reference (bf16: 0.98)")
+    parser.add_argument("--min-dice-worst", type=float, metavar="D", help="of the worst slice (bf16: 0.95)")
+    parser.add_argument("--tune", action="store_true", help="measure the graph's forms here and take the fastest")
     parser.add_argument(
         "--max-logit-difference",
         type=float,
@@ -113,13 +117,17 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         size=(parsed.input_size[0], parsed.input_size[1]),
         validation=parsed.validation,
         labels=parsed.labels,
-        limits=ParityLimits(
-            near_tie=parsed.near_tie,
-            max_real_flips=parsed.max_real_flips,
-            max_logit_difference=parsed.max_logit_difference,
-        ),
+        limits=_limits(parsed),
+        tune=parsed.tune,
         overwrite=parsed.overwrite,
     )
+
+
+def _limits(parsed: argparse.Namespace) -> ParityLimits:
+    """The precision's default limits, with what was said on the command line."""
+    names = ("near_tie", "max_real_flips", "max_logit_difference", "min_dice_mean", "min_dice_worst")
+    said = {name: value for name in names if (value := getattr(parsed, name)) is not None}
+    return replace(DEFAULT_LIMITS[parsed.precision], **said)
 
 
 def _only_checkpoint(folder: Path) -> Path:
@@ -145,9 +153,10 @@ def _show_files(output: Path, bundle: Bundle) -> None:
         (
             f"{artifact.target} {artifact.precision}",
             ", ".join(artifact.files),
+            artifact.form,
             str(artifact.nodes or "-"),
             f"{sum(len(bundle.contents[name]) for name in artifact.files) / 1e3:,.0f}",
         )
         for artifact in bundle.manifest.artifacts
     ]
-    terminal.table(f"{output}", ("artefact", "files", "nodes", "kB"), rows)
+    terminal.table(f"{output}", ("artefact", "files", "form", "nodes", "kB"), rows)

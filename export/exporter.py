@@ -11,11 +11,11 @@ from miniseg_edge.architecture import preset_name
 from miniseg_edge.bundle import Bundle, check_destination, file_records, write_bundle
 from miniseg_edge.dependencies import require, versions
 from miniseg_edge.errors import StatisticsError
+from miniseg_edge.export.artifacts import artifact_files, default_form
 from miniseg_edge.export.deployment_graph import DeploymentGraph, graph_from_checkpoint
-from miniseg_edge.export.onnx_from_graph import OnnxModel, onnx_from_graph
-from miniseg_edge.export.openvino_from_onnx import openvino_from_onnx
 from miniseg_edge.export.parity_check import check_parity
 from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.export.tuning import tuned_form
 from miniseg_edge.export.validation import ValidationSet, phantom_set, validation_set
 from miniseg_edge.files import replace_file
 from miniseg_edge.golden import npy_from_logits
@@ -33,7 +33,7 @@ from miniseg_edge.manifest import (
     TensorSpec,
     sealed,
 )
-from miniseg_edge.parity import ParityReport, TargetParity
+from miniseg_edge.parity import DEFAULT_LIMITS, ParityReport, TargetParity
 from miniseg_edge.parity_summary import summary
 from miniseg_edge.preprocessing import GREY_MAX, Statistics
 from miniseg_edge.records import json_from_record
@@ -92,7 +92,7 @@ def export_bundle(request: ExportRequest) -> ExportResult:
     candidate = _candidate(request, checkpoint, graph, Preprocessing(
         GREY_MAX, statistics, source, request.size, "opencv-bilinear", request.window
     ))  # fmt: skip
-    parities = check_parity(candidate, validation, request.limits)
+    parities = check_parity(candidate, validation, request.limits or DEFAULT_LIMITS[request.precision])
     report = ParityReport(PARITY_SCHEMA_VERSION, checkpoint.sha256, validation.description, parities)
     return _released(request, candidate, report)
 
@@ -160,22 +160,18 @@ def _built(
     request: ExportRequest, graph: DeploymentGraph, manifest: Manifest
 ) -> tuple[tuple[Artifact, ...], dict[str, bytes]]:
     contents = {"reference/weights.safetensors": _reference_weights(graph)}
-    artifacts = [Artifact(REFERENCE_TARGET, "fp32", tuple(contents), 0)]
-    with terminal.step("deployment graph to ONNX"):
-        onnx = onnx_from_graph(graph, manifest.input, manifest.output)
+    artifacts = [Artifact(REFERENCE_TARGET, "fp32", tuple(contents), 0, "as trained")]
     for target in request.targets:
-        with terminal.step(f"{target} {request.precision}"):
-            files, nodes = _artifact_files(target, onnx, manifest)
-        artifacts.append(Artifact(target, request.precision, tuple(files), nodes))
+        form, timings = (
+            tuned_form(graph, manifest, target, request.precision)
+            if request.tune
+            else (default_form(target, request.precision), ())
+        )
+        with terminal.step(f"{target} {request.precision}, form {form.name}"):
+            files, nodes = artifact_files(graph, manifest, target, form)
+        artifacts.append(Artifact(target, request.precision, tuple(files), nodes, form.name, timings))
         contents |= files
     return tuple(artifacts), contents
-
-
-def _artifact_files(target: str, onnx: OnnxModel, manifest: Manifest) -> tuple[dict[str, bytes], int]:
-    if target == "onnx":
-        return {"onnx/model.onnx": onnx.data}, onnx.nodes
-    model = openvino_from_onnx(onnx, manifest.input, manifest.output)
-    return {"openvino/model.xml": model.xml, "openvino/model.bin": model.weights}, model.nodes
 
 
 def _reference_weights(graph: DeploymentGraph) -> bytes:

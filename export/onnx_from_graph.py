@@ -2,13 +2,16 @@
 
 import logging
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import onnx
 import torch
 from torch import nn
 
 from miniseg_edge.errors import ExportError, UnsafeModelError
+from miniseg_edge.export.node_names import named_after_blocks
 from miniseg_edge.manifest import TensorSpec
 
 OPSET = 20
@@ -23,8 +26,15 @@ class OnnxModel:
     nodes: int
 
 
-def onnx_from_graph(graph: nn.Module, input_: TensorSpec, output: TensorSpec) -> OnnxModel:
-    """Exports a module with one float32 input and one output, with fixed shapes.
+def onnx_from_graph(
+    graph: nn.Module, input_: TensorSpec, output: TensorSpec, metadata: Mapping[str, str] = MappingProxyType({})
+) -> OnnxModel:
+    """Exports a module with one float32 input and one output, with fixed shapes; nodes are named after their blocks.
+
+    Args:
+        graph: in eval mode.
+        input_, output: names and shapes.
+        metadata: what the file says about itself.
 
     Raises:
         ExportError: torch cannot export it, or the result fails ONNX's full check or has other shapes.
@@ -49,7 +59,9 @@ def onnx_from_graph(graph: nn.Module, input_: TensorSpec, output: TensorSpec) ->
         raise ExportError("torch exported nothing", "an ONNX model", "none")
     model = program.model_proto
     model.producer_name = "miniseg-edge"
+    named_after_blocks(model)
     _strip_remarks(model)
+    onnx.helper.set_model_props(model, dict(metadata))
     check_onnx(model, input_, output)
     return OnnxModel(model.SerializeToString(), len(model.graph.node))
 

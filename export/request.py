@@ -1,6 +1,6 @@
 """What an export is asked for. Importable without torch, so that a command can check its arguments first."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from miniseg_edge.errors import UsageError
@@ -8,7 +8,7 @@ from miniseg_edge.parity import ParityLimits
 from miniseg_edge.preprocessing import Statistics, Window
 
 TARGETS = ("onnx", "openvino")
-PRECISIONS = ("fp32",)
+PRECISIONS = ("fp32", "bf16")
 MIN_SIDE, MAX_SIDE = 16, 4096
 
 
@@ -25,7 +25,8 @@ class ExportRequest:
         window: HU window that the bundle offers, or None.
         size: (height, width) of the network's input in pixels.
         validation, labels: folders, or None for the demo phantoms.
-        limits: for parity.
+        limits: for parity, or None for the precision's own (`DEFAULT_LIMITS`).
+        tune: whether to measure the forms of the graph on this machine and take the fastest.
         overwrite: whether an existing bundle may be replaced.
 
     Raises:
@@ -41,7 +42,8 @@ class ExportRequest:
     size: tuple[int, int] = (512, 512)
     validation: Path | None = None
     labels: Path | None = None
-    limits: ParityLimits = field(default_factory=ParityLimits)
+    limits: ParityLimits | None = None
+    tune: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -56,5 +58,9 @@ class ExportRequest:
             )
         if self.precision not in PRECISIONS:
             raise UsageError("unknown precision", ", ".join(PRECISIONS), self.precision)
+        if self.precision != "fp32" and set(self.targets) != {"openvino"}:
+            raise UsageError(
+                f"{self.precision} is a matter of OpenVINO", "--target openvino alone", ", ".join(self.targets)
+            )
         if self.labels is not None and self.validation is None:
             raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")

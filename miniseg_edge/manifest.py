@@ -84,6 +84,14 @@ class TensorSpec:
 
 
 @dataclass(frozen=True)
+class FormTiming:
+    """A form of the graph on the machine that exported it: median latency of inference in ms, one value a turn."""
+
+    form: str
+    p50_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Artifact:
     """What `--target` built: model files in the order in which its runtime wants them, and how it fared.
 
@@ -92,12 +100,16 @@ class Artifact:
         precision: `fp32`, ...
         files: relative paths.
         nodes: operators in the graph, 0 where that means nothing.
+        form: which of the equal ways of writing the graph, or "as trained".
+        tuning: what `--tune` measured; empty without it.
     """
 
     target: str
     precision: str
     files: tuple[str, ...]
     nodes: int
+    form: str
+    tuning: tuple[FormTiming, ...] = ()
 
 
 @dataclass(frozen=True)

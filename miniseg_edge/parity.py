@@ -15,16 +15,23 @@ class ParityLimits:
 
     Attributes:
         near_tie: a changed pixel whose reference margin is below this is a near-tie, else a real flip.
-        max_real_flips: real flips allowed, over all slices together.
+        max_real_flips: real flips allowed, over all slices together, or None.
         max_logit_difference: largest absolute logit difference allowed, or None.
         min_dice_mean, min_dice_worst: Dice against the reference that must be reached.
     """
 
     near_tie: float = 1e-3
-    max_real_flips: int = 0
+    max_real_flips: int | None = 0
     max_logit_difference: float | None = None
     min_dice_mean: float = 0.0
     min_dice_worst: float = 0.0
+
+
+DEFAULT_LIMITS = {
+    "fp32": ParityLimits(),
+    "bf16": ParityLimits(max_real_flips=None, min_dice_mean=0.98, min_dice_worst=0.95),
+}
+"""By precision: FP32 may only round; BF16 must still draw the same lesion."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +158,7 @@ def failures(slices: Sequence[SliceParity], limits: ParityLimits) -> tuple[str, 
     found = []
     if not all(np.isfinite(s.max_logit_difference) for s in slices):
         found.append("logits are not finite")
-    if flips > limits.max_real_flips:
+    if limits.max_real_flips is not None and flips > limits.max_real_flips:
         found.append(f"{flips} pixels flipped, {limits.max_real_flips} allowed")
     if limits.max_logit_difference is not None and largest > limits.max_logit_difference:
         found.append(f"largest logit difference {largest:.3g}, {limits.max_logit_difference:g} allowed")

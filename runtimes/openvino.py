@@ -40,7 +40,17 @@ class OpenVino(Runtime):
         core = _openvino().Core()
         model = core.read_model(model=files[0], weights=files[1])
         self._compiled = core.compile_model(model, self.device.upper(), self._config())
+        self._check_precision()
         self._requests = threading.local()
+
+    def _check_precision(self) -> None:
+        """The plugin takes a hint that the device cannot follow without a word; an artefact never runs as another."""
+        wanted = _PRECISION_HINTS[self.artifact.precision]
+        found = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if found != wanted:
+            raise IncompatibleError(
+                f"{self.device} cannot run the artefact's precision", wanted, found, "Export it for this machine."
+            )
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {

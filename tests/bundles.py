@@ -60,7 +60,7 @@ def small_manifest() -> Manifest:
             ),
             input=TensorSpec("slice", (1, 1, SIDE, SIDE), "float32", "grey value, 0..255"),
             output=TensorSpec("logit", (1, 1, SIDE, SIDE), "float32", "lesion above 0"),
-            artifacts=(Artifact("onnx", "fp32", ("onnx/model.onnx", "onnx/labels/names.txt"), 7),),
+            artifacts=(Artifact("onnx", "fp32", ("onnx/model.onnx", "onnx/labels/names.txt"), 7, "direct"),),
             golden=(GOLDEN,),
             parity=ParityRecord(
                 "parity.json",

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import miniseg_edge
+from miniseg_edge.bundle import Bundle, open_bundle
+from miniseg_edge.errors import IncompatibleError, UsageError
+from miniseg_edge.export import tuning
+from miniseg_edge.export.command import main
+from miniseg_edge.export.exporter import export_bundle
+from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.phantoms import phantom
+
+
+def has_bf16() -> bool:
+    """Whether OpenVINO runs BF16 here rather than taking the hint and running FP32."""
+    import openvino
+
+    parameter = openvino.op.Parameter(openvino.Type.f32, openvino.Shape([1]))
+    model = openvino.Model([openvino.op.Result(parameter.output(0))], [parameter])
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    return bool(compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "bf16")
+
+
+def test_each_target_says_which_form_it_is_in(bundle: Bundle) -> None:
+    forms = {a.target: a.form for a in bundle.manifest.artifacts}
+    assert forms == {"reference": "as trained", "onnx": "blocked", "openvino": "packed"}
+
+
+def test_the_onnx_says_what_it_is_and_names_its_nodes_after_blocks(bundle: Bundle) -> None:
+    model = onnx.load_from_string(bundle.contents["onnx/model.onnx"])
+    about = {prop.key: prop.value for prop in model.metadata_props}
+    assert about["checkpoint_sha256"] == bundle.manifest.checkpoint.sha256
+    assert about["form"] == "blocked"
+    names = [node.name for node in model.graph.node]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if name.startswith("level3.7")]
+
+
+def test_bf16_draws_the_same_lesion_or_says_that_it_cannot_run(tiny_checkpoint_path: Path, tmp_path: Path) -> None:
+    request = ExportRequest(tiny_checkpoint_path, tmp_path / "out", ("openvino",), "bf16", size=(64, 64))
+    if not has_bf16():
+        with pytest.raises(IncompatibleError, match="bf16"):
+            export_bundle(request)
+        return
+    result = export_bundle(request)
+    assert [p.precision for p in result.parities] == ["bf16"]
+    slice_ = phantom(4, size=(64, 64)).image
+    with miniseg_edge.load(tmp_path / "out") as segmenter, miniseg_edge.load(tmp_path / "out", "torch") as reference:
+        ours, theirs = segmenter.segment(slice_), reference.segment(slice_)
+    assert ours.precision == "bf16"
+    assert 0 < np.abs(ours.logit - theirs.logit).max() < 0.1, "it ran in BF16, and stayed near"
+
+
+def test_bf16_is_a_matter_of_openvino(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--target openvino alone"):
+        ExportRequest(Path("a.pth"), tmp_path, ("onnx",), "bf16")
+
+
+@pytest.mark.slow
+def test_tune_measures_the_forms_and_records_what_it_chose(
+    tiny_checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "ROUNDS", 1)
+    monkeypatch.setattr(tuning, "SECONDS", 0.05)
+    words = [str(tiny_checkpoint_path), "--target", "onnx", "--tune", "--input-size", "64", "64"]
+    assert main([*words, "--output", str(tmp_path / "out")]) == 0
+    artifact = open_bundle(tmp_path / "out").manifest.artifact("onnx")
+    assert artifact is not None
+    medians = {timing.form: float(np.median(timing.p50_ms)) for timing in artifact.tuning}
+    assert len(medians) == 8
+    assert medians[artifact.form] == min(medians.values())
