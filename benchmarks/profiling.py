@@ -11,7 +11,9 @@ import numpy as np
 
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import require
+from miniseg_edge.manifest import Artifact
 from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.runtimes.registry import entry_named
 
 RUNS = 20
 
@@ -26,26 +28,27 @@ class OperatorCost:
     share: float
 
 
-def profile(bundle: Bundle, runtime: str, grey: FloatArray) -> list[OperatorCost]:
+def profile(bundle: Bundle, runtime: str, precision: str, grey: FloatArray) -> list[OperatorCost]:
     """The operators of a bundle's artefact on one runtime, the costliest first; empty if the runtime has no profiler.
 
     Args:
         bundle: opened.
         runtime: "openvino" or "onnxruntime".
+        precision: of the artefact.
         grey: (1, 1, H, W) float32, the network's input.
     """
     costs = {"openvino": _openvino, "onnxruntime": _onnxruntime}.get(runtime)
     if costs is None:
         return []
-    found = costs(bundle, grey)
+    artifact = entry_named(runtime).artifact(bundle, precision)
+    assert artifact is not None  # noqa: S101  it was measured before it is profiled
+    found = costs(bundle, artifact, grey)
     total = sum(ms for _, _, ms in found)
     return sorted((OperatorCost(n, k, ms, ms / total) for n, k, ms in found), key=lambda c: -c.ms)
 
 
-def _openvino(bundle: Bundle, grey: FloatArray) -> list[tuple[str, str, float]]:
+def _openvino(bundle: Bundle, artifact: Artifact, grey: FloatArray) -> list[tuple[str, str, float]]:
     core: Any = require("openvino", "openvino").Core()
-    artifact = bundle.manifest.artifact("openvino")
-    assert artifact is not None  # noqa: S101
     files = [bundle.contents[name] for name in artifact.files]
     hint = {"fp32": "f32", "bf16": "bf16"}.get(artifact.precision, "f32")
     config = {"PERF_COUNT": True, "INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
@@ -59,10 +62,8 @@ def _openvino(bundle: Bundle, grey: FloatArray) -> list[tuple[str, str, float]]:
     return [(name, kind, float(np.mean(ms))) for (name, kind), ms in times.items()]
 
 
-def _onnxruntime(bundle: Bundle, grey: FloatArray) -> list[tuple[str, str, float]]:
+def _onnxruntime(bundle: Bundle, artifact: Artifact, grey: FloatArray) -> list[tuple[str, str, float]]:
     ort: Any = require("onnxruntime", "onnxruntime")
-    artifact = bundle.manifest.artifact("onnx")
-    assert artifact is not None  # noqa: S101
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()
         options.enable_profiling = True

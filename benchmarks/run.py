@@ -22,6 +22,7 @@ from miniseg_edge.benchmarks.vendor import benchmark_app_command, benchmark_app_
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.errors import InferenceError, InputError, MiniSegError, RuntimeUnavailableError, UsageError
 from miniseg_edge.images import image_paths, label_from_file, slice_from_file
+from miniseg_edge.manifest import Artifact
 from miniseg_edge.phantoms import main as write_phantoms
 from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.runtimes.registry import REGISTRY, entry_named
@@ -102,18 +103,16 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
 
 
 def _artifacts(request: BenchmarkRequest, bundle: Bundle) -> list[Configuration]:
-    """A configuration for each runtime asked for or at hand; the reference only if asked for."""
+    """A configuration for each artefact of each runtime asked for or at hand; the reference only if asked for."""
     wanted = [entry_named(name) for name in request.runtimes] or [e for e in REGISTRY if not e.reference]
     found, obstacles = [], []
     for entry in wanted:
-        artifact = bundle.manifest.artifact(entry.target)
-        if (obstacle := entry.obstacle(bundle)) is not None or artifact is None:
+        if (obstacle := entry.obstacle(bundle)) is not None:
             obstacles.append(f"{entry.name}: {obstacle}")
             continue
-        name = f"{entry.name} {artifact.precision}"
-        found.append(
+        found += [
             Configuration(
-                name,
+                f"{entry.name} {artifact.precision}",
                 ARTIFACT,
                 entry.name,
                 artifact.precision,
@@ -121,7 +120,9 @@ def _artifacts(request: BenchmarkRequest, bundle: Bundle) -> list[Configuration]
                 artifact.files[0],
                 request.threads,
             )
-        )
+            for artifact in bundle.manifest.artifacts
+            if artifact.target == entry.target
+        ]
     if not found or (request.runtimes and obstacles):
         raise RuntimeUnavailableError(
             "not every runtime asked for can serve this bundle here", "", "; ".join(obstacles)
@@ -194,27 +195,37 @@ def _peers(
 def _vendor_figures(
     request: BenchmarkRequest, bundle: Bundle, plan: Plan, measured: Mapping[str, Measurement]
 ) -> tuple[tuple[VendorBenchmark, ...], tuple[Failure, ...]]:
-    """benchmark_app and our own runtime on the same artefact, in turns: what our runtime costs on top."""
-    artifact = bundle.manifest.artifact("openvino")
-    name = f"openvino {artifact.precision}" if artifact is not None else ""
-    if not request.peers or artifact is None or name not in measured or SINGLE_STREAM not in request.scenarios:
-        return (), ()
+    """benchmark_app and our own runtime on the same artefacts, in turns: what our runtime costs on top."""
+    found, failures = [], []
+    for artifact in bundle.manifest.artifacts:
+        name = f"openvino {artifact.precision}"
+        if not request.peers or artifact.target != "openvino" or name not in measured:
+            continue
+        if SINGLE_STREAM not in request.scenarios:
+            continue
+        try:
+            found.append(_vendor_benchmark(request, artifact, plan, measured[name].configuration))
+        except MiniSegError as error:
+            failures.append(Failure(f"OpenVINO benchmark_app on {name}", str(error)))
+    return tuple(found), tuple(failures)
+
+
+def _vendor_benchmark(
+    request: BenchmarkRequest, artifact: Artifact, plan: Plan, configuration: Configuration
+) -> VendorBenchmark:
     model, seconds = request.bundle / artifact.files[0], plan.duration_s / plan.rounds
     theirs, ours = [], []
-    try:
-        for _ in terminal.track(range(plan.rounds), "benchmark_app, in turns with ours"):
-            theirs.append(benchmark_app_median_ms(model, artifact.precision, request.threads, seconds))
-            with WorkerProcess(measured[name].configuration, plan.bundle, list(plan.slices)) as worker:
-                worker.ask("warm_up", seconds=plan.warm_up_s)
-                answer = worker.ask("single_stream", seconds=seconds, min_samples=1)
-            ours.append(float(np.median(np.array(answer["stages_ms"])[:, 1])))
-    except MiniSegError as error:
-        return (), (Failure("OpenVINO benchmark_app", str(error)),)
+    for _ in terminal.track(range(plan.rounds), f"benchmark_app, in turns with {configuration.name}"):
+        theirs.append(benchmark_app_median_ms(model, artifact.precision, request.threads, seconds))
+        with WorkerProcess(configuration, plan.bundle, list(plan.slices)) as worker:
+            worker.ask("warm_up", seconds=plan.warm_up_s)
+            answer = worker.ask("single_stream", seconds=seconds, min_samples=1)
+        ours.append(float(np.median(np.array(answer["stages_ms"])[:, 1])))
     command = benchmark_app_command(
         Path(artifact.files[0]), artifact.precision, request.threads, seconds, Path("FOLDER")
     )
     words = " ".join(["benchmark_app", *command[1:]])
-    return (VendorBenchmark(name, words, tuple(theirs), float(np.median(ours) - np.median(theirs))),), ()
+    return VendorBenchmark(configuration.name, words, tuple(theirs), float(np.median(ours) - np.median(theirs)))
 
 
 def _report(  # noqa: PLR0917  all of them are what a report is made of

@@ -232,7 +232,9 @@ def opened(configuration: Configuration, bundle: Path, streams: int = 1) -> Subj
 def _plain(configuration: Configuration, bundle: Path, streams: int) -> Subject:
     source, threads = Path(configuration.source), configuration.threads
     if configuration.kind == ARTIFACT:
-        return ArtifactSubject(load(source, configuration.runtime, "cpu", threads, streams))
+        return ArtifactSubject(
+            load(source, configuration.runtime, "cpu", threads, streams=streams, precision=configuration.precision)
+        )
     if configuration.kind == "torch-eager":
         return TorchPeer(source, threads)
     manifest = open_bundle(bundle).manifest

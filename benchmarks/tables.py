@@ -56,7 +56,7 @@ def show_profile(bundle_path: Path, report: Report, count: int) -> None:
         golden_image(bundle, bundle.manifest.golden[0]).astype("float32"), bundle.manifest.preprocessing.size
     )
     for result in report.results:
-        costs = profile(bundle, result.runtime, grey)
+        costs = profile(bundle, result.runtime, result.precision, grey)
         rows = [(c.name, c.kind, f"{c.ms:.3f}", f"{c.share:.1%}") for c in costs[:count]]
         terminal.table(f"Where the time goes: {result.name}", ("operator", "kind", "ms", "share"), rows)
 

@@ -16,13 +16,22 @@ def default_form(target: str, precision: str) -> Form:
     return _DEFAULT_FORMS[target, precision]
 
 
-def artifact_files(graph: DeploymentGraph, manifest: Manifest, target: str, form: Form) -> tuple[dict[str, bytes], int]:
-    """The files of a target by their path in the bundle, and the number of operators.
+def artifact_files(
+    graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str], form: Form
+) -> tuple[dict[str, bytes], int]:
+    """The files of an artefact by their path in the bundle, and the number of operators.
+
+    Args:
+        graph, manifest: of which network, and how it is fed.
+        what: target and precision.
+        form: how the graph is written.
 
     Raises:
         ExportError and its kin: a step failed its check.
         MissingDependencyError: the vendor's package is not installed.
     """
+    target, precision = what
+    folder = target if precision == "fp32" else f"{target}-{precision}"
     statistics = manifest.preprocessing.statistics
     module = rewritten(graph.network, statistics, form, manifest.preprocessing.size)
     about = {
@@ -33,6 +42,6 @@ def artifact_files(graph: DeploymentGraph, manifest: Manifest, target: str, form
     }
     onnx = onnx_from_graph(module, manifest.input, manifest.output, about)
     if target == "onnx":
-        return {"onnx/model.onnx": onnx.data}, onnx.nodes
+        return {f"{folder}/model.onnx": onnx.data}, onnx.nodes
     model = openvino_from_onnx(onnx, manifest.input, manifest.output)
-    return {"openvino/model.xml": model.xml, "openvino/model.bin": model.weights}, model.nodes
+    return {f"{folder}/model.xml": model.xml, f"{folder}/model.bin": model.weights}, model.nodes

@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="BUNDLE",
         help="directory to write; default: beside the checkpoint, named after it",
     )
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    parser.add_argument(
+        "--precision", action="append", choices=PRECISIONS, help="repeatable; bf16 is OpenVINO's; default: fp32"
+    )
     parser.add_argument("--mean", type=float, metavar="M", help="mean of the training slices, on the 0..1 scale")
     parser.add_argument("--std", type=float, metavar="S", help="their standard deviation, on the 0..1 scale")
     parser.add_argument(
@@ -98,7 +100,7 @@ def _export(parsed: argparse.Namespace) -> None:
     if result.bundle is not None:
         _show_files(request.output, result.bundle)
     if failed := [p for p in result.parities if not p.passed]:
-        reasons = "; ".join(f"{p.target}: {', '.join(p.failures)}" for p in failed)
+        reasons = "; ".join(f"{p.target} {p.precision}: {', '.join(p.failures)}" for p in failed)
         raise ParityError("not released", "the reference's mask", reasons, f"The report is {result.report}")
     terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR", "good")
 
@@ -111,7 +113,7 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         checkpoint=checkpoint,
         output=parsed.output or _default_output(checkpoint),
         targets=tuple(dict.fromkeys(parsed.target)),
-        precision=parsed.precision,
+        precisions=tuple(dict.fromkeys(parsed.precision or ["fp32"])),
         statistics=None if parsed.mean is None else Statistics(parsed.mean, parsed.std),
         window=None if parsed.window is None else Window(*parsed.window),
         size=(parsed.input_size[0], parsed.input_size[1]),
@@ -123,11 +125,11 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
     )
 
 
-def _limits(parsed: argparse.Namespace) -> ParityLimits:
-    """The precision's default limits, with what was said on the command line."""
+def _limits(parsed: argparse.Namespace) -> dict[str, ParityLimits]:
+    """Each precision's default limits, with what was said on the command line."""
     names = ("near_tie", "max_real_flips", "max_logit_difference", "min_dice_mean", "min_dice_worst")
     said = {name: value for name in names if (value := getattr(parsed, name)) is not None}
-    return replace(DEFAULT_LIMITS[parsed.precision], **said)
+    return {precision: replace(limits, **said) for precision, limits in DEFAULT_LIMITS.items()}
 
 
 def _only_checkpoint(folder: Path) -> Path:

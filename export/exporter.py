@@ -33,7 +33,7 @@ from miniseg_edge.manifest import (
     TensorSpec,
     sealed,
 )
-from miniseg_edge.parity import DEFAULT_LIMITS, ParityReport, TargetParity
+from miniseg_edge.parity import ParityReport, TargetParity
 from miniseg_edge.parity_summary import summary
 from miniseg_edge.preprocessing import GREY_MAX, Statistics
 from miniseg_edge.records import json_from_record
@@ -92,7 +92,7 @@ def export_bundle(request: ExportRequest) -> ExportResult:
     candidate = _candidate(request, checkpoint, graph, Preprocessing(
         GREY_MAX, statistics, source, request.size, "opencv-bilinear", request.window
     ))  # fmt: skip
-    parities = check_parity(candidate, validation, request.limits or DEFAULT_LIMITS[request.precision])
+    parities = check_parity(candidate, validation, request.limits)
     report = ParityReport(PARITY_SCHEMA_VERSION, checkpoint.sha256, validation.description, parities)
     return _released(request, candidate, report)
 
@@ -161,15 +161,13 @@ def _built(
 ) -> tuple[tuple[Artifact, ...], dict[str, bytes]]:
     contents = {"reference/weights.safetensors": _reference_weights(graph)}
     artifacts = [Artifact(REFERENCE_TARGET, "fp32", tuple(contents), 0, "as trained")]
-    for target in request.targets:
+    for target, precision in request.builds:
         form, timings = (
-            tuned_form(graph, manifest, target, request.precision)
-            if request.tune
-            else (default_form(target, request.precision), ())
+            tuned_form(graph, manifest, target, precision) if request.tune else (default_form(target, precision), ())
         )
-        with terminal.step(f"{target} {request.precision}, form {form.name}"):
-            files, nodes = artifact_files(graph, manifest, target, form)
-        artifacts.append(Artifact(target, request.precision, tuple(files), nodes, form.name, timings))
+        with terminal.step(f"{target} {precision}, form {form.name}"):
+            files, nodes = artifact_files(graph, manifest, (target, precision), form)
+        artifacts.append(Artifact(target, precision, tuple(files), nodes, form.name, timings))
         contents |= files
     return tuple(artifacts), contents
 
@@ -196,7 +194,7 @@ def _with_golden(bundle: Bundle) -> Bundle:
 def _released(request: ExportRequest, candidate: Bundle, report: ParityReport) -> ExportResult:
     """Writes the bundle with the artefacts that passed; where one failed, the report also lies beside it."""
     data = json_from_record(report).encode()
-    failed = {p.target for p in report.targets if not p.passed}
+    failed = {(p.target, p.precision) for p in report.targets if not p.passed}
     path = request.output / PARITY_REPORT
     if failed:
         path = request.output.with_name(f"{request.output.name}.{PARITY_REPORT}")
@@ -208,9 +206,9 @@ def _released(request: ExportRequest, candidate: Bundle, report: ParityReport) -
     return ExportResult(bundle, report.targets, path)
 
 
-def _without(candidate: Bundle, failed: set[str], report: ParityReport, data: bytes) -> Bundle:
+def _without(candidate: Bundle, failed: set[tuple[str, str]], report: ParityReport, data: bytes) -> Bundle:
     manifest = candidate.manifest
-    kept = tuple(a for a in manifest.artifacts if a.target not in failed)
+    kept = tuple(a for a in manifest.artifacts if (a.target, a.precision) not in failed)
     dropped = _file_names(manifest.artifacts) - _file_names(kept)
     contents: Mapping[str, bytes] = {
         **{name: content for name, content in candidate.contents.items() if name not in dropped},

@@ -1,6 +1,7 @@
 """The parity gate: every artefact against the FP32 torch reference, slice by slice, through the public runtime API."""
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 from miniseg_edge import terminal
@@ -16,21 +17,15 @@ from miniseg_edge.runtimes.segmenter import Segmentation, Segmenter, load
 class _Tally:
     """What is known so far of one artefact."""
 
-    def __init__(self, segmenter: Segmenter, classes: int) -> None:
+    def __init__(self, segmenter: Segmenter, classes: int, limits: Mapping[str, ParityLimits]) -> None:
         self.segmenter = segmenter
+        self.limits = limits[segmenter.choice.artifact.precision]
         self.slices: list[SliceParity] = []
         self.confusion = Confusion.empty(classes)
 
-    def add(
-        self,
-        name: str,
-        reference: Segmentation,
-        label: ByteArray | None,
-        image: ByteArray,
-        near: ParityLimits,
-    ) -> None:
+    def add(self, name: str, reference: Segmentation, label: ByteArray | None, image: ByteArray) -> None:
         result = self.segmenter.segment(image)
-        found = compare(name, reference.logit_maps, result.logit_maps, near)
+        found = compare(name, reference.logit_maps, result.logit_maps, self.limits)
         if label is not None:
             self.confusion = self.confusion.plus(result.mask, label)
             found = replace(
@@ -39,8 +34,10 @@ class _Tally:
         self.slices.append(found)
 
 
-def check_parity(bundle: Bundle, validation: ValidationSet, limits: ParityLimits) -> tuple[TargetParity, ...]:
-    """Compares every artefact of a (not yet written) bundle with the reference.
+def check_parity(
+    bundle: Bundle, validation: ValidationSet, limits: Mapping[str, ParityLimits]
+) -> tuple[TargetParity, ...]:
+    """Compares every artefact of a (not yet written) bundle with the reference, each within its precision's limits.
 
     Raises:
         InputError and its kin: a slice or label is unusable.
@@ -49,11 +46,11 @@ def check_parity(bundle: Bundle, validation: ValidationSet, limits: ParityLimits
     classes = bundle.manifest.network.architecture.classes
     with contextlib.ExitStack() as opened:
         reference = opened.enter_context(load(bundle, runtime="torch", device="cpu"))
-        targets = {a.target for a in bundle.manifest.artifacts}
         tallies = [
-            _Tally(opened.enter_context(load(bundle, entry.name, "cpu")), classes)
+            _Tally(opened.enter_context(load(bundle, entry.name, "cpu", precision=artifact.precision)), classes, limits)
             for entry in REGISTRY
-            if entry.target in targets and not entry.reference
+            for artifact in bundle.manifest.artifacts
+            if artifact.target == entry.target and not entry.reference
         ]
         truth, labelled = Confusion.empty(classes), 0
         for item in terminal.track(validation.slices, "parity"):
@@ -62,18 +59,18 @@ def check_parity(bundle: Bundle, validation: ValidationSet, limits: ParityLimits
             if label is not None:
                 truth, labelled = truth.plus(expected.mask, label), labelled + 1
             for tally in tallies:
-                tally.add(item.name, expected, label, image, limits)
-    return tuple(_verdict(tally, limits, truth.mean_iou() if labelled else None) for tally in tallies)
+                tally.add(item.name, expected, label, image)
+    return tuple(_verdict(tally, truth.mean_iou() if labelled else None) for tally in tallies)
 
 
-def _verdict(tally: _Tally, limits: ParityLimits, reference_mean_iou: float | None) -> TargetParity:
+def _verdict(tally: _Tally, reference_mean_iou: float | None) -> TargetParity:
     artifact = tally.segmenter.choice.artifact
     return TargetParity(
         target=artifact.target,
         precision=artifact.precision,
         runtime=tally.segmenter.choice.entry.name,
-        limits=limits,
-        failures=failures(tally.slices, limits),
+        limits=tally.limits,
+        failures=failures(tally.slices, tally.limits),
         mean_iou=tally.confusion.mean_iou() if reference_mean_iou is not None else None,
         reference_mean_iou=reference_mean_iou,
         slices=tuple(tally.slices),

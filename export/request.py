@@ -1,14 +1,18 @@
 """What an export is asked for. Importable without torch, so that a command can check its arguments first."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniseg_edge.errors import UsageError
-from miniseg_edge.parity import ParityLimits
+from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics, Window
 
 TARGETS = ("onnx", "openvino")
 PRECISIONS = ("fp32", "bf16")
+SUPPORTED = {"onnx": ("fp32",), "openvino": ("fp32", "bf16")}
+"""Precisions that each target can be built in."""
+
 MIN_SIDE, MAX_SIDE = 16, 4096
 
 
@@ -20,12 +24,12 @@ class ExportRequest:
         checkpoint: path of the trained weights.
         output: directory that becomes the bundle.
         targets: of `TARGETS`, each once.
-        precision: of `PRECISIONS`.
+        precisions: of `PRECISIONS`, each once; a target is built in those that it supports.
         statistics: normalisation, or None to take the checkpoint's.
         window: HU window that the bundle offers, or None.
         size: (height, width) of the network's input in pixels.
         validation, labels: folders, or None for the demo phantoms.
-        limits: for parity, or None for the precision's own (`DEFAULT_LIMITS`).
+        limits: for parity, by precision.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
         overwrite: whether an existing bundle may be replaced.
 
@@ -36,13 +40,13 @@ class ExportRequest:
     checkpoint: Path
     output: Path
     targets: tuple[str, ...]
-    precision: str = "fp32"
+    precisions: tuple[str, ...] = ("fp32",)
     statistics: Statistics | None = None
     window: Window | None = None
     size: tuple[int, int] = (512, 512)
     validation: Path | None = None
     labels: Path | None = None
-    limits: ParityLimits | None = None
+    limits: Mapping[str, ParityLimits] = field(default_factory=lambda: DEFAULT_LIMITS)
     tune: bool = False
     overwrite: bool = False
 
@@ -56,11 +60,23 @@ class ExportRequest:
                 f"each of {', '.join(TARGETS)} at most once",
                 ", ".join(self.targets),
             )
-        if self.precision not in PRECISIONS:
-            raise UsageError("unknown precision", ", ".join(PRECISIONS), self.precision)
-        if self.precision != "fp32" and set(self.targets) != {"openvino"}:
-            raise UsageError(
-                f"{self.precision} is a matter of OpenVINO", "--target openvino alone", ", ".join(self.targets)
-            )
+        if not self.precisions or len(set(self.precisions)) != len(self.precisions):
+            raise UsageError("the precisions make no sense", "each at most once", ", ".join(self.precisions))
+        for precision in self.precisions:
+            if not any(precision in SUPPORTED[target] for target in self.targets):
+                able = ", ".join(target for target, can in SUPPORTED.items() if precision in can) or "no target"
+                raise UsageError(f"nothing can be built in {precision}", f"one of: {able}", ", ".join(self.targets))
+        for target in self.targets:
+            if not set(SUPPORTED[target]) & set(self.precisions):
+                raise UsageError(
+                    f"{target} cannot be built",
+                    f"a precision of {', '.join(SUPPORTED[target])}",
+                    ", ".join(self.precisions),
+                )
         if self.labels is not None and self.validation is None:
             raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
+
+    @property
+    def builds(self) -> tuple[tuple[str, str], ...]:
+        """The artefacts to build: (target, precision)."""
+        return tuple((t, p) for t in self.targets for p in self.precisions if p in SUPPORTED[t])

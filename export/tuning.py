@@ -61,8 +61,7 @@ def tuned_form(
 
 def _write_candidate(graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str], form: Form, path: Path) -> None:
     """A bundle with this one artefact; its golden slice is a placeholder, because nobody judges its masks."""
-    target, precision = what
-    files, nodes = artifact_files(graph, manifest, target, form)
+    files, nodes = artifact_files(graph, manifest, what, form)
     shape = manifest.output.shape
     golden = {
         "golden.png": png_from_pixels(np.zeros(shape[2:], np.uint8)),
@@ -72,7 +71,7 @@ def _write_candidate(graph: DeploymentGraph, manifest: Manifest, what: tuple[str
     contents = {**files, **golden}
     candidate = replace(
         manifest,
-        artifacts=(Artifact(target, precision, tuple(files), nodes, form.name),),
+        artifacts=(Artifact(*what, tuple(files), nodes, form.name),),
         golden=(GoldenSlice("placeholder", "golden.png", "golden.npy"),),
         files=file_records(contents),
     )

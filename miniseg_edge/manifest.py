@@ -164,13 +164,15 @@ class Manifest:
     tools: Mapping[str, str]
     files: Mapping[str, FileRecord]
 
-    def artifact(self, target: str) -> Artifact | None:
-        """The artefact of a target, or None."""
-        return next((a for a in self.artifacts if a.target == target), None)
+    def artifact(self, target: str, precision: str | None = None) -> Artifact | None:
+        """The artefact of a target and precision, or None; without a precision FP32 goes before others."""
+        found = [a for a in self.artifacts if a.target == target and precision in (None, a.precision)]
+        return min(found, key=lambda a: a.precision != "fp32", default=None)
 
-    def limits(self, target: str) -> ParityLimits:
-        """What the target's artefact was held to at export; the defaults for the reference."""
-        return next((v.limits for v in self.parity.verdicts if v.target == target), ParityLimits())
+    def limits(self, artifact: Artifact) -> ParityLimits:
+        """What the artefact was held to at export; the defaults for the reference."""
+        wanted = (artifact.target, artifact.precision)
+        return next((v.limits for v in self.parity.verdicts if (v.target, v.precision) == wanted), ParityLimits())
 
 
 def sealed(manifest: Manifest) -> Manifest:

@@ -38,10 +38,14 @@ class RuntimeEntry:
         found: type[Runtime] = getattr(importlib.import_module(module), name)
         return found
 
-    def obstacle(self, bundle: Bundle) -> str | None:
+    def artifact(self, bundle: Bundle, precision: str = AUTO) -> Artifact | None:
+        """The artefact that this runtime would read; FP32 before others unless a precision is asked for."""
+        return bundle.manifest.artifact(self.target, None if precision == AUTO else precision)
+
+    def obstacle(self, bundle: Bundle, precision: str = AUTO) -> str | None:
         """Why this runtime cannot serve this bundle here, or None."""
-        if bundle.manifest.artifact(self.target) is None:
-            return f"the bundle has no {self.target} artefact"
+        if self.artifact(bundle, precision) is None:
+            return f"the bundle has no {self.target} artefact" + ("" if precision == AUTO else f" in {precision}")
         if not installed(self.package):
             return f'{self.package} is not installed (pip install "miniseg-edge[{self.extra}]")'
         return None
@@ -72,8 +76,8 @@ class Choice:
     reason: str
 
 
-def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO) -> Choice:
-    """Picks the runtime and device to open, and says why.
+def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: str = AUTO) -> Choice:
+    """Picks the runtime, device and artefact to open, and says why.
 
     Raises:
         UsageError: no runtime has that name.
@@ -82,24 +86,24 @@ def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO) -> Choice:
     """
     if runtime != AUTO:
         entry = entry_named(runtime)
-        if (obstacle := entry.obstacle(bundle)) is not None:
+        if (obstacle := entry.obstacle(bundle, precision)) is not None:
             raise RuntimeUnavailableError(f"the runtime {runtime} cannot serve this bundle", "", obstacle)
         if (found := _device(entry, device)) is None:
             offered = ", ".join(entry.load().devices())
             raise RuntimeUnavailableError(f"{runtime} has no device {device} here", offered, device)
-        return _choice(bundle, entry, found, "asked for")
+        return _choice(entry, entry.artifact(bundle, precision), found, "asked for")
 
     passed_over = []
     for entry in REGISTRY:
         if entry.reference:
             continue
-        if (obstacle := entry.obstacle(bundle)) is not None:
+        if (obstacle := entry.obstacle(bundle, precision)) is not None:
             passed_over.append(f"{entry.name}: {obstacle}")
         elif (found := _device(entry, device)) is None:
             passed_over.append(f"{entry.name}: no device {device} here")
         else:
             reason = "first in order of speed" + "".join(f"; {why}" for why in passed_over)
-            return _choice(bundle, entry, found, reason)
+            return _choice(entry, entry.artifact(bundle, precision), found, reason)
     raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over))
 
 
@@ -119,7 +123,6 @@ def _device(entry: RuntimeEntry, device: str) -> str | None:
     return device if device in offered else None
 
 
-def _choice(bundle: Bundle, entry: RuntimeEntry, device: str, reason: str) -> Choice:
-    artifact = bundle.manifest.artifact(entry.target)
+def _choice(entry: RuntimeEntry, artifact: Artifact | None, device: str, reason: str) -> Choice:
     assert artifact is not None  # noqa: S101  obstacle() has looked
     return Choice(entry, device, artifact, reason)

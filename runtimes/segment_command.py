@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("input", type=Path, help="an image, or a folder of images")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where masks and overlays go")
     parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in REGISTRY)))
+    parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
     parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
     parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
     parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 def _segment(parsed: argparse.Namespace) -> None:
     jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite)
     _check_readable(jobs)
-    with load(parsed.bundle, parsed.runtime, parsed.device, parsed.threads) as segmenter:
+    with load(parsed.bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision) as segmenter:
         terminal.say(f"running {segmenter}")
         rows = [_row(job, _segmented(job, segmenter)) for job in terminal.track(jobs, "segmenting")]
     terminal.table("Findings", ("slice", "size", "lesion pixels", "share", "finding"), rows[:_SHOWN_ROWS])

@@ -200,7 +200,9 @@ def load(
     runtime: str = AUTO,
     device: str = AUTO,
     threads: int | None = None,
+    *,
     streams: int = 1,
+    precision: str = AUTO,
 ) -> Segmenter:
     """Opens a bundle for segmentation.
 
@@ -211,6 +213,7 @@ def load(
         threads: of the runtime; None leaves the vendor's default.
         streams: slices that `segment_many` keeps in flight; the number of cores is fastest for a whole volume, 1 for
             a single slice.
+        precision: "auto" takes FP32 where the bundle has it; "bf16", ... is taken or refused.
 
     Raises:
         BundleError and its kin: see `open_bundle`.
@@ -221,4 +224,4 @@ def load(
         if value is not None and (type(value) is not int or not 1 <= value <= MAX_THREADS):
             raise UsageError(f"{name} has a wrong value", f"1..{MAX_THREADS}", repr(value))
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    return Segmenter(opened, choose(opened, runtime, device), threads, streams)
+    return Segmenter(opened, choose(opened, runtime, device, precision), threads, streams)

@@ -7,8 +7,9 @@ from pathlib import Path
 from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.commands import exit_code_of
-from miniseg_edge.errors import ParityError, RuntimeUnavailableError
+from miniseg_edge.errors import IncompatibleError, ParityError, RuntimeUnavailableError
 from miniseg_edge.golden import golden_image, golden_logits
+from miniseg_edge.manifest import Artifact
 from miniseg_edge.parity import ParityLimits, SliceParity, TargetParity, compare, failures
 from miniseg_edge.parity_summary import show
 from miniseg_edge.runtimes.registry import REGISTRY, RuntimeEntry
@@ -34,43 +35,54 @@ def _parser() -> argparse.ArgumentParser:
 def _verify(path: Path) -> None:
     bundle = open_bundle(path)
     terminal.say(f"{len(bundle.contents)} files, every hash right; bundle {bundle.manifest.digest}")
-    at_hand = _at_hand(bundle)
-    parities = [replay_golden(bundle, entry) for entry in at_hand]
+    parities = _replayed_by_all(bundle)
     show("Golden slices against the stored reference", parities)
     if failed := [p for p in parities if not p.passed]:
-        reasons = "; ".join(f"{p.runtime}: {', '.join(p.failures)}" for p in failed)
+        reasons = "; ".join(f"{p.runtime} {p.precision}: {', '.join(p.failures)}" for p in failed)
         raise ParityError("this machine does not reproduce the reference", "the stored masks", reasons)
     terminal.say("verified", "good")
 
 
-def _at_hand(bundle: Bundle) -> list[RuntimeEntry]:
-    """The runtimes that can serve the bundle here; the others are named with their reason."""
-    found = []
+def _replayed_by_all(bundle: Bundle) -> list[TargetParity]:
+    """Every artefact on its runtime; those that this machine cannot run are named with their reason.
+
+    Raises:
+        RuntimeUnavailableError: nothing but the reference can be checked here.
+    """
+    found, checked = [], 0
     for entry in REGISTRY:
-        if (obstacle := entry.obstacle(bundle)) is None:
-            found.append(entry)
-        else:
+        if (obstacle := entry.obstacle(bundle)) is not None:
             terminal.say(f"not checked: {entry.name}: {obstacle}")
-    if all(entry.reference for entry in found):
+            continue
+        for artifact in bundle.manifest.artifacts:
+            if artifact.target != entry.target:
+                continue
+            try:
+                found.append(replay_golden(bundle, entry, artifact))
+                checked += not entry.reference
+            except IncompatibleError as error:
+                terminal.warn(f"not checked: {entry.name} {artifact.precision}: {error}")
+    if not checked:
         raise RuntimeUnavailableError(
             "no runtime at hand can serve this bundle", "one of its targets' runtimes", "none"
         )
     return found
 
 
-def replay_golden(bundle: Bundle, entry: RuntimeEntry) -> TargetParity:
-    """Runs the bundle's golden slices on one runtime and compares with the stored reference.
+def replay_golden(bundle: Bundle, entry: RuntimeEntry, artifact: Artifact) -> TargetParity:
+    """Runs the bundle's golden slices through one artefact and compares with the stored reference.
 
     Raises:
         BundleError: a golden slice is not what the manifest says.
+        IncompatibleError: this machine cannot run the artefact's precision.
         InferenceError, NumericError: the runtime failed.
     """
-    limits = bundle.manifest.limits(entry.target)
-    with load(bundle, entry.name) as segmenter:
+    limits = bundle.manifest.limits(artifact)
+    with load(bundle, entry.name, precision=artifact.precision) as segmenter:
         slices = tuple(_replayed(bundle, segmenter, limits))
         return TargetParity(
-            target=segmenter.choice.artifact.target,
-            precision=segmenter.choice.artifact.precision,
+            target=artifact.target,
+            precision=artifact.precision,
             runtime=entry.name,
             limits=limits,
             failures=failures(slices, limits),

@@ -15,6 +15,7 @@ from miniseg_edge.manifest import (
     MAX_FILE_BYTES,
     MAX_FILES,
     MAX_NETWORK_SIDE,
+    REFERENCE_TARGET,
     Artifact,
     CheckpointRecord,
     Manifest,
@@ -273,7 +274,16 @@ class TestLookup:
         assert small_manifest().artifact("openvino") is None
 
     def test_a_target_keeps_the_limits_of_its_export(self) -> None:
-        assert small_manifest().limits("onnx") == ParityLimits(near_tie=0.01)
+        assert small_manifest().limits(small_manifest().artifacts[0]) == ParityLimits(near_tie=0.01)
 
     def test_the_reference_has_the_default_limits(self) -> None:
-        assert small_manifest().limits("reference") == ParityLimits()
+        reference = Artifact(REFERENCE_TARGET, "fp32", (), 0, "as trained")
+        assert small_manifest().limits(reference) == ParityLimits()
+
+    def test_fp32_goes_before_other_precisions(self) -> None:
+        exact = small_manifest().artifacts[0]
+        fast = replace(exact, precision="bf16")
+        both = replace(small_manifest(), artifacts=(fast, exact))
+        assert both.artifact("onnx") == exact
+        assert both.artifact("onnx", "bf16") == fast
+        assert both.artifact("onnx", "int8") is None

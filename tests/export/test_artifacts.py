@@ -6,7 +6,7 @@ import pytest
 
 import miniseg_edge
 from miniseg_edge.bundle import Bundle, open_bundle
-from miniseg_edge.errors import IncompatibleError, UsageError
+from miniseg_edge.errors import IncompatibleError, RuntimeUnavailableError, UsageError
 from miniseg_edge.export import tuning
 from miniseg_edge.export.command import main
 from miniseg_edge.export.exporter import export_bundle
@@ -39,24 +39,42 @@ def test_the_onnx_says_what_it_is_and_names_its_nodes_after_blocks(bundle: Bundl
     assert [name for name in names if name.startswith("level3.7")]
 
 
-def test_bf16_draws_the_same_lesion_or_says_that_it_cannot_run(tiny_checkpoint_path: Path, tmp_path: Path) -> None:
-    request = ExportRequest(tiny_checkpoint_path, tmp_path / "out", ("openvino",), "bf16", size=(64, 64))
+def test_precisions_lie_side_by_side_and_fp32_goes_first(tiny_checkpoint_path: Path, tmp_path: Path) -> None:
+    request = ExportRequest(
+        tiny_checkpoint_path, tmp_path / "out", ("onnx", "openvino"), ("fp32", "bf16"), size=(64, 64)
+    )
+    assert request.builds == (("onnx", "fp32"), ("openvino", "fp32"), ("openvino", "bf16"))
     if not has_bf16():
         with pytest.raises(IncompatibleError, match="bf16"):
             export_bundle(request)
         return
     result = export_bundle(request)
-    assert [p.precision for p in result.parities] == ["bf16"]
+    assert sorted((p.target, p.precision) for p in result.parities) == sorted(request.builds)
     slice_ = phantom(4, size=(64, 64)).image
-    with miniseg_edge.load(tmp_path / "out") as segmenter, miniseg_edge.load(tmp_path / "out", "torch") as reference:
-        ours, theirs = segmenter.segment(slice_), reference.segment(slice_)
-    assert ours.precision == "bf16"
-    assert 0 < np.abs(ours.logit - theirs.logit).max() < 0.1, "it ran in BF16, and stayed near"
+    with miniseg_edge.load(tmp_path / "out") as exact, miniseg_edge.load(tmp_path / "out", precision="bf16") as fast:
+        fp32, bf16 = exact.segment(slice_), fast.segment(slice_)
+    assert (fp32.precision, bf16.precision) == ("fp32", "bf16")
+    assert 0 < np.abs(fp32.logit - bf16.logit).max() < 0.1, "it ran in BF16, and stayed near"
 
 
-def test_bf16_is_a_matter_of_openvino(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--target openvino alone"):
-        ExportRequest(Path("a.pth"), tmp_path, ("onnx",), "bf16")
+def test_a_precision_that_the_bundle_has_not_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(RuntimeUnavailableError, match="no openvino artefact in bf16"):
+        miniseg_edge.load(bundle, "openvino", precision="bf16")
+
+
+@pytest.mark.parametrize(
+    ("targets", "precisions", "message"),
+    [
+        (("onnx",), ("bf16",), "nothing can be built in bf16"),
+        (("onnx", "openvino"), ("bf16",), "onnx cannot be built"),
+        (("openvino",), ("fp32", "fp32"), "each at most once"),
+    ],
+)
+def test_a_precision_that_a_target_has_not_is_refused(
+    targets: tuple[str, ...], precisions: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        ExportRequest(Path("a.pth"), Path("out"), targets, precisions)
 
 
 @pytest.mark.slow

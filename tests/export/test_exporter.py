@@ -101,7 +101,7 @@ class TestParityGate:
         self, tiny_checkpoint_path: Path, tmp_path: Path
     ) -> None:
         strict = replace(
-            request(tiny_checkpoint_path, tmp_path / "out"), limits=ParityLimits(max_logit_difference=1e-12)
+            request(tiny_checkpoint_path, tmp_path / "out"), limits={"fp32": ParityLimits(max_logit_difference=1e-12)}
         )
         result = export_bundle(strict)
         assert result.bundle is None
@@ -158,7 +158,9 @@ class TestOutput:
         {"targets": ()},
         {"targets": ("onnx", "onnx")},
         {"targets": ("coreml",)},
-        {"precision": "fp64"},
+        {"precisions": ("fp64",)},
+        {"precisions": ()},
+        {"precisions": ("bf16",)},
         {"labels": Path("labels")},
     ],
 )
