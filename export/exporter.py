@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from platform import python_version
 
+import numpy as np
+
 from miniseg_edge import terminal
 from miniseg_edge.architecture import preset_name
 from miniseg_edge.bundle import Bundle, check_destination, file_records, write_bundle
@@ -43,6 +45,9 @@ from miniseg_edge.training.checkpoint import Checkpoint, checkpoint_from_file
 PARITY_REPORT = "parity.json"
 PARITY_SCHEMA_VERSION = 1
 GOLDEN_COUNT = 2
+UNLIKE_MEAN, UNLIKE_STD = 0.1, 1.25
+"""How far slices may be from the statistics, as a difference and as a factor, before the export remarks on it."""
+
 _TOOLS = (
     "miniseg-edge",
     "torch",
@@ -87,6 +92,8 @@ def export_bundle(request: ExportRequest) -> ExportResult:
     )
     statistics, source = resolved_statistics(request.statistics, checkpoint)
     validation = _validation(request, checkpoint)
+    if request.validation is not None:
+        warn_if_unlike(statistics, validation)
 
     graph = graph_from_checkpoint(checkpoint, statistics)
     candidate = _candidate(request, checkpoint, graph, Preprocessing(
@@ -117,6 +124,21 @@ def resolved_statistics(given: Statistics | None, checkpoint: Checkpoint) -> tup
             f"the checkpoint says {checkpoint.statistics}, the command line {given}; the command line's are used"
         )
     return given, "command line"
+
+
+def warn_if_unlike(statistics: Statistics, validation: ValidationSet) -> None:
+    """Says so, loudly, if the validation slices do not look like slices that these statistics were taken from.
+
+    Parity cannot see a wrong normalisation, because the reference would be wrong in the same way.
+    """
+    slices = terminal.track(validation.slices, "reading the validation slices")
+    moments = [(grey.mean(), grey.std()) for grey in (item.image() / GREY_MAX for item in slices)]
+    mean, std = (float(value) for value in np.mean(moments, axis=0))
+    if abs(mean - statistics.mean) > UNLIKE_MEAN or not 1 / UNLIKE_STD < std / statistics.std < UNLIKE_STD:
+        terminal.warn(
+            f"the normalisation is for mean {statistics.mean:.3f}, std {statistics.std:.3f}, but the validation slices have "
+            f"mean {mean:.3f}, std {std:.3f}: are these the statistics of this checkpoint's training slices?"
+        )
 
 
 def _validation(request: ExportRequest, checkpoint: Checkpoint) -> ValidationSet:

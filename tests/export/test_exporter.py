@@ -9,8 +9,9 @@ import pytest
 import miniseg_edge
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.errors import CheckpointError, OutputExistsError, StatisticsError, UsageError
-from miniseg_edge.export.exporter import export_bundle, resolved_statistics
+from miniseg_edge.export.exporter import export_bundle, resolved_statistics, warn_if_unlike
 from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.export.validation import validation_set
 from miniseg_edge.files import sha256_of
 from miniseg_edge.images import write_png
 from miniseg_edge.parity import ParityLimits, ParityReport
@@ -86,6 +87,17 @@ class TestStatistics:
         given = Statistics(0.4, 0.2)
         assert resolved_statistics(given, checkpoint_from_file(tiny_checkpoint_path)) == (given, "command line")
         assert "command line's are used" in capsys.readouterr().err
+
+    def test_slices_unlike_them_are_remarked_on(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        for seed in (1, 2, 3):
+            write_png(tmp_path / f"{seed}.png", phantom(seed, size=(64, 64)).image)
+        slices = validation_set(tmp_path, None, 2)
+        grey = [item.image() / 255 for item in slices.slices]
+        own = Statistics(float(np.mean([g.mean() for g in grey])), float(np.mean([g.std() for g in grey])))
+        warn_if_unlike(own, slices)
+        assert capsys.readouterr().err == ""
+        warn_if_unlike(Statistics(own.mean + 0.2, own.std), slices)
+        assert "are these the statistics" in capsys.readouterr().err
 
     def test_they_matter(self, tiny_checkpoint_path: Path, tmp_path: Path) -> None:
         right = request(tiny_checkpoint_path, tmp_path / "right")
