@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("bundle", nargs="?", type=Path, help="directory from miniseg-export")
     parser.add_argument("--output", type=Path, metavar="DIR", help="gets report.json and report.html")
     parser.add_argument(
-        "--runtime", action="append", default=[], metavar="NAME", help="repeatable; default: all at hand"
+        "--runtime", action="extend", nargs="+", default=[], metavar="NAME", help="one or more; default: all at hand"
     )
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="repeatable; default: single-stream")
     parser.add_argument("--peers", action="store_true", help="measure what people would use without us, too")

@@ -136,8 +136,8 @@ def warn_if_unlike(statistics: Statistics, validation: ValidationSet) -> None:
     mean, std = (float(value) for value in np.mean(moments, axis=0))
     if abs(mean - statistics.mean) > UNLIKE_MEAN or not 1 / UNLIKE_STD < std / statistics.std < UNLIKE_STD:
         terminal.warn(
-            f"the normalisation is for mean {statistics.mean:.3f}, std {statistics.std:.3f}, but the validation slices have "
-            f"mean {mean:.3f}, std {std:.3f}: are these the statistics of this checkpoint's training slices?"
+            f"the normalisation is for mean {statistics.mean:.3f}, std {statistics.std:.3f}, but the validation "
+            f"slices have mean {mean:.3f}, std {std:.3f}: are these the statistics of the checkpoint's training slices?"
         )
 
 

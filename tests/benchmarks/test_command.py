@@ -138,9 +138,11 @@ def test_a_report_of_another_schema_is_refused(run: Path, tmp_path: Path) -> Non
 
 
 def test_profile_names_operators(bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(bundle_path), "--output", str(tmp_path / "out"), *SHORT, "--profile"]) == 0
+    words = ("--runtime", "openvino", "onnxruntime", "--profile")
+    assert main([str(bundle_path), "--output", str(tmp_path / "out"), *SHORT, *words]) == 0
     shown = capsys.readouterr().out
     assert "Where the time goes: openvino fp32" in shown
+    assert "Where the time goes: onnxruntime fp32" in shown
     assert "Convolution" in shown
 
 
