@@ -100,7 +100,7 @@ class PeerSubject(Subject):
         """As `Subject.finish`."""
         maps = [resized(one, prepared[1]) for one in output[0]]
         if len(maps) == 2:  # what a careful user writes; argmax would cost 3 ms
-            return (maps[1] > maps[0]).astype(np.uint8)
+            return np.asarray(maps[1] > maps[0], dtype=np.uint8)
         return np.asarray(np.argmax(maps, axis=0), dtype=np.uint8)
 
     def segment_many(self, slices: Iterable[ByteArray]) -> Iterator[ByteArray]:

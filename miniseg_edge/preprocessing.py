@@ -129,6 +129,6 @@ def mask_from_logits(logits: FloatArray) -> ByteArray:
     The background's own map is 0 throughout, and a tie goes to the lower class, as argmax has it.
     """
     if len(logits) == 1:  # the usual two classes, without argmax's detour through int64
-        return (logits[0] > 0.0).astype(np.uint8)
+        return np.asarray(logits[0] > 0.0, dtype=np.uint8)
     best = logits.max(axis=0)
     return np.where(best > 0.0, logits.argmax(axis=0) + 1, 0).astype(np.uint8)
