@@ -14,6 +14,7 @@ from miniseg_edge.images import image_paths
 from miniseg_edge.phantoms import main as write_phantoms
 from miniseg_edge.runtimes.registry import choose
 
+# Fixed tolerances, not the run's own intervals: on a restless machine those grow until anything lies within them.
 DELAY_MS = 5.0
 LEAK_KB = 200
 EQUAL_WITHIN = 0.02
@@ -58,13 +59,13 @@ def _judge(plain: Measurement, again: Measurement, slower: Measurement, leaking:
             "two equal ones come out as equal",
             "1",
             f"{equal.ratio:.3f} ({equal.low:.3f}..{equal.high:.3f})",
-            equal.within_noise or abs(equal.ratio - 1) < EQUAL_WITHIN,
+            abs(equal.ratio - 1) < EQUAL_WITHIN,
         ),
         (
             "a known delay shows as itself",
             f"{DELAY_MS:g} ms",
             f"{delay.ms:.2f} ms ({delay.low_ms:.2f}..{delay.high_ms:.2f})",
-            delay.low_ms <= DELAY_MS <= delay.high_ms or abs(delay.ms - DELAY_MS) < DELAY_WITHIN_MS,
+            abs(delay.ms - DELAY_MS) < DELAY_WITHIN_MS,
         ),
         (
             "a planted leak is reported as growth",
