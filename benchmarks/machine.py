@@ -1,6 +1,5 @@
 """The machine's name tag: absolute times mean nothing without it."""
 
-import os
 import platform
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import psutil
 
 from miniseg_edge.benchmarks.report import Machine
 from miniseg_edge.dependencies import versions
+from miniseg_edge.host import usable_cores
 
 _PACKAGES = ("miniseg-edge", "torch", "onnx", "onnxruntime", "openvino", "nncf", "numpy", "opencv-python")
 
@@ -15,7 +15,7 @@ _PACKAGES = ("miniseg-edge", "torch", "onnx", "onnxruntime", "openvino", "nncf",
 def this_machine() -> Machine:
     """Processor, cores that this process may use, memory in GB (1e9), system, versions; no host name."""
     processor = _processor()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     memory_gb = psutil.virtual_memory().total / 1e9
     return Machine(
         name=f"{processor}, {cores} cores, {memory_gb:.0f} GB",

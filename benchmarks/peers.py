@@ -162,7 +162,8 @@ def _onnx_file(files: PeerFiles) -> Path:
 def _images(files: PeerFiles) -> Iterator[FloatArray]:
     manifest = files.bundle.manifest
     for path in files.calibration[:CALIBRATION_SLICES]:
-        yield published_input(slice_from_file(path), manifest.preprocessing, manifest.network.architecture.in_channels)
+        slice_ = slice_from_file(path, manifest.interface.channels)
+        yield published_input(slice_, manifest.preprocessing, manifest.network.architecture.in_channels)
 
 
 @contextlib.contextmanager

@@ -138,7 +138,8 @@ def _slices(
         write_phantoms([str(folder), "--count", str(PHANTOMS), "--first-seed", str(PHANTOM_FIRST_SEED)])
         return tuple(image_paths(folder / "images")), None
     paths = image_paths(request.slices)
-    shapes = [slice_from_file(path).shape for path in paths]
+    channels = bundle.manifest.interface.channels
+    shapes = [slice_from_file(path, channels).shape[:2] for path in paths]
     if request.labels is None:
         return tuple(paths), None
     by_stem = {path.stem: path for path in image_paths(request.labels)}

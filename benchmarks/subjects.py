@@ -8,7 +8,6 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from miniseg_edge.bundle import open_bundle
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import UsageError
 from miniseg_edge.manifest import Manifest, Preprocessing
-from miniseg_edge.preprocessing import ByteArray, FloatArray, resized
+from miniseg_edge.preprocessing import ByteArray, FloatArray, network_input, resized
+from miniseg_edge.runtimes.pipeline import in_flight
 from miniseg_edge.runtimes.segmenter import PreparedSlice, Segmenter, load
 
 
@@ -58,11 +58,11 @@ class ArtifactSubject(Subject):
         """As `Subject.prepare`."""
         return self.segmenter.prepare(slice_)
 
-    def infer(self, prepared: PreparedSlice) -> FloatArray:
+    def infer(self, prepared: PreparedSlice) -> FloatArray | ByteArray:
         """As `Subject.infer`."""
         return self.segmenter.runtime.infer(prepared.network_input)
 
-    def finish(self, prepared: PreparedSlice, output: FloatArray) -> ByteArray:
+    def finish(self, prepared: PreparedSlice, output: FloatArray | ByteArray) -> ByteArray:
         """As `Subject.finish`."""
         return self.segmenter.finish(prepared, output).mask
 
@@ -72,11 +72,11 @@ class ArtifactSubject(Subject):
 
 
 def published_input(slice_: ByteArray, preprocessing: Preprocessing, in_channels: int) -> FloatArray:
-    """(H, W) uint8 -> (1, in_channels, *size) float32: normalised, then resized, as the published evaluation does."""
+    """(H, W) or (H, W, in_channels) uint8 -> (1, in_channels, *size) float32: normalised, then resized, as published."""
     statistics = preprocessing.statistics
     grey = slice_.astype(np.float32) / np.float32(preprocessing.scale)
-    image = resized((grey - np.float32(statistics.mean)) / np.float32(statistics.std), preprocessing.size)
-    return np.ascontiguousarray(np.broadcast_to(image, (1, in_channels, *image.shape)))
+    image = network_input((grey - np.float32(statistics.mean)) / np.float32(statistics.std), preprocessing.size)
+    return np.ascontiguousarray(np.broadcast_to(image, (1, in_channels, *image.shape[2:])))
 
 
 class PeerSubject(Subject):
@@ -105,11 +105,7 @@ class PeerSubject(Subject):
 
     def segment_many(self, slices: Iterable[ByteArray]) -> Iterator[ByteArray]:
         """With a thread for each stream."""
-        if self.streams == 1:
-            yield from map(self.segment, slices)
-            return
-        with ThreadPoolExecutor(self.streams) as pool:
-            yield from pool.map(self.segment, slices)
+        return in_flight(self.segment, slices, self.streams)
 
     @abstractmethod
     def run(self, image: FloatArray) -> FloatArray:

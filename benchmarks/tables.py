@@ -52,9 +52,8 @@ def show_changes(changes: Sequence[Change]) -> None:
 def show_profile(bundle_path: Path, report: Report, count: int) -> None:
     """`--profile`: the costliest operators of each artefact."""
     bundle = open_bundle(bundle_path)
-    grey = network_input(
-        golden_image(bundle, bundle.manifest.golden[0]).astype("float32"), bundle.manifest.preprocessing.size
-    )
+    image = golden_image(bundle, bundle.manifest.golden[0]).astype("float32")
+    grey = network_input(image, bundle.manifest.preprocessing.size)
     for result in report.results:
         costs = profile(bundle, result.runtime, result.precision, grey)
         rows = [(c.name, c.kind, f"{c.ms:.3f}", f"{c.share:.1%}") for c in costs[:count]]

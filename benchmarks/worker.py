@@ -20,6 +20,7 @@ import psutil
 from miniseg_edge.benchmarks.configuration import Configuration
 from miniseg_edge.benchmarks.scenarios import burst, offline, single_stream
 from miniseg_edge.benchmarks.subjects import Subject, opened
+from miniseg_edge.bundle import open_bundle
 from miniseg_edge.errors import MiniSegError
 from miniseg_edge.images import slice_from_file
 from miniseg_edge.preprocessing import ByteArray
@@ -34,7 +35,8 @@ class Worker:
 
     def open(self, configuration: dict[str, Any], bundle: str, slices: list[str], streams: int) -> dict[str, Any]:
         """Reads the slices, opens the configuration and segments one slice: seconds to open, first inference in ms."""
-        self.slices = [slice_from_file(Path(path)) for path in slices]
+        channels = open_bundle(bundle).manifest.interface.channels
+        self.slices = [slice_from_file(Path(path), channels) for path in slices]
         start = time.perf_counter()
         self.subject = opened(Configuration(**configuration), Path(bundle), streams)
         opened_at = time.perf_counter()

@@ -1,11 +1,15 @@
 """One target's artefact: the deployment graph in a form, through ONNX, to the vendor's files."""
 
+from dataclasses import dataclass
+
+from miniseg_edge.export.arithmetic import multiplications
 from miniseg_edge.export.deployment_graph import DeploymentGraph
 from miniseg_edge.export.forms import BLOCKED, PACKED, PACKED_ROWS, Form
 from miniseg_edge.export.onnx_from_graph import onnx_from_graph
 from miniseg_edge.export.openvino_from_onnx import openvino_from_onnx
 from miniseg_edge.export.rewrites.graph import rewritten
 from miniseg_edge.manifest import Manifest
+from miniseg_edge.tensors import HU
 
 # The fastest of `FORMS` on the CPUs measured so far; `--tune` asks the machine itself.
 _DEFAULT_FORMS = {("onnx", "fp32"): BLOCKED, ("openvino", "fp32"): PACKED, ("openvino", "bf16"): PACKED_ROWS}
@@ -16,10 +20,17 @@ def default_form(target: str, precision: str) -> Form:
     return _DEFAULT_FORMS[target, precision]
 
 
-def artifact_files(
-    graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str], form: Form
-) -> tuple[dict[str, bytes], int]:
-    """The files of an artefact by their path in the bundle, and the number of operators.
+@dataclass(frozen=True)
+class BuiltArtifact:
+    """Files by their path in the bundle, the number of operators, and of multiplications for one slice."""
+
+    files: dict[str, bytes]
+    nodes: int
+    macs: int
+
+
+def artifact_files(graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str], form: Form) -> BuiltArtifact:
+    """Builds an artefact.
 
     Args:
         graph, manifest: of which network, and how it is fed.
@@ -32,16 +43,27 @@ def artifact_files(
     """
     target, precision = what
     folder = target if precision == "fp32" else f"{target}-{precision}"
-    statistics = manifest.preprocessing.statistics
-    module = rewritten(graph.network, statistics, form, manifest.preprocessing.size)
-    about = {
+    size = manifest.preprocessing.size
+    module = rewritten(graph.network, graph.feeding, form, size)
+    onnx = onnx_from_graph(module, manifest.input, manifest.output, about(manifest, form), size)
+    macs = multiplications(module, manifest.interface.channels, size)
+    if target == "onnx":
+        return BuiltArtifact({f"{folder}/model.onnx": onnx.data}, onnx.nodes, macs)
+    model = openvino_from_onnx(onnx, manifest.input, manifest.output)
+    files = {f"{folder}/model.xml": model.xml, f"{folder}/model.bin": model.weights}
+    return BuiltArtifact(files, model.nodes, macs)
+
+
+def about(manifest: Manifest, form: Form) -> dict[str, str]:
+    """What a model file says of itself; `origin` leads to its bundle, whose digest it cannot hold, being part of it."""
+    statistics, window = manifest.preprocessing.statistics, manifest.preprocessing.window
+    found = {
+        "origin": manifest.origin,
         "checkpoint_sha256": manifest.checkpoint.sha256,
         "network": manifest.network.preset,
         "form": form.name,
         "normalisation": f"inside: mean {statistics.mean!r}, std {statistics.std!r} on the 0..1 scale",
     }
-    onnx = onnx_from_graph(module, manifest.input, manifest.output, about)
-    if target == "onnx":
-        return {f"{folder}/model.onnx": onnx.data}, onnx.nodes
-    model = openvino_from_onnx(onnx, manifest.input, manifest.output)
-    return {f"{folder}/model.xml": model.xml, f"{folder}/model.bin": model.weights}, model.nodes
+    if manifest.interface.values == HU and window is not None:
+        found["window"] = f"inside: {window.low_hu!r} to {window.high_hu!r} HU"
+    return found

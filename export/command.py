@@ -14,6 +14,7 @@ from miniseg_edge.export.request import PRECISIONS, TARGETS, ExportRequest
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.parity_summary import show
 from miniseg_edge.preprocessing import Statistics, Window
+from miniseg_edge.tensors import GREY, HU, LOGIT, MASK
 
 _CHECKPOINT_SUFFIXES = (".pth", ".pt")
 
@@ -79,6 +80,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--min-dice-mean", type=float, metavar="D", help="against the reference (bf16: 0.98)")
     parser.add_argument("--min-dice-worst", type=float, metavar="D", help="of the worst slice (bf16: 0.95)")
+    parser.add_argument(
+        "--graph-input", choices=(GREY, HU), default=GREY, help="what the graph takes; hu: the window lies inside"
+    )
+    parser.add_argument(
+        "--graph-output", choices=(LOGIT, MASK), default=LOGIT, help="what it gives; mask: uint8, one class a pixel"
+    )
+    parser.add_argument(
+        "--separate-channels",
+        action="store_true",
+        help="slices come with the network's own channels (colour, neighbouring slices) instead of one grey one",
+    )
+    parser.add_argument("--dynamic-batch", action="store_true", help="any number of slices at once")
+    parser.add_argument("--dynamic-size", action="store_true", help="slices of any size, each segmented in its own")
     parser.add_argument("--tune", action="store_true", help="measure the graph's forms here and take the fastest")
     parser.add_argument(
         "--max-logit-difference",
@@ -120,6 +134,11 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         validation=parsed.validation,
         labels=parsed.labels,
         limits=_limits(parsed),
+        values=parsed.graph_input,
+        result=parsed.graph_output,
+        separate_channels=parsed.separate_channels,
+        dynamic_batch=parsed.dynamic_batch,
+        dynamic_size=parsed.dynamic_size,
         tune=parsed.tune,
         overwrite=parsed.overwrite,
     )
@@ -157,8 +176,9 @@ def _show_files(output: Path, bundle: Bundle) -> None:
             ", ".join(artifact.files),
             artifact.form,
             str(artifact.nodes or "-"),
+            f"{artifact.macs / 1e6:,.0f}" if artifact.macs else "-",
             f"{sum(len(bundle.contents[name]) for name in artifact.files) / 1e3:,.0f}",
         )
         for artifact in bundle.manifest.artifacts
     ]
-    terminal.table(f"{output}", ("artefact", "files", "form", "nodes", "kB"), rows)
+    terminal.table(f"{output}", ("artefact", "files", "form", "nodes", "MMAC", "kB"), rows)

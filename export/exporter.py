@@ -14,14 +14,13 @@ from miniseg_edge.bundle import Bundle, check_destination, file_records, write_b
 from miniseg_edge.dependencies import require, versions
 from miniseg_edge.errors import StatisticsError
 from miniseg_edge.export.artifacts import artifact_files, default_form
-from miniseg_edge.export.deployment_graph import DeploymentGraph, graph_from_checkpoint
+from miniseg_edge.export.deployment_graph import DeploymentGraph, Feeding, graph_from_checkpoint
 from miniseg_edge.export.parity_check import check_parity
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.export.tuning import tuned_form
 from miniseg_edge.export.validation import ValidationSet, phantom_set, validation_set
 from miniseg_edge.files import replace_file
-from miniseg_edge.golden import npy_from_logits
-from miniseg_edge.images import png_from_pixels
+from miniseg_edge.golden import npy_from_logits, png_from_golden
 from miniseg_edge.manifest import (
     REFERENCE_TARGET,
     SCHEMA_VERSION,
@@ -32,7 +31,7 @@ from miniseg_edge.manifest import (
     NetworkRecord,
     ParityRecord,
     Preprocessing,
-    TensorSpec,
+    origin_of,
     sealed,
 )
 from miniseg_edge.parity import ParityReport, TargetParity
@@ -95,7 +94,8 @@ def export_bundle(request: ExportRequest) -> ExportResult:
     if request.validation is not None:
         warn_if_unlike(statistics, validation)
 
-    graph = graph_from_checkpoint(checkpoint, statistics)
+    interface = request.interface(checkpoint.architecture.in_channels)
+    graph = graph_from_checkpoint(checkpoint, Feeding(statistics, interface, request.window))
     candidate = _candidate(request, checkpoint, graph, Preprocessing(
         GREY_MAX, statistics, source, request.size, "opencv-bilinear", request.window
     ))  # fmt: skip
@@ -142,37 +142,39 @@ def warn_if_unlike(statistics: Statistics, validation: ValidationSet) -> None:
 
 
 def _validation(request: ExportRequest, checkpoint: Checkpoint) -> ValidationSet:
+    channels = request.interface(checkpoint.architecture.in_channels).channels
     if request.validation is None:
-        return phantom_set(request.size)
-    return validation_set(request.validation, request.labels, checkpoint.architecture.classes)
+        return phantom_set(request.size, channels)
+    return validation_set(request.validation, request.labels, checkpoint.architecture.classes, channels)
 
 
 def _candidate(
     request: ExportRequest, checkpoint: Checkpoint, graph: DeploymentGraph, preprocessing: Preprocessing
 ) -> Bundle:
     """The bundle in memory, with all artefacts and golden slices, before anybody judged it."""
-    classes = checkpoint.architecture.classes
+    interface, architecture = graph.feeding.interface, checkpoint.architecture
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         digest="",
+        origin="",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         checkpoint=CheckpointRecord(checkpoint.name, checkpoint.sha256),
         network=NetworkRecord(
-            preset_name(checkpoint.architecture),
-            checkpoint.architecture,
+            preset_name(architecture),
+            architecture,
             sum(p.numel() for p in graph.network.parameters()),
         ),
         preprocessing=preprocessing,
-        input=TensorSpec("slice", (1, 1, *request.size), "float32", "grey value, 0..255"),
-        output=TensorSpec(
-            "logit", (1, classes - 1, *request.size), "float32", "each class minus background; lesion above 0"
-        ),
+        interface=interface,
+        input=interface.input(request.size),
+        output=interface.output(request.size, architecture.classes),
         artifacts=(),
         golden=(),
         parity=ParityRecord(PARITY_REPORT, "", ()),
         tools={"python": python_version(), **versions(_TOOLS)},
         files={},
     )
+    manifest = replace(manifest, origin=origin_of(manifest))
     artifacts, contents = _built(request, graph, manifest)
     candidate = Bundle(request.output.name, replace(manifest, artifacts=artifacts), contents)
     return _with_golden(candidate)
@@ -188,9 +190,9 @@ def _built(
             tuned_form(graph, manifest, target, precision) if request.tune else (default_form(target, precision), ())
         )
         with terminal.step(f"{target} {precision}, form {form.name}"):
-            files, nodes = artifact_files(graph, manifest, (target, precision), form)
-        artifacts.append(Artifact(target, precision, tuple(files), nodes, form.name, timings))
-        contents |= files
+            built = artifact_files(graph, manifest, (target, precision), form)
+        artifacts.append(Artifact(target, precision, tuple(built.files), built.nodes, form.name, timings, built.macs))
+        contents |= built.files
     return tuple(artifacts), contents
 
 
@@ -204,10 +206,11 @@ def _with_golden(bundle: Bundle) -> Bundle:
     golden: list[GoldenSlice] = []
     contents = dict(bundle.contents)
     with load(bundle, runtime="torch", device="cpu") as reference:
-        for phantom in phantom_set(bundle.manifest.preprocessing.size).slices[:GOLDEN_COUNT]:
+        manifest = bundle.manifest
+        for phantom in phantom_set(manifest.preprocessing.size, manifest.interface.channels).slices[:GOLDEN_COUNT]:
             image = phantom.image()
             entry = GoldenSlice(phantom.name, f"golden/{phantom.name}.png", f"golden/{phantom.name}.logit.npy")
-            contents[entry.image] = png_from_pixels(image)
+            contents[entry.image] = png_from_golden(image)
             contents[entry.logit] = npy_from_logits(reference.segment(image).logit_maps)
             golden.append(entry)
     return replace(bundle, contents=contents, manifest=replace(bundle.manifest, golden=tuple(golden)))

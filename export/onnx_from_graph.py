@@ -12,9 +12,10 @@ from torch import nn
 
 from miniseg_edge.errors import ExportError, UnsafeModelError
 from miniseg_edge.export.node_names import named_after_blocks
-from miniseg_edge.manifest import TensorSpec
+from miniseg_edge.tensors import ANY, TensorSpec
 
 OPSET = 20
+_AXES = {0: "batch", 2: "height", 3: "width"}
 _STANDARD_DOMAINS = {"", "ai.onnx"}
 
 
@@ -27,20 +28,26 @@ class OnnxModel:
 
 
 def onnx_from_graph(
-    graph: nn.Module, input_: TensorSpec, output: TensorSpec, metadata: Mapping[str, str] = MappingProxyType({})
+    graph: nn.Module,
+    input_: TensorSpec,
+    output: TensorSpec,
+    metadata: Mapping[str, str] = MappingProxyType({}),
+    size: tuple[int, int] = (64, 64),
 ) -> OnnxModel:
-    """Exports a module with one float32 input and one output, with fixed shapes; nodes are named after their blocks.
+    """Exports a module with one float32 input and one output; nodes are named after their blocks.
 
     Args:
         graph: in eval mode.
-        input_, output: names and shapes.
+        input_, output: names and shapes; free dimensions become `batch`, `height` and `width`.
         metadata: what the file says about itself.
+        size: (height, width) of a slice to export free sizes with.
 
     Raises:
         ExportError: torch cannot export it, or the result fails ONNX's full check or has other shapes.
         UnsafeModelError: external data or custom operators.
     """
-    example = torch.zeros(input_.shape)
+    example = torch.zeros([n if n != ANY else free for n, free in zip(input_.shape, (2, 1, *size), strict=True)])
+    free = {axis: torch.export.Dim(_AXES[axis]) for axis, side in enumerate(input_.shape) if side == ANY}
     exporter_log = logging.getLogger("torch.onnx")
     level = exporter_log.level
     exporter_log.setLevel(logging.ERROR)
@@ -49,7 +56,8 @@ def onnx_from_graph(
             warnings.simplefilter("ignore")  # the exporter's remarks on its own internals
             program = torch.onnx.export(
                 graph, (example,), None, input_names=[input_.name], output_names=[output.name],
-                opset_version=OPSET, dynamo=True, external_data=False, optimize=True, verbose=False,
+                dynamic_shapes=(free,) if free else None, opset_version=OPSET, dynamo=True,
+                external_data=False, optimize=True, verbose=False,
             )  # fmt: skip
     except Exception as error:  # the exporter raises many kinds; all of them mean the same
         raise ExportError("torch cannot export the graph to ONNX", "a model", str(error)[:300]) from error
@@ -61,9 +69,18 @@ def onnx_from_graph(
     model.producer_name = "miniseg-edge"
     named_after_blocks(model)
     _strip_remarks(model)
+    _name_free_sides(model)
     onnx.helper.set_model_props(model, dict(metadata))
     check_onnx(model, input_, output)
     return OnnxModel(model.SerializeToString(), len(model.graph.node))
+
+
+def _name_free_sides(model: onnx.ModelProto) -> None:
+    """The output's free sides are the input's; the exporter writes them as expressions."""
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
+            if not dimension.HasField("dim_value"):
+                dimension.dim_param = _AXES.get(axis, dimension.dim_param)
 
 
 def _strip_remarks(model: onnx.ModelProto) -> None:
@@ -97,6 +114,15 @@ def check_onnx(model: onnx.ModelProto, input_: TensorSpec, output: TensorSpec) -
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError("the ONNX fails onnx.checker", "a valid model", str(error)[:300]) from error
     for spec, values in ((input_, model.graph.input), (output, model.graph.output)):
-        found_shapes = [(v.name, tuple(d.dim_value for d in v.type.tensor_type.shape.dim)) for v in values]
-        if found_shapes != [(spec.name, spec.shape)]:
-            raise ExportError("the ONNX has other inputs or outputs", f"{spec.name} {spec.shape}", str(found_shapes))
+        declared = [(value.name, _shape(value), _dtype(value)) for value in values]
+        if declared != [(spec.name, spec.shape, spec.dtype)]:
+            raise ExportError("the ONNX has other inputs or outputs", f"{spec.name} {spec}", str(declared))
+
+
+def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
+    dimensions = value.type.tensor_type.shape.dim
+    return tuple(d.dim_value if d.HasField("dim_value") else ANY for d in dimensions)
+
+
+def _dtype(value: onnx.ValueInfoProto) -> str:
+    return str(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))

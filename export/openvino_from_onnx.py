@@ -8,7 +8,7 @@ from typing import Any
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import ExportError
 from miniseg_edge.export.onnx_from_graph import OnnxModel
-from miniseg_edge.manifest import TensorSpec
+from miniseg_edge.tensors import ANY, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,14 @@ def openvino_from_onnx(model: OnnxModel, input_: TensorSpec, output: TensorSpec)
     except RuntimeError as error:
         raise ExportError("OpenVINO cannot read the ONNX", "a model", str(error)[:300]) from error
     for spec, ports in ((input_, network.inputs), (output, network.outputs)):
-        found = [(port.any_name, tuple(port.get_shape())) for port in ports]
+        found = [(port.any_name, _shape(port)) for port in ports]
         if found != [(spec.name, spec.shape)]:
-            raise ExportError("the IR has other inputs or outputs", f"{spec.name} {spec.shape}", str(found))
+            raise ExportError("the IR has other inputs or outputs", f"{spec.name} {spec}", str(found))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         openvino.save_model(network, path, compress_to_fp16=False)
         return OpenVinoModel(path.read_bytes(), path.with_suffix(".bin").read_bytes(), len(network.get_ops()))
+
+
+def _shape(port: Any) -> tuple[int, ...]:
+    return tuple(ANY if side.is_dynamic else side.get_length() for side in port.get_partial_shape())

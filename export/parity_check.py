@@ -11,7 +11,8 @@ from miniseg_edge.metrics import Confusion, dice
 from miniseg_edge.parity import ParityLimits, SliceParity, TargetParity, compare, failures
 from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.runtimes.registry import REGISTRY
-from miniseg_edge.runtimes.segmenter import Segmentation, Segmenter, load
+from miniseg_edge.runtimes.segmentation import Segmentation
+from miniseg_edge.runtimes.segmenter import Segmenter, load
 
 
 class _Tally:
@@ -25,7 +26,7 @@ class _Tally:
 
     def add(self, name: str, reference: Segmentation, label: ByteArray | None, image: ByteArray) -> None:
         result = self.segmenter.segment(image)
-        found = compare(name, reference.logit_maps, result.logit_maps, self.limits)
+        found = compare(name, reference.logit_maps, result.evidence, self.limits)
         if label is not None:
             self.confusion = self.confusion.plus(result.mask, label)
             found = replace(

@@ -7,6 +7,7 @@ from pathlib import Path
 from miniseg_edge.errors import UsageError
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics, Window
+from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
 
 TARGETS = ("onnx", "openvino")
 PRECISIONS = ("fp32", "bf16")
@@ -30,6 +31,10 @@ class ExportRequest:
         size: (height, width) of the network's input in pixels.
         validation, labels: folders, or None for the demo phantoms.
         limits: for parity, by precision.
+        values: "grey", or "hu" to have the window in the graph.
+        result: "logit", or "mask" to have the threshold in the graph.
+        separate_channels: whether slices come with the network's own channels rather than one grey one.
+        dynamic_batch, dynamic_size: whether the graph takes any number of slices, and slices of any size.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
         overwrite: whether an existing bundle may be replaced.
 
@@ -47,6 +52,11 @@ class ExportRequest:
     validation: Path | None = None
     labels: Path | None = None
     limits: Mapping[str, ParityLimits] = field(default_factory=lambda: DEFAULT_LIMITS)
+    values: str = GREY
+    result: str = LOGIT
+    separate_channels: bool = False
+    dynamic_batch: bool = False
+    dynamic_size: bool = False
     tune: bool = False
     overwrite: bool = False
 
@@ -73,8 +83,18 @@ class ExportRequest:
                     f"a precision of {', '.join(SUPPORTED[target])}",
                     ", ".join(self.precisions),
                 )
+        if self.values not in (GREY, HU) or self.result not in (LOGIT, MASK):
+            got = f"{self.values}, {self.result}"
+            raise UsageError("no such graph", f"values {GREY} or {HU}, a result {LOGIT} or {MASK}", got)
+        if self.values == HU and self.window is None:
+            raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none")
         if self.labels is not None and self.validation is None:
             raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
+
+    def interface(self, in_channels: int) -> GraphInterface:
+        """How the graph of a network with `in_channels` is fed and what it answers."""
+        channels = in_channels if self.separate_channels else 1
+        return GraphInterface(self.values, self.result, channels, self.dynamic_batch, self.dynamic_size)
 
     @property
     def builds(self) -> tuple[tuple[str, str], ...]:

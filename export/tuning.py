@@ -26,7 +26,9 @@ _TURN = """
 import sys, time, numpy, miniseg_edge
 bundle, runtime, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
 with miniseg_edge.load(bundle, runtime, "cpu") as segmenter:
-    grey = numpy.random.default_rng(0).random(segmenter.bundle.manifest.input.shape, numpy.float32) * 255
+    manifest = segmenter.bundle.manifest
+    shape = (1, manifest.interface.channels, *manifest.preprocessing.size)
+    grey = numpy.random.default_rng(0).random(shape, numpy.float32) * 255
     taken, start = [], time.perf_counter()
     while time.perf_counter() - start < 2 * seconds:
         before = time.perf_counter()
@@ -61,17 +63,16 @@ def tuned_form(
 
 def _write_candidate(graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str], form: Form, path: Path) -> None:
     """A bundle with this one artefact; its golden slice is a placeholder, because nobody judges its masks."""
-    files, nodes = artifact_files(graph, manifest, what, form)
-    shape = manifest.output.shape
+    built, size = artifact_files(graph, manifest, what, form), manifest.preprocessing.size
     golden = {
-        "golden.png": png_from_pixels(np.zeros(shape[2:], np.uint8)),
-        "golden.npy": npy_from_logits(np.zeros(shape[1:], np.float32)),
+        "golden.png": png_from_pixels(np.zeros(size, np.uint8)),
+        "golden.npy": npy_from_logits(np.zeros((1, *size), np.float32)),
         manifest.parity.report: b"{}",
     }
-    contents = {**files, **golden}
+    contents = {**built.files, **golden}
     candidate = replace(
         manifest,
-        artifacts=(Artifact(*what, tuple(files), nodes, form.name),),
+        artifacts=(Artifact(*what, tuple(built.files), built.nodes, form.name),),
         golden=(GoldenSlice("placeholder", "golden.png", "golden.npy"),),
         files=file_records(contents),
     )

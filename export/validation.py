@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from miniseg_edge.errors import InputError, UsageError
 from miniseg_edge.images import image_paths, label_from_file, slice_from_file
 from miniseg_edge.phantoms import phantoms
@@ -21,17 +23,18 @@ class ValidationSlice:
     image_path: Path
     label_path: Path | None
     classes: int
+    channels: int = 1
 
     def image(self) -> ByteArray:
-        """(H, W) uint8 grey."""
-        return slice_from_file(self.image_path)
+        """(H, W) uint8 grey, or (H, W, 3) RGB."""
+        return slice_from_file(self.image_path, self.channels)
 
     def label(self) -> ByteArray | None:
         """(H, W) uint8 classes, of the slice's size, or None. Raises: InputError."""
         if self.label_path is None:
             return None
         label = label_from_file(self.label_path, self.classes)
-        if label.shape != (shape := self.image().shape):
+        if label.shape != (shape := self.image().shape[:2]):
             raise InputError(f"the label of {self.name} has another size", str(shape), str(label.shape))
         return label
 
@@ -42,10 +45,9 @@ class PhantomSlice:
 
     name: str
     pixels: ByteArray
-    mask: ByteArray
 
     def image(self) -> ByteArray:
-        """(H, W) uint8 grey."""
+        """(H, W) uint8 grey, or (H, W, C)."""
         return self.pixels
 
     def label(self) -> ByteArray | None:
@@ -61,14 +63,21 @@ class ValidationSet:
     slices: tuple[ValidationSlice | PhantomSlice, ...]
 
 
-def phantom_set(size: tuple[int, int]) -> ValidationSet:
+def phantom_set(size: tuple[int, int], channels: int = 1) -> ValidationSet:
     """The demo phantoms at the network's size."""
     found = phantoms(PHANTOM_COUNT, first_seed=PHANTOM_FIRST_SEED, size=size)
-    slices = tuple(PhantomSlice(p.name, p.image, p.mask) for p in found)
+    slices = tuple(PhantomSlice(p.name, _in_channels(p.image, channels)) for p in found)
     return ValidationSet(f"{len(slices)} demo phantoms, no labels", slices)
 
 
-def validation_set(images: Path, labels: Path | None, classes: int) -> ValidationSet:
+def _in_channels(image: ByteArray, channels: int) -> ByteArray:
+    """(H, W), or (H, W, C) with channels that differ, as those of neighbouring slices do: each shifted by 4 pixels."""
+    if channels == 1:
+        return image
+    return np.stack([np.roll(image, 4 * index, axis=1) for index in range(channels)], axis=2)
+
+
+def validation_set(images: Path, labels: Path | None, classes: int, channels: int = 1) -> ValidationSet:
     """The slices in a folder, each with the label of the same stem if there is a folder of labels.
 
     Raises:
@@ -81,7 +90,7 @@ def validation_set(images: Path, labels: Path | None, classes: int) -> Validatio
     missing = [p.stem for p in paths if p.stem not in by_stem] if labels is not None else []
     if missing:
         raise UsageError("slices without a label", "a label of the same stem for each", ", ".join(missing[:12]))
-    slices = tuple(ValidationSlice(p.stem, p, by_stem.get(p.stem), classes) for p in paths)
+    slices = tuple(ValidationSlice(p.stem, p, by_stem.get(p.stem), classes, channels) for p in paths)
     return ValidationSet(f"{len(slices)} slices, {'with' if labels else 'no'} labels", slices)
 
 

@@ -13,10 +13,20 @@ import logging
 
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.errors import MiniSegError
-from miniseg_edge.runtimes.segmenter import Segmentation, Segmenter, load
+from miniseg_edge.runtimes.segmentation import Segmentation, VolumeSegmentation
+from miniseg_edge.runtimes.segmenter import Segmenter, load
 
 __version__ = "0.1.0"
 
-__all__ = ["Bundle", "MiniSegError", "Segmentation", "Segmenter", "__version__", "load", "open_bundle"]
+__all__ = [
+    "Bundle",
+    "MiniSegError",
+    "Segmentation",
+    "Segmenter",
+    "VolumeSegmentation",
+    "__version__",
+    "load",
+    "open_bundle",
+]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

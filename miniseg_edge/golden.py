@@ -10,7 +10,7 @@ import numpy as np
 
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.errors import BundleError
-from miniseg_edge.images import slice_from_bytes
+from miniseg_edge.images import png_from_pixels, slice_from_bytes
 from miniseg_edge.manifest import GoldenSlice
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 
@@ -18,8 +18,25 @@ _NPY_START = b"\x93NUMPY\x01\x00"
 
 
 def golden_image(bundle: Bundle, golden: GoldenSlice) -> ByteArray:
-    """The slice (H, W) uint8. Raises: UnsupportedFormatError, InputError."""
-    return slice_from_bytes(bundle.contents[golden.image], golden.image)
+    """The slice (H, W) uint8, or (H, W, C) if the graph wants C channels.
+
+    Raises:
+        UnsupportedFormatError, InputError: no readable image.
+        BundleError: its height is not that of C channels below each other.
+    """
+    channels = bundle.manifest.interface.channels
+    pixels = slice_from_bytes(bundle.contents[golden.image], golden.image)
+    if channels == 1:
+        return pixels
+    if len(pixels) % channels:
+        raise BundleError(f"{golden.image} has a wrong height", f"{channels} channels of one height", f"{len(pixels)}")
+    return np.ascontiguousarray(pixels.reshape(channels, -1, pixels.shape[1]).transpose(1, 2, 0))
+
+
+def png_from_golden(image: ByteArray) -> bytes:
+    """(H, W) or (H, W, C) uint8 -> a grey PNG, channels below each other: PNG itself holds few."""
+    stacked = image if image.ndim == 2 else image.transpose(2, 0, 1).reshape(-1, image.shape[1])
+    return png_from_pixels(np.ascontiguousarray(stacked))
 
 
 def golden_logits(bundle: Bundle, golden: GoldenSlice, size: tuple[int, int]) -> FloatArray:

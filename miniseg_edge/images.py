@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from miniseg_edge.errors import NoImagesError, UnsupportedFormatError
+from miniseg_edge.errors import NoImagesError, UnsupportedFormatError, UsageError
 from miniseg_edge.files import bytes_from_file, replace_file
 from miniseg_edge.preprocessing import ByteArray, FloatArray, check_pixel_budget
 
@@ -45,20 +45,31 @@ def image_paths(source: Path) -> list[Path]:
     return [source]
 
 
-def slice_from_file(path: Path) -> ByteArray:
-    """Reads an 8-bit grey slice (H, W) uint8 from PNG or JPEG; colour is accepted if all channels are equal.
+def slice_from_file(path: Path, channels: int = 1) -> ByteArray:
+    """Reads an 8-bit slice from PNG or JPEG.
+
+    Returns:
+        (H, W) uint8 grey, colour being accepted if all its channels are equal; with 3 channels (H, W, 3) uint8 RGB,
+        grey being three equal ones.
 
     Raises:
-        UnsupportedFormatError: another format, truncated or corrupt, 16-bit, or really coloured.
+        UsageError: other numbers of channels, which image files do not have.
+        UnsupportedFormatError: another format, truncated or corrupt, 16-bit, or coloured where grey is wanted.
         InputError: over the pixel budget; refused before decoding.
     """
-    return slice_from_bytes(bytes_from_file(path, MAX_IMAGE_BYTES, UnsupportedFormatError), path.name)
+    return slice_from_bytes(bytes_from_file(path, MAX_IMAGE_BYTES, UnsupportedFormatError), path.name, channels)
 
 
-def slice_from_bytes(data: bytes, name: str) -> ByteArray:
+def slice_from_bytes(data: bytes, name: str, channels: int = 1) -> ByteArray:
     """The same from bytes; `name` is for messages."""
+    if channels not in (1, 3):
+        raise UsageError(
+            f"image files do not hold {channels} channels", "a network of 1 or 3", name, "Hand arrays to the API."
+        )
     pixels = _decoded(data, name)
-    if pixels.ndim == 3:
+    if channels == 3:
+        pixels = _rgb(pixels, name)
+    elif pixels.ndim == 3:
         pixels = _grey(pixels, name)
     return np.ascontiguousarray(pixels)
 
@@ -109,10 +120,21 @@ def _decoded(data: bytes, name: str) -> ByteArray:
     return np.asarray(pixels, dtype=np.uint8)
 
 
+def _rgb(pixels: ByteArray, name: str) -> ByteArray:
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=2)
+    if not _opaque(pixels):
+        raise UnsupportedFormatError(f"{name} is transparent", "opaque colours", "transparency")
+    return pixels[..., 2::-1]
+
+
+def _opaque(pixels: ByteArray) -> bool:
+    return pixels.shape[-1] == 3 or bool((pixels[..., 3] == 255).all())
+
+
 def _grey(pixels: ByteArray, name: str) -> ByteArray:
     colours = pixels[..., :3]
-    opaque = pixels.shape[-1] == 3 or bool((pixels[..., 3] == 255).all())
-    if not opaque or bool((colours != colours[..., :1]).any()):
+    if not _opaque(pixels) or bool((colours != colours[..., :1]).any()):
         raise UnsupportedFormatError(f"{name} is coloured", "a grey CT slice", "channels that differ, or transparency")
     return colours[..., 0]
 
@@ -192,10 +214,11 @@ def png_from_pixels(pixels: ByteArray) -> bytes:
 
 
 def overlay(grey: FloatArray | ByteArray, mask: ByteArray) -> ByteArray:
-    """The slice with its lesion tinted and outlined: (H, W) grey and (H, W) mask -> (H, W, 3) BGR uint8."""
+    """The slice with its lesion tinted and outlined: (H, W) grey or (H, W, 3) RGB, (H, W) mask -> BGR uint8."""
     from miniseg_edge.opencv import cv2
 
-    canvas = cv2.cvtColor(np.clip(grey, 0, 255).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+    shown = np.clip(grey, 0, 255).astype(np.uint8)
+    canvas = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR if shown.ndim == 2 else cv2.COLOR_RGB2BGR)
     lesion = (mask > 0).astype(np.uint8)
     tinted = cv2.addWeighted(canvas, 0.7, np.full_like(canvas, _LESION_BGR), 0.3, 0)
     canvas = np.where(lesion[..., None] > 0, tinted, canvas)

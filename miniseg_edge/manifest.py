@@ -10,6 +10,7 @@ from miniseg_edge.errors import BundleError, IncompatibleError, IntegrityError, 
 from miniseg_edge.parity import ParityLimits
 from miniseg_edge.preprocessing import GREY_MAX, Statistics, Window
 from miniseg_edge.records import json_from_record, object_from_json, record_from_object
+from miniseg_edge.tensors import HU, GraphInterface, TensorSpec
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -74,16 +75,6 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
-class TensorSpec:
-    """A graph's input or output: name, shape, dtype, and what the numbers mean."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    meaning: str
-
-
-@dataclass(frozen=True)
 class FormTiming:
     """A form of the graph on the machine that exported it: median latency of inference in ms, one value a turn."""
 
@@ -102,6 +93,7 @@ class Artifact:
         nodes: operators in the graph, 0 where that means nothing.
         form: which of the equal ways of writing the graph, or "as trained".
         tuning: what `--tune` measured; empty without it.
+        macs: multiplications by weights other than 0 for one slice of the bundle's size; 0 where nobody counted.
     """
 
     target: str
@@ -110,6 +102,7 @@ class Artifact:
     nodes: int
     form: str
     tuning: tuple[FormTiming, ...] = ()
+    macs: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,7 +122,7 @@ class ParityVerdict:
     precision: str
     passed: bool
     slices: int
-    max_logit_difference: float
+    max_logit_difference: float | None
     near_ties: int
     real_flips: int
     dice_mean: float
@@ -148,14 +141,21 @@ class ParityRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The whole manifest; `digest` is the SHA-256 of everything else in it, and so the identity of the bundle."""
+    """The whole manifest.
+
+    `digest` is the SHA-256 of everything else in it, and so names this bundle. `origin` is the SHA-256 of what its
+    artefacts are made from and how they are fed; each artefact carries it, so that a model file found alone still
+    leads here.
+    """
 
     schema_version: int
     digest: str
+    origin: str
     created: str
     checkpoint: CheckpointRecord
     network: NetworkRecord
     preprocessing: Preprocessing
+    interface: GraphInterface
     input: TensorSpec
     output: TensorSpec
     artifacts: tuple[Artifact, ...]
@@ -175,9 +175,16 @@ class Manifest:
         return next((v.limits for v in self.parity.verdicts if (v.target, v.precision) == wanted), ParityLimits())
 
 
+def origin_of(manifest: Manifest) -> str:
+    """The manifest's `origin`, worked out: checkpoint, network, preprocessing and interface."""
+    parts = (manifest.checkpoint, manifest.network, manifest.preprocessing, manifest.interface)
+    return _canonical_sha256([json.loads(json_from_record(part)) for part in parts])
+
+
 def sealed(manifest: Manifest) -> Manifest:
-    """The same manifest with its digest filled in."""
-    return replace(manifest, digest=_digest(json.loads(json_from_record(manifest))))
+    """The same manifest with its origin and its digest filled in."""
+    found = replace(manifest, origin=origin_of(manifest))
+    return replace(found, digest=_digest(json.loads(json_from_record(found))))
 
 
 def manifest_from_json(data: bytes) -> Manifest:
@@ -227,8 +234,11 @@ def check_name(name: str) -> None:
 
 
 def _digest(manifest: Mapping[str, object]) -> str:
-    rest = {key: value for key, value in manifest.items() if key != "digest"}
-    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _canonical_sha256({key: value for key, value in manifest.items() if key != "digest"})
+
+
+def _canonical_sha256(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -245,11 +255,21 @@ def _check_references(manifest: Manifest) -> None:
         raise BundleError(f"{MANIFEST_NAME} points at files that it does not list", "", ", ".join(unlisted))
     if len(manifest.files) > MAX_FILES or any(not 0 <= f.bytes <= MAX_FILE_BYTES for f in manifest.files.values()):
         raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_FILES} files of {MAX_FILE_BYTES} bytes")
-    height, width = manifest.preprocessing.size
-    maps = manifest.network.architecture.classes - 1
-    if manifest.input.shape != (1, 1, height, width) or manifest.output.shape != (1, maps, height, width):
-        raise BundleError(
-            f"{MANIFEST_NAME} contradicts itself",
-            f"input {(1, 1, height, width)} and output {(1, maps, height, width)}",
-            f"{manifest.input.shape} and {manifest.output.shape}",
-        )
+    _check_interface(manifest)
+
+
+def _check_interface(manifest: Manifest) -> None:
+    """Input, output, window and origin are said twice, for readers without our code; the two must agree."""
+    interface, size = manifest.interface, manifest.preprocessing.size
+    architecture = manifest.network.architecture
+    wanted = interface.input(size), interface.output(size, architecture.classes)
+    for spec, found in zip(wanted, (manifest.input, manifest.output), strict=True):
+        if (spec.name, spec.shape, spec.dtype) != (found.name, found.shape, found.dtype):
+            raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"{spec.name} {spec}", f"{found.name} {found}")
+    if interface.channels not in (1, architecture.in_channels):
+        got = f"{interface.channels} channels"
+        raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"1 or {architecture.in_channels} channels", got)
+    if interface.values == HU and manifest.preprocessing.window is None:
+        raise BundleError(f"{MANIFEST_NAME} contradicts itself", "a window for a graph that takes HU", "none")
+    if manifest.origin != origin_of(manifest):
+        raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"origin {origin_of(manifest)}", manifest.origin[:80])

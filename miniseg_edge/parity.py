@@ -42,7 +42,7 @@ class SliceParity:
         name: of the slice.
         pixels: in the slice.
         lesion_pixels: in the reference's mask.
-        max_logit_difference: largest absolute one.
+        max_logit_difference: largest absolute one, or None if the artefact gives masks alone.
         near_ties, real_flips: the changed pixels, by kind.
         dice: of the two masks.
         dice_label, reference_dice_label: of each mask with the label, or None.
@@ -51,7 +51,7 @@ class SliceParity:
     name: str
     pixels: int
     lesion_pixels: int
-    max_logit_difference: float
+    max_logit_difference: float | None
     near_ties: int
     real_flips: int
     dice: float
@@ -86,9 +86,9 @@ class TargetParity:
         return not self.failures
 
     @property
-    def max_logit_difference(self) -> float:
-        """Largest of all slices."""
-        return max(s.max_logit_difference for s in self.slices)
+    def max_logit_difference(self) -> float | None:
+        """Largest of all slices, or None if the artefact gives masks alone."""
+        return _largest_difference(self.slices)
 
     @property
     def near_ties(self) -> int:
@@ -121,26 +121,34 @@ class ParityReport:
     targets: tuple[TargetParity, ...]
 
 
-def compare(name: str, reference: FloatArray, artifact: FloatArray, limits: ParityLimits) -> SliceParity:
-    """Compares logit maps of one slice.
+def compare(name: str, reference: FloatArray, artifact: FloatArray | ByteArray, limits: ParityLimits) -> SliceParity:
+    """Compares an artefact's answer to one slice with the reference's logit maps.
 
     Args:
         name: of the slice.
-        reference, artifact: (C - 1, H, W) float32, each class over background.
+        reference: (C - 1, H, W) float32, each class over background.
+        artifact: the same, or a mask (H, W) uint8 where the artefact gives nothing else.
         limits: `near_tie` is what counts here.
     """
-    reference_mask, artifact_mask = mask_from_logits(reference), mask_from_logits(artifact)
+    reference_mask = mask_from_logits(reference)
+    logits = None if artifact.dtype == np.uint8 else np.asarray(artifact, np.float32)
+    artifact_mask = np.asarray(artifact, np.uint8) if logits is None else mask_from_logits(logits)
     changed = reference_mask != artifact_mask
     ties = int((_margins(reference, reference_mask, artifact_mask)[changed] < limits.near_tie).sum())
     return SliceParity(
         name=name,
         pixels=reference_mask.size,
         lesion_pixels=int((reference_mask > 0).sum()),
-        max_logit_difference=float(np.abs(reference - artifact).max()),
+        max_logit_difference=None if logits is None else float(np.abs(reference - logits).max()),
         near_ties=ties,
         real_flips=int(changed.sum()) - ties,
         dice=dice(reference_mask, artifact_mask),
     )
+
+
+def _largest_difference(slices: Sequence[SliceParity]) -> float | None:
+    found = [s.max_logit_difference for s in slices if s.max_logit_difference is not None]
+    return max(found) if len(found) == len(slices) else None
 
 
 def _margins(logits: FloatArray, won: ByteArray, other: ByteArray) -> FloatArray:
@@ -153,15 +161,18 @@ def _margins(logits: FloatArray, won: ByteArray, other: ByteArray) -> FloatArray
 def failures(slices: Sequence[SliceParity], limits: ParityLimits) -> tuple[str, ...]:
     """The limits that were not kept, in words."""
     flips = sum(s.real_flips for s in slices)
-    largest = max(s.max_logit_difference for s in slices)
+    largest = _largest_difference(slices)
     mean, worst = float(np.mean([s.dice for s in slices])), min(s.dice for s in slices)
     found = []
-    if not all(np.isfinite(s.max_logit_difference) for s in slices):
+    if not all(np.isfinite(s.max_logit_difference) for s in slices if s.max_logit_difference is not None):
         found.append("logits are not finite")
     if limits.max_real_flips is not None and flips > limits.max_real_flips:
         found.append(f"{flips} pixels flipped, {limits.max_real_flips} allowed")
-    if limits.max_logit_difference is not None and largest > limits.max_logit_difference:
-        found.append(f"largest logit difference {largest:.3g}, {limits.max_logit_difference:g} allowed")
+    if limits.max_logit_difference is not None:
+        if largest is None:
+            found.append("logit differences are limited, but the artefact gives masks alone")
+        elif largest > limits.max_logit_difference:
+            found.append(f"largest logit difference {largest:.3g}, {limits.max_logit_difference:g} allowed")
     if mean < limits.min_dice_mean:
         found.append(f"mean Dice {mean:.4f}, at least {limits.min_dice_mean:g} wanted")
     if worst < limits.min_dice_worst:

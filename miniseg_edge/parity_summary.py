@@ -41,7 +41,7 @@ def show(title: str, parities: Sequence[TargetParity]) -> None:
         (
             f"{p.target} {p.precision}",
             str(len(p.slices)),
-            f"{p.max_logit_difference:.1e}",
+            "-" if p.max_logit_difference is None else f"{p.max_logit_difference:.1e}",
             str(p.near_ties),
             str(p.real_flips),
             f"{p.dice_mean:.4f}",

@@ -60,27 +60,34 @@ class Window:
         scaled = (hu - np.float32(self.low_hu)) * np.float32(GREY_MAX / (self.high_hu - self.low_hu))
         return np.asarray(np.clip(scaled, 0.0, GREY_MAX), dtype=np.float32)
 
+    def hu_from_grey(self, grey: FloatArray) -> FloatArray:
+        """Float32 grey 0..255 -> float32 HU within the window, of the same shape; the way back."""
+        step = np.float32((self.high_hu - self.low_hu) / GREY_MAX)
+        return np.asarray(grey * step + np.float32(self.low_hu), dtype=np.float32)
 
-def checked_slice(slice_: object) -> tuple[FloatArray, tuple[str, ...]]:
-    """A slice as float32 grey (H, W), and warnings about it.
+    def clipped(self, slice_hu: npt.NDArray[np.generic]) -> FloatArray:
+        """HU of any real dtype and shape -> float32 HU within the window: what the window sees of it."""
+        return np.asarray(np.clip(slice_hu.astype(np.float32), self.low_hu, self.high_hu), dtype=np.float32)
+
+
+def checked_slice(slice_: object, channels: int = 1) -> tuple[FloatArray, tuple[str, ...]]:
+    """A slice as float32 grey of the same shape, and warnings about it.
 
     Args:
-        slice_: (H, W), uint8, or float32 on the same 0..255 scale.
+        slice_: (H, W), or (H, W, C) where the network wants C channels that differ; uint8, or float32 on the same
+            0..255 scale.
+        channels: what the network wants.
 
     Raises:
         InputError: another type, dtype, shape or range, NaN or infinity.
     """
-    if not isinstance(slice_, np.ndarray):
-        raise InputError("a slice has a wrong type", "a NumPy array (H, W)", type(slice_).__name__)
-    if slice_.dtype not in (np.uint8, np.float32):
+    found = _checked_array(slice_, channels)
+    if found.dtype not in (np.uint8, np.float32):
         raise InputError(
-            "a slice has a wrong dtype", "uint8, or float32 on the 0..255 scale", str(slice_.dtype),
+            "a slice has a wrong dtype", "uint8, or float32 on the 0..255 scale", str(found.dtype),
             "Convert it; HU go through segment_hu().",
         )  # fmt: skip
-    if slice_.ndim != 2 or 0 in slice_.shape:
-        raise InputError("a slice has a wrong shape", "(H, W), one grey channel", str(slice_.shape))
-    check_pixel_budget(slice_.shape[0], slice_.shape[1])
-    grey = slice_.astype(np.float32)
+    grey = found.astype(np.float32)
     low, high = float(grey.min()), float(grey.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError("a slice is not finite", "finite grey values 0..255", "NaN or infinity")
@@ -91,7 +98,31 @@ def checked_slice(slice_: object) -> tuple[FloatArray, tuple[str, ...]]:
             f"{low:g}..{high:g}",
             "HU go through segment_hu().",
         )
-    return grey, _remarks(slice_.dtype, low, high)
+    return grey, _remarks(found.dtype, low, high)
+
+
+def checked_hu(slice_hu: object, channels: int = 1) -> npt.NDArray[np.generic]:
+    """A slice in HU, (H, W) or (H, W, C), as it came.
+
+    Raises:
+        InputError: another type, shape or dtype than integers and floats, NaN or infinity.
+    """
+    found = _checked_array(slice_hu, channels)
+    if found.dtype.kind not in "iuf":
+        raise InputError("a slice has a wrong dtype", "an integer or floating NumPy array in HU", str(found.dtype))
+    if not np.isfinite(found).all():
+        raise InputError("a slice is not finite", "finite HU", "NaN or infinity")
+    return found
+
+
+def _checked_array(slice_: object, channels: int) -> npt.NDArray[np.generic]:
+    axes, meaning = ("(H, W)", "one grey channel") if channels == 1 else (f"(H, W, {channels})", "different channels")
+    if not isinstance(slice_, np.ndarray):
+        raise InputError("a slice has a wrong type", f"a NumPy array {axes}", type(slice_).__name__)
+    if slice_.ndim != (2 if channels == 1 else 3) or 0 in slice_.shape or slice_.shape[2:] not in ((), (channels,)):
+        raise InputError("a slice has a wrong shape", f"{axes}, {meaning}", str(slice_.shape))
+    check_pixel_budget(slice_.shape[0], slice_.shape[1])
+    return slice_
 
 
 def check_pixel_budget(height: int, width: int) -> None:
@@ -108,14 +139,16 @@ def _remarks(dtype: np.dtype[np.generic], low: float, high: float) -> tuple[str,
     return ()
 
 
-def network_input(grey: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """(H, W) float32 grey -> (1, 1, *size) float32 grey: resized like the published evaluation, not normalised."""
-    return np.ascontiguousarray(resized(grey, size)[None, None])
+def network_input(values: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """(H, W) or (H, W, C) float32 -> (1, C, *size) float32: resized like the published evaluation, not normalised."""
+    image = resized(values, size)
+    channels_first = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+    return np.ascontiguousarray(channels_first[None])
 
 
 def resized(image: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """(H, W) float32 -> `size` (height, width), OpenCV's bilinear; the same array if it has that size already."""
-    if image.shape == size:
+    """(H, W) or (H, W, C) float32 -> `size` (height, width), OpenCV's bilinear; the same array if it has that size."""
+    if image.shape[:2] == size:
         return image
     from miniseg_edge.opencv import cv2
 

@@ -1,4 +1,4 @@
-"""What a runtime is: one artefact of a bundle, opened on one device, from grey slices to logit maps."""
+"""What a runtime is: one artefact of a bundle, opened on one device, from slices to logit maps or masks."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -8,7 +8,8 @@ import numpy as np
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.errors import ClosedError, InferenceError, InputError, MiniSegError, NumericError
 from miniseg_edge.manifest import Artifact
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.preprocessing import ByteArray, FloatArray
+from miniseg_edge.tensors import NOT_FINITE, TensorSpec
 
 
 class Runtime(ABC):
@@ -38,8 +39,8 @@ class Runtime(ABC):
         self.device = device
         self.threads = threads
         self.streams = streams
-        self._input_shape = bundle.manifest.input.shape
-        self._output_shape = bundle.manifest.output.shape
+        self.input = bundle.manifest.input
+        self.output = self._output_of(bundle)
         self._closed = False
         files = [bundle.contents[name] for name in artifact.files]
         try:
@@ -63,14 +64,15 @@ class Runtime(ABC):
     def version(self) -> str:
         """The vendor's version."""
 
-    def infer(self, grey: FloatArray) -> FloatArray:
+    def infer(self, values: FloatArray) -> FloatArray | ByteArray:
         """Runs the network once.
 
         Args:
-            grey: (1, 1, H, W) float32, 0..255, of the bundle's size, C-contiguous.
+            values: as `input` says: (N, C, H, W) float32, grey 0..255 or HU, C-contiguous.
 
         Returns:
-            Logit maps (1, C - 1, H, W) float32, finite, owned by the caller.
+            As `output` says: logit maps (N, C - 1, H, W) float32, finite, or masks (N, 1, H, W) uint8; owned by the
+            caller.
 
         Raises:
             InputError: wrong shape or dtype.
@@ -80,28 +82,25 @@ class Runtime(ABC):
         """
         if self._closed:
             raise ClosedError(f"the {self.name} runtime is closed", "an open runtime", "", "Load the bundle again.")
-        if grey.shape != self._input_shape or grey.dtype != np.float32:
-            raise InputError(
-                "the network's input is wrong", f"{self._input_shape} float32", f"{grey.shape} {grey.dtype}"
-            )
+        if not self.input.admits(values.shape) or values.dtype != np.float32:
+            raise InputError("the network's input is wrong", str(self.input), f"{values.shape} {values.dtype}")
         try:
-            logits = self._infer(np.ascontiguousarray(grey))
+            found = self._infer(np.ascontiguousarray(values))
         except Exception as error:
             raise InferenceError(f"{self.name} failed on {self.device}", "an inference", _short(error)) from error
-        if logits.shape != self._output_shape or logits.dtype != np.float32:
+        wanted = (len(values), self.output.shape[1], *values.shape[2:])
+        if found.shape != wanted or found.dtype != self.output.dtype:
             raise InferenceError(
-                f"{self.name} gave a wrong output",
-                f"{self._output_shape} float32",
-                f"{logits.shape} {logits.dtype}",
+                f"{self.name} gave a wrong output", f"{wanted} {self.output.dtype}", f"{found.shape} {found.dtype}"
             )
-        if not (np.isfinite(logits.min()) and np.isfinite(logits.max())):  # NaN comes through both; no temporary array
+        if not _finite(found):
             raise NumericError(
                 f"{self.name} gave a non-finite output",
                 "finite logits",
                 "NaN or infinity",
                 "The mask was discarded.",
             )
-        return logits
+        return found
 
     def close(self) -> None:
         """Releases the vendor's engine as soon as no call uses it; may be called twice."""
@@ -112,8 +111,18 @@ class Runtime(ABC):
         """Reads the artefact from verified bytes, in the order of its manifest entry."""
 
     @abstractmethod
-    def _infer(self, grey: FloatArray) -> FloatArray:
+    def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
         """The same as `infer`, unchecked; returns a fresh array."""
+
+    def _output_of(self, bundle: Bundle) -> TensorSpec:
+        """What this runtime answers; the artefact's own output as a rule."""
+        return bundle.manifest.output
+
+
+def _finite(found: FloatArray | ByteArray) -> bool:
+    if found.dtype == np.uint8:
+        return bool(found.max() != NOT_FINITE)
+    return bool(np.isfinite(found.min()) and np.isfinite(found.max()))  # NaN comes through both; no temporary array
 
 
 def _short(error: BaseException) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import RuntimeUnavailableError
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.host import usable_cores
+from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.interface import Runtime
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -41,7 +42,7 @@ class OnnxRuntime(Runtime):
         options.log_severity_level = 3
         # Idle workers must not burn the host application's cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        threads = self.threads or (os.cpu_count() if self.streams > 1 else None)
+        threads = self.threads or (usable_cores() if self.streams > 1 else None)
         if threads is not None:
             options.intra_op_num_threads = max(1, threads // self.streams)
         kind, _, index = self.device.partition(":")
@@ -53,7 +54,7 @@ class OnnxRuntime(Runtime):
                 _PROVIDERS[kind],
                 str(self._session.get_providers()),
             )
-        self._input, self._output = bundle.manifest.input.name, bundle.manifest.output.name
+        self._input, self._output = self.input.name, self.output.name
 
-    def _infer(self, grey: FloatArray) -> FloatArray:
-        return np.asarray(self._session.run([self._output], {self._input: grey})[0])
+    def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
+        return np.asarray(self._session.run([self._output], {self._input: values})[0])

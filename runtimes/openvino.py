@@ -8,7 +8,7 @@ import numpy as np
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import IncompatibleError
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.interface import Runtime
 
 _PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -65,10 +65,10 @@ class OpenVino(Runtime):
                 config["INFERENCE_NUM_THREADS"] = self.threads
         return config
 
-    def _infer(self, grey: FloatArray) -> FloatArray:
+    def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
         request = getattr(self._requests, "request", None)
         if request is None:
             request = self._requests.request = self._compiled.create_infer_request()
-        request.infer({0: grey}, share_inputs=True)
+        request.infer({0: values}, share_inputs=True)
         # The request's output buffer is used again by the thread's next call.
         return np.array(request.get_output_tensor(0).data)

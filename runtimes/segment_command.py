@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from miniseg_edge import terminal
+from miniseg_edge.bundle import open_bundle
 from miniseg_edge.commands import exit_code_of
 from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UsageError
 from miniseg_edge.images import image_paths, overlay, slice_from_file, write_png
 from miniseg_edge.runtimes.registry import AUTO, REGISTRY
-from miniseg_edge.runtimes.segmenter import Segmentation, Segmenter, load
+from miniseg_edge.runtimes.segmentation import Segmentation
+from miniseg_edge.runtimes.segmenter import Segmenter, load
 
 _SHOWN_ROWS = 40
 
@@ -49,8 +51,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _segment(parsed: argparse.Namespace) -> None:
     jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite)
-    _check_readable(jobs)
-    with load(parsed.bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision) as segmenter:
+    bundle = open_bundle(parsed.bundle)
+    _check_readable(jobs, bundle.manifest.interface.channels)
+    with load(bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision) as segmenter:
         terminal.say(f"running {segmenter}")
         rows = [_row(job, _segmented(job, segmenter)) for job in terminal.track(jobs, "segmenting")]
     terminal.table("Findings", ("slice", "size", "lesion pixels", "share", "finding"), rows[:_SHOWN_ROWS])
@@ -84,12 +87,12 @@ def _jobs(images: list[Path], output: Path, *, overwrite: bool) -> list[_Job]:
     return jobs
 
 
-def _check_readable(jobs: list[_Job]) -> None:
+def _check_readable(jobs: list[_Job], channels: int) -> None:
     """Reads every slice once, so that a broken one is found before any mask is written. Raises: InputError."""
     faults = []
     for job in terminal.track(jobs, "checking slices"):
         try:
-            slice_from_file(job.image)
+            slice_from_file(job.image, channels)
         except InputError as error:
             faults.append(error)
     if len(faults) > 1:
@@ -100,7 +103,7 @@ def _check_readable(jobs: list[_Job]) -> None:
 
 
 def _segmented(job: _Job, segmenter: Segmenter) -> Segmentation:
-    slice_ = slice_from_file(job.image)
+    slice_ = slice_from_file(job.image, segmenter.bundle.manifest.interface.channels)
     result = segmenter.segment(slice_)
     for remark in result.warnings:
         terminal.warn(f"{job.image.name}: {remark}")

@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -13,56 +12,34 @@ import numpy.typing as npt
 
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.errors import ClosedError, InputError, UsageError
+from miniseg_edge.host import usable_cores
 from miniseg_edge.preprocessing import (
     ByteArray,
     FloatArray,
+    Window,
+    checked_hu,
     checked_slice,
     mask_from_logits,
     network_input,
     resized,
 )
 from miniseg_edge.runtimes.interface import Runtime
+from miniseg_edge.runtimes.pipeline import in_flight
 from miniseg_edge.runtimes.registry import AUTO, Choice, choose
+from miniseg_edge.runtimes.segmentation import Segmentation, VolumeSegmentation
+from miniseg_edge.tensors import HU, MASK
 
 _log = logging.getLogger(__name__)
 
 MAX_THREADS = 1024
 
-
-@dataclass(frozen=True)
-class Segmentation:
-    """One slice's result; all arrays belong to the caller.
-
-    Attributes:
-        mask: (H, W) uint8, class per pixel: 0 background, 1 lesion.
-        logit: (H, W) float32, lesion minus background, of the slice's size; (C - 1, H, W) for C > 2 classes.
-        runtime, device, precision: what ran.
-        bundle_digest: which bundle, the manifest's SHA-256.
-        warnings: remarks about the input, such as a constant slice; empty as a rule.
-    """
-
-    mask: ByteArray
-    logit: FloatArray
-    runtime: str
-    device: str
-    precision: str
-    bundle_digest: str
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def has_finding(self) -> bool:
-        """Whether any pixel is lesion; an empty mask is a valid result: no finding."""
-        return bool(self.mask.any())
-
-    @property
-    def logit_maps(self) -> FloatArray:
-        """The logit maps as (C - 1, H, W), whatever the number of classes."""
-        return self.logit if self.logit.ndim == 3 else self.logit[np.newaxis]
+Progress = Callable[[int, int], None]
+"""Told after each slice: how many are done, and of how many."""
 
 
 @dataclass(frozen=True)
 class PreparedSlice:
-    """A slice on its way in: the network's input (1, 1, H, W), the slice's own size, and remarks about it."""
+    """A slice on its way in: the network's input (1, C, H, W), the slice's own size, and remarks about it."""
 
     network_input: FloatArray
     size: tuple[int, int]
@@ -75,14 +52,18 @@ class Segmenter:
     Thread-safety: one Segmenter serves many threads; results equal the serial ones.
     """
 
-    def __init__(self, bundle: Bundle, choice: Choice, threads: int | None = None, streams: int = 1) -> None:
+    def __init__(self, bundle: Bundle, choice: Choice, threads: int | None = None, streams: int | None = None) -> None:
         """Opens the chosen artefact; applications call `miniseg_edge.load`."""
         self.bundle = bundle
         self.choice = choice
-        self.streams = streams
-        self._runtime: Runtime | None = choice.entry.load()(bundle, choice.artifact, choice.device, threads, streams)
-        self._size = bundle.manifest.preprocessing.size
+        self._threads = threads
+        self._streams = streams
+        self._opening = threading.Lock()
+        self._interface = bundle.manifest.interface
+        self._size = None if self._interface.dynamic_size else bundle.manifest.preprocessing.size
         self._window = bundle.manifest.preprocessing.window
+        self._runtime: Runtime | None = self._opened(streams or 1)
+        self._volume_runtime = self._runtime if streams is not None else None
         _log.info("%s", self)
 
     def __str__(self) -> str:
@@ -101,39 +82,35 @@ class Segmenter:
         """Segments one grey slice.
 
         Args:
-            slice_: (H, W) uint8, or float32 on the same 0..255 scale; any size. Other sizes than the bundle's
-                are resized like the published evaluation, and the logit maps back before the threshold.
+            slice_: (H, W) uint8, or float32 on the same 0..255 scale; (H, W, C) if the bundle wants C channels. Any
+                size: others than the bundle's are resized like the published evaluation, and the logit maps back
+                before the threshold; a bundle of dynamic size takes each slice in its own.
 
         Raises:
-            InputError: wrong type, dtype, shape or range, NaN or infinity.
+            InputError: wrong type, dtype, shape or range, NaN or infinity; another size than the bundle's where the
+                graph gives masks alone.
             InferenceError, NumericError: the engine failed; the next call is not affected.
             ClosedError: after `close`.
         """
-        prepared = self.prepare(slice_)
-        return self.finish(prepared, self.runtime.infer(prepared.network_input))
+        return self._segmented(self.prepare(slice_), self.runtime)
 
-    def prepare(self, slice_: ByteArray | FloatArray) -> PreparedSlice:
-        """The first third of `segment`, for those who measure it: checks and resizes. Raises: InputError."""
-        grey, remarks = checked_slice(slice_)
-        return PreparedSlice(network_input(grey, self._size), (grey.shape[0], grey.shape[1]), remarks)
+    def segment_hu(self, slice_hu: npt.NDArray[np.generic]) -> Segmentation:
+        """Segments one slice in HU, through the bundle's window.
 
-    def finish(self, prepared: PreparedSlice, logits: FloatArray) -> Segmentation:
-        """The last third: logit maps (1, C - 1, H, W) of the network's size back to the slice's, and the mask."""
-        maps = logits[0]
-        if prepared.size != self._size:
-            maps = np.stack([resized(one, prepared.size) for one in maps])
-        return Segmentation(
-            mask=mask_from_logits(maps),
-            logit=maps[0] if len(maps) == 1 else maps,
-            runtime=self.choice.entry.name,
-            device=self.choice.device,
-            precision=self.choice.artifact.precision,
-            bundle_digest=self.bundle.manifest.digest,
-            warnings=prepared.warnings,
-        )
+        Args:
+            slice_hu: (H, W), or (H, W, C) as `segment` takes it; any integer or floating dtype, HU; clipped to the
+                window.
+
+        Raises:
+            UsageError: the bundle has no window.
+            InputError, InferenceError, NumericError, ClosedError: as `segment`.
+        """
+        return self._segmented(self.prepare_hu(slice_hu), self.runtime)
 
     def segment_many(self, slices: Iterable[ByteArray | FloatArray]) -> Iterator[Segmentation]:
-        """Segments slices with `streams` of them in flight; the same results as `segment`, in order, as they come.
+        """Segments slices with several in flight; the same results as `segment`, in order, as they come.
+
+        The first call opens a second engine, for throughput, unless `load` was told a number of streams.
 
         Args:
             slices: any number, each as `segment` takes it; read as they are needed, a few ahead.
@@ -142,49 +119,133 @@ class Segmenter:
             InputError, InferenceError, NumericError, ClosedError: in the place of the slice that caused it; slices
                 before it have been yielded, those after it are given up.
         """
-        if self.streams == 1:
-            yield from map(self.segment, slices)
-            return
-        with ThreadPoolExecutor(self.streams, thread_name_prefix="miniseg") as pool:
-            waiting: deque[Future[Segmentation]] = deque()
-            try:
-                for slice_ in slices:
-                    waiting.append(pool.submit(self.segment, slice_))
-                    if len(waiting) > 2 * self.streams:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        return self._many(slices, self.prepare)
 
-    def segment_hu(self, slice_hu: npt.NDArray[np.generic]) -> Segmentation:
-        """Segments one slice in HU, through the bundle's window.
+    def segment_volume(
+        self, volume: npt.NDArray[np.uint8] | npt.NDArray[np.float32], progress: Progress | None = None
+    ) -> VolumeSegmentation:
+        """Segments a stack of grey slices, each for itself, the fastest way: equal to `segment` for each slice.
 
         Args:
-            slice_hu: (H, W), any integer or floating dtype, HU; clipped to the window.
+            volume: (D, H, W), or (D, H, W, C); dtype and range as `segment` takes them.
+            progress: called after each slice with the number done and D.
 
         Raises:
-            UsageError: the bundle has no window.
-            InputError, InferenceError, NumericError, ClosedError: as `segment`.
+            InputError: not a stack, or as `segment`.
+            InferenceError, NumericError, ClosedError: as `segment`.
         """
+        return self._volume(volume, self.prepare, progress)
+
+    def segment_volume_hu(
+        self, volume_hu: npt.NDArray[np.generic], progress: Progress | None = None
+    ) -> VolumeSegmentation:
+        """Segments a stack of slices in HU, through the bundle's window; see `segment_volume` and `segment_hu`.
+
+        Args:
+            volume_hu: (D, H, W), or (D, H, W, C); any integer or floating dtype, HU.
+            progress: called after each slice with the number done and D.
+        """
+        return self._volume(volume_hu, self.prepare_hu, progress)
+
+    def prepare(self, slice_: ByteArray | FloatArray) -> PreparedSlice:
+        """The first third of `segment`, for those who measure it: checks and resizes. Raises: InputError."""
+        grey, remarks = checked_slice(slice_, self._interface.channels)
+        if self._interface.values == HU:
+            return self._prepared(self._known_window().hu_from_grey(grey), remarks)
+        return self._prepared(grey, remarks)
+
+    def prepare_hu(self, slice_hu: npt.NDArray[np.generic]) -> PreparedSlice:
+        """The first third of `segment_hu`. Raises: InputError, UsageError."""
+        window = self._known_window()
+        hu = checked_hu(slice_hu, self._interface.channels)
+        # The graph would clip too, but only after the slice was resized.
+        values = window.clipped(hu) if self._interface.values == HU else window.grey_from_hu(hu)
+        remarks = ("constant slice: the window sees one value",) if values.min() == values.max() else ()
+        return self._prepared(values, remarks)
+
+    def finish(self, prepared: PreparedSlice, output: FloatArray | ByteArray) -> Segmentation:
+        """The last third: what the network gave, (1, .., H, W), in the slice's own size, and the mask."""
+        maps = None if output.dtype == np.uint8 else _maps_of_size(np.asarray(output[0], np.float32), prepared.size)
+        return Segmentation(
+            mask=np.asarray(output[0, 0], np.uint8) if maps is None else mask_from_logits(maps),
+            maps=maps,
+            runtime=self.choice.entry.name,
+            device=self.choice.device,
+            precision=self.choice.artifact.precision,
+            bundle_digest=self.bundle.manifest.digest,
+            warnings=prepared.warnings,
+        )
+
+    def close(self) -> None:
+        """Releases the engine; calls under way finish, later ones get ClosedError. May be called twice."""
+        with self._opening:
+            engines = {self._runtime, self._volume_runtime} - {None}
+            self._runtime = self._volume_runtime = None
+        for engine in engines:
+            if engine is not None:
+                engine.close()
+
+    def _opened(self, streams: int) -> Runtime:
+        choice = self.choice
+        return choice.entry.load()(self.bundle, choice.artifact, choice.device, self._threads, streams)
+
+    def _for_volumes(self) -> Runtime:
+        """The engine with many streams, opened when it is first needed. Raises: ClosedError, InferenceError."""
+        with self._opening:
+            runtime = self.runtime
+            if self._volume_runtime is None:
+                streams = min(usable_cores(), self._threads or usable_cores())
+                self._volume_runtime = runtime if streams == 1 else self._opened(streams)
+            return self._volume_runtime
+
+    def _known_window(self) -> Window:
         if self._window is None:
             raise UsageError(
                 "this bundle has no HU window", "one from miniseg-export --window LOW HIGH", "none",
                 "Export again with --window, or window the slice yourself and call segment().",
             )  # fmt: skip
-        if not isinstance(slice_hu, np.ndarray) or slice_hu.dtype.kind not in "iuf":
-            got = getattr(slice_hu, "dtype", type(slice_hu).__name__)
-            raise InputError("a slice has a wrong dtype", "an integer or floating NumPy array in HU", str(got))
-        if not np.isfinite(slice_hu).all():
-            raise InputError("a slice is not finite", "finite HU", "NaN or infinity")
-        return self.segment(self._window.grey_from_hu(slice_hu))
+        return self._window
 
-    def close(self) -> None:
-        """Releases the engine; calls under way finish, later ones get ClosedError. May be called twice."""
-        runtime, self._runtime = self._runtime, None
-        if runtime is not None:
-            runtime.close()
+    def _prepared(self, values: FloatArray, remarks: tuple[str, ...]) -> PreparedSlice:
+        size = (values.shape[0], values.shape[1])
+        if self._size not in (None, size) and self.runtime.output.name == MASK:
+            raise InputError(
+                "a slice has another size than the bundle, whose graph gives masks alone",
+                f"{self._size}", f"{size}", "Export with --graph-output logit, or with --dynamic-size.",
+            )  # fmt: skip
+        return PreparedSlice(network_input(values, self._size or size), size, remarks)
+
+    def _segmented(self, prepared: PreparedSlice, runtime: Runtime) -> Segmentation:
+        return self.finish(prepared, runtime.infer(prepared.network_input))
+
+    def _many(
+        self, slices: Iterable[npt.NDArray[np.generic]], prepare: Callable[..., PreparedSlice]
+    ) -> Iterator[Segmentation]:
+        runtime = self._for_volumes()
+        return in_flight(lambda slice_: self._segmented(prepare(slice_), runtime), slices, runtime.streams)
+
+    def _volume(
+        self, volume: npt.NDArray[np.generic], prepare: Callable[..., PreparedSlice], progress: Progress | None
+    ) -> VolumeSegmentation:
+        wanted = 3 if self._interface.channels == 1 else 4
+        if not isinstance(volume, np.ndarray) or volume.ndim != wanted or 0 in volume.shape:
+            shape = "(D, H, W)" if wanted == 3 else f"(D, H, W, {self._interface.channels})"
+            got = getattr(volume, "shape", type(volume).__name__)
+            raise InputError("a volume has a wrong shape", f"a NumPy array {shape}", str(got))
+        mask, warnings = np.empty(volume.shape[:3], np.uint8), []
+        for index, result in enumerate(self._many(volume, prepare)):
+            mask[index] = result.mask
+            warnings += [f"slice {index}: {remark}" for remark in result.warnings]
+            if progress is not None:
+                progress(index + 1, len(volume))
+        return VolumeSegmentation(
+            mask=mask,
+            runtime=self.choice.entry.name,
+            device=self.choice.device,
+            precision=self.choice.artifact.precision,
+            bundle_digest=self.bundle.manifest.digest,
+            warnings=tuple(warnings),
+        )
 
     def __enter__(self) -> "Segmenter":
         return self
@@ -195,13 +256,19 @@ class Segmenter:
         self.close()
 
 
+def _maps_of_size(maps: FloatArray, size: tuple[int, int]) -> FloatArray:
+    if maps.shape[1:] == size:
+        return maps
+    return np.stack([resized(one, size) for one in maps])
+
+
 def load(
     bundle: str | os.PathLike[str] | Bundle,
     runtime: str = AUTO,
     device: str = AUTO,
     threads: int | None = None,
     *,
-    streams: int = 1,
+    streams: int | None = None,
     precision: str = AUTO,
 ) -> Segmenter:
     """Opens a bundle for segmentation.
@@ -211,8 +278,9 @@ def load(
         runtime: "auto", or a name from the registry; `str(segmenter)` says what was chosen and why.
         device: "auto", "cpu", "cuda:0", ...
         threads: of the runtime; None leaves the vendor's default.
-        streams: slices that `segment_many` keeps in flight; the number of cores is fastest for a whole volume, 1 for
-            a single slice.
+        streams: slices in flight at once. None is fastest for both: one for `segment`, and a second engine with as
+            many as the host's cores for `segment_many` and `segment_volume`, opened when it is first needed. A number
+            is one engine for both; 1 is smallest.
         precision: "auto" takes FP32 where the bundle has it; "bf16", ... is taken or refused.
 
     Raises:

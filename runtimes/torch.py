@@ -1,5 +1,6 @@
 """Torch: the FP32 reference that parity is judged against. Not for deployment."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from miniseg_edge.dependencies import require
 from miniseg_edge.errors import BundleError
 from miniseg_edge.preprocessing import FloatArray
 from miniseg_edge.runtimes.interface import Runtime
+from miniseg_edge.tensors import HU, LOGIT, TensorSpec
 
 
 def _torch() -> Any:
@@ -49,16 +51,29 @@ class TorchReference(Runtime):
         if self.threads is not None:
             torch.set_num_threads(self.threads)  # torch knows only one number for the whole process
         self._network = network.eval().to(self.device)
-        self._statistics = bundle.manifest.preprocessing.statistics
-        self._scale = bundle.manifest.preprocessing.scale
+        self._preprocessing = bundle.manifest.preprocessing
+        self._interface = bundle.manifest.interface
         self._in_channels = architecture.in_channels
 
-    def _infer(self, grey: FloatArray) -> FloatArray:
+    def _output_of(self, bundle: Bundle) -> TensorSpec:
+        """Logit maps, whatever the artefacts give: masks alone cannot tell a near-tie from a flip."""
+        manifest = bundle.manifest
+        interface = replace(manifest.interface, result=LOGIT)
+        return interface.output(manifest.preprocessing.size, manifest.network.architecture.classes)
+
+    def _infer(self, values: FloatArray) -> FloatArray:
         torch = _torch()
-        statistics = self._statistics
-        normalised = (grey / np.float32(self._scale) - np.float32(statistics.mean)) / np.float32(statistics.std)
         with torch.inference_mode():
-            image = torch.from_numpy(normalised).to(self.device).expand(-1, self._in_channels, -1, -1)
+            image = torch.from_numpy(self._normalised(values)).to(self.device)
+            if self._interface.channels == 1:
+                image = image.expand(-1, self._in_channels, -1, -1)
             logits = self._network(image)
             over_background = logits[:, 1:] - logits[:, :1]
         return np.array(over_background.cpu().numpy())
+
+    def _normalised(self, values: FloatArray) -> FloatArray:
+        """As the published evaluation does, on float32."""
+        window, statistics = self._preprocessing.window, self._preprocessing.statistics
+        grey = window.grey_from_hu(values) if window is not None and self._interface.values == HU else values
+        scaled = grey / np.float32(self._preprocessing.scale)
+        return np.asarray((scaled - np.float32(statistics.mean)) / np.float32(statistics.std), dtype=np.float32)

@@ -96,4 +96,4 @@ def _replayed(bundle: Bundle, segmenter: Segmenter, limits: ParityLimits) -> Ite
     for golden in bundle.manifest.golden:
         image = golden_image(bundle, golden)
         expected = golden_logits(bundle, golden, (image.shape[0], image.shape[1]))
-        yield compare(golden.name, expected, segmenter.segment(image).logit_maps, limits)
+        yield compare(golden.name, expected, segmenter.segment(image).evidence, limits)

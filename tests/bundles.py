@@ -25,12 +25,12 @@ from miniseg_edge.manifest import (
     ParityRecord,
     ParityVerdict,
     Preprocessing,
-    TensorSpec,
     sealed,
 )
 from miniseg_edge.parity import ParityLimits
 from miniseg_edge.preprocessing import ByteArray, FloatArray, Statistics, Window
 from miniseg_edge.records import json_from_record
+from miniseg_edge.tensors import GraphInterface
 
 SIDE = 32
 GOLDEN = GoldenSlice("ramp", "golden/ramp.png", "golden/ramp.npy")
@@ -52,14 +52,16 @@ def small_manifest() -> Manifest:
         Manifest(
             schema_version=SCHEMA_VERSION,
             digest="",
+            origin="",
             created="2024-01-01T00:00:00Z",
             checkpoint=CheckpointRecord("fold1.pth", "c" * 64),
             network=NetworkRecord("miniseg-83k", Architecture(), 82_924),
             preprocessing=Preprocessing(
                 255.0, Statistics(0.55, 0.29), "command line", (SIDE, SIDE), "opencv-bilinear", Window(-1250.0, 250.0)
             ),
-            input=TensorSpec("slice", (1, 1, SIDE, SIDE), "float32", "grey value, 0..255"),
-            output=TensorSpec("logit", (1, 1, SIDE, SIDE), "float32", "lesion above 0"),
+            interface=GraphInterface(),
+            input=GraphInterface().input((SIDE, SIDE)),
+            output=GraphInterface().output((SIDE, SIDE), 2),
             artifacts=(Artifact("onnx", "fp32", ("onnx/model.onnx", "onnx/labels/names.txt"), 7, "direct"),),
             golden=(GOLDEN,),
             parity=ParityRecord(
@@ -89,11 +91,20 @@ def manifest_object() -> dict[str, Any]:
     return found
 
 
-def resealed(found: dict[str, Any]) -> bytes:
-    """An edited manifest with the digest that belongs to it, as whoever forges a bundle would write it."""
+ORIGIN = ("checkpoint", "network", "preprocessing", "interface")
+
+
+def resealed(found: dict[str, Any], *, origin: bool = True) -> bytes:
+    """An edited manifest with the origin and digest that belong to it, as whoever forges a bundle would write it."""
+    if origin and found.keys() >= {*ORIGIN, "origin"}:
+        found = {**found, "origin": _sha256([found[name] for name in ORIGIN])}
     rest = {key: value for key, value in found.items() if key != "digest"}
-    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return json.dumps({**found, "digest": hashlib.sha256(canonical.encode()).hexdigest()}).encode()
+    return json.dumps({**found, "digest": _sha256(rest)}).encode()
+
+
+def _sha256(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def files_below(folder: Path) -> set[str]:

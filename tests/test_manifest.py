@@ -49,6 +49,7 @@ CHANGES: dict[str, object] = {
     "checkpoint": CheckpointRecord("fold2.pth", "c" * 64),
     "network": NetworkRecord("custom", Architecture(), 82_924),
     "preprocessing": replace(small_manifest().preprocessing, statistics=Statistics(0.55, 0.290001)),
+    "interface": replace(small_manifest().interface, result="mask"),
     "input": replace(small_manifest().input, name="image"),
     "output": replace(small_manifest().output, meaning="none"),
     "artifacts": (),
@@ -100,7 +101,7 @@ class TestSeal:
         assert sealed(replace(small_manifest(), **changed)).digest != small_manifest().digest
 
     def test_no_field_was_forgotten_above(self) -> None:
-        assert {*CHANGES, "digest"} == {field.name for field in fields(Manifest)}
+        assert {*CHANGES, "digest", "origin"} == {field.name for field in fields(Manifest)}
 
     @pytest.mark.parametrize("path", [p for p in LEAVES if p != ("schema_version",)], ids=str)
     def test_any_value_edited_by_hand_breaks_the_seal(self, path: Path) -> None:
@@ -240,6 +241,30 @@ class TestSense:
     )
     def test_figures_that_make_no_sense_are_refused(self, path: Path, value: object) -> None:
         check_refused(edited(path, lambda _: value), r"^BUNDLE: manifest\.json")
+
+    @pytest.mark.parametrize(
+        ("path", "value"),
+        [
+            (("interface", "values"), "hounsfield"),
+            (("interface", "values"), "hu"),
+            (("interface", "result"), "mask"),
+            (("interface", "channels"), 2),
+            (("interface", "channels"), 3),
+            (("interface", "dynamic_batch"), True),
+            (("interface", "dynamic_size"), True),
+            (("input", "dtype"), "float64"),
+            (("output", "name"), "mask"),
+        ],
+        ids=str,
+    )
+    def test_interface_and_specs_agree(self, path: Path, value: object) -> None:
+        found = edited(path, lambda _: value)
+        found["preprocessing"]["window"] = None
+        check_refused(found, "contradicts itself|makes no sense")
+
+    def test_an_origin_of_something_else_is_refused(self) -> None:
+        with pytest.raises(BundleError, match="origin"):
+            manifest_from_json(resealed(edited(("origin",), lambda _: "0" * 64), origin=False))
 
     def test_a_bundle_without_a_window_is_read(self) -> None:
         found = edited(("preprocessing", "window"), lambda _: None)

@@ -69,7 +69,7 @@ def _branches(block: AHSPBlock) -> list[Convolution]:
 class Pyramid(nn.Module):
     """An AHSP block behind its 1x1 convolution."""
 
-    def __init__(self, block: AHSPBlock, columns: int, form: Form, dtype: torch.dtype) -> None:
+    def __init__(self, block: AHSPBlock, columns: int | None, form: Form, dtype: torch.dtype) -> None:
         super().__init__()
         branches = _branches(block)
         self.paired = form.branches == "paired"
@@ -92,7 +92,9 @@ class Pyramid(nn.Module):
 class _GateAfter(nn.Module):
     """Act(F e * (1 + sigmoid(G e)) + shift)."""
 
-    def __init__(self, block: AHSPBlock, columns: int, widths: list[int], form: Form, dtype: torch.dtype) -> None:
+    def __init__(
+        self, block: AHSPBlock, columns: int | None, widths: list[int], form: Form, dtype: torch.dtype
+    ) -> None:
         super().__init__()
         width = block.conv1.out_channels
         scale, shift = scale_and_shift(block.bn)
@@ -103,7 +105,8 @@ class _GateAfter(nn.Module):
         self.shared = form.join == "concatenated"
         widths = [sum(widths)] if self.shared else widths
         self.fuse = Joined(fuse.with_(weight=fuse.weight * scale[:, None, None, None]), widths, form.join, dtype)
-        packed = form.packed and not per_channel and self.shared and columns % BRANCHES == 0
+        fits = columns is not None and columns % BRANCHES == 0
+        packed = form.packed and not per_channel and self.shared and fits
         self.attention = (
             PackedConvolution(gates, BRANCHES, nn.Sigmoid(), dtype)
             if packed
@@ -129,7 +132,9 @@ class _GateAfter(nn.Module):
 class _GateBefore(nn.Module):
     """Act(fuse(d * sigmoid(A d) + d)), d the cumulative sums."""
 
-    def __init__(self, block: AHSPBlock, columns: int, widths: list[int], form: Form, dtype: torch.dtype) -> None:
+    def __init__(
+        self, block: AHSPBlock, columns: int | None, widths: list[int], form: Form, dtype: torch.dtype
+    ) -> None:
         super().__init__()
         width = block.conv1.out_channels
         if form.branches == "paired":

@@ -20,15 +20,15 @@ from miniseg_edge.export.rewrites.convolution import Convolution
 
 def pack(x: Tensor, columns: int) -> Tensor:
     """(N, C, H, W) -> (N, columns C, H, W / columns)."""
-    count, channels, height, width = x.shape
-    rows = x.permute(0, 2, 3, 1).reshape(count, height, width // columns, columns * channels)
+    _, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(-1, height, width // columns, columns * channels)
     return rows.permute(0, 3, 1, 2)
 
 
 def unpack(x: Tensor, columns: int) -> Tensor:
     """(N, columns C, H, W) -> (N, C, H, columns W)."""
-    count, channels, height, width = x.shape
-    rows = x.permute(0, 2, 3, 1).reshape(count, height, width * columns, channels // columns)
+    _, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(-1, height, width * columns, channels // columns)
     return rows.permute(0, 3, 1, 2)
 
 
@@ -91,14 +91,15 @@ class PackedConvolution(nn.Module):
         if not (self.left or self.right) and x.shape[1] == self.conv.in_channels:
             out: Tensor = self.after(self.conv(x))
             return out
-        count, _, height, _ = x.shape
-        rows = x.permute(0, 2, 3, 1).reshape(count, height, -1)
+        _, channels, height, width = x.shape
+        rows = x.permute(0, 2, 3, 1).reshape(-1, height, width * channels)
         if self.left or self.right:
             above = 0 if self.border is None else self.conv.kernel_size[0] // 2
             value = 0.0 if self.border is None else self.border
             # Whole rows are padded: a column is as many entries as there are channels.
             rows = F.pad(rows, (self.left * self.channels, self.right * self.channels, above, above), value=value)
             height += 2 * above
-        blocks = rows.reshape(count, height, -1, self.block * self.channels).permute(0, 3, 1, 2)
+        entries = self.block * self.channels
+        blocks = rows.reshape(-1, height, rows.shape[2] // entries, entries).permute(0, 3, 1, 2)
         out = self.after(self.conv(blocks))
         return out

@@ -37,5 +37,5 @@ class DecoderStep(nn.Module):
 
     def forward(self, coarse: Tensor, out: Tensor) -> Tensor:
         """(N, c', h, w), (N, c, H, W) -> (N, c, H, W)."""
-        found: Tensor = self.act(self.fusion(self.upsampling(self.reduce(coarse))) + self.skip(out))
+        found: Tensor = self.act(self.fusion(self.upsampling(self.reduce(coarse), out)) + self.skip(out))
         return found

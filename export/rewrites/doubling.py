@@ -70,9 +70,9 @@ class Rows(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, width) -> (N, C, 2 H, 2 width)."""
-        count, channels, height, _ = x.shape
+        _, channels, height, _ = x.shape
         pairs = F.conv2d(F.pad(x, _EDGE, mode="replicate"), self.across)
-        rows = pairs.permute(0, 2, 3, 1).reshape(count, height + 2, 1, self.row).permute(0, 3, 1, 2)
+        rows = pairs.permute(0, 2, 3, 1).reshape(-1, height + 2, 1, self.row).permute(0, 3, 1, 2)
         both = [F.conv2d(rows, kernel, groups=self.row) for kernel in (self.even, self.odd)]
         stack = torch.cat(both, 1).permute(0, 2, 3, 1)
-        return stack.reshape(count, 2 * height, self.columns, channels).permute(0, 3, 1, 2)
+        return stack.reshape(-1, 2 * height, self.columns, channels).permute(0, 3, 1, 2)

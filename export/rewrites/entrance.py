@@ -29,7 +29,7 @@ class Entrance(nn.Module):
     """
 
     def __init__(
-        self, network: MiniSeg, stage: int, columns: int, form: Form, dtype: torch.dtype, *, packed: bool = False
+        self, network: MiniSeg, stage: int, columns: int | None, form: Form, dtype: torch.dtype, *, packed: bool = False
     ) -> None:
         super().__init__()
         exchange = cast("nn.Sequential", network.get_submodule(f"cat{stage - 1}"))

@@ -1,10 +1,4 @@
-"""The two first layers, with the normalisation as an operator in front or inside.
-
-The normalisation n(x) = f x + b goes into a layer W as W n(x) = (f W) x + b sum(W). Where the network pads n(x) with
-zeros, the slice must then be padded with n's zero, -b / f: only so the borders stay what they are.
-"""
-
-from dataclasses import dataclass
+"""The two first layers, with the normalisation as an operator in front or inside."""
 
 import torch
 import torch.nn.functional as F
@@ -17,49 +11,32 @@ from miniseg_edge.export.rewrites.chain import composed
 from miniseg_edge.export.rewrites.columns import PackedConvolution
 from miniseg_edge.export.rewrites.convolution import Convolution, convolution_from
 from miniseg_edge.export.rewrites.grey_input import grey
+from miniseg_edge.export.rewrites.normalisation import Normalisation
 from miniseg_edge.export.rewrites.packed_stage import PAIR
 from miniseg_edge.export.rewrites.parallel import side_by_side
 from miniseg_edge.export.rewrites.tap_grid import common_grid
-from miniseg_edge.preprocessing import GREY_MAX, Statistics
 from miniseg_edge.training.network import MiniSeg
 
 
-@dataclass(frozen=True)
-class Normalisation:
-    """Raw grey to what the network was trained on: factor * x + offset."""
+def first_convolutions(network: MiniSeg, channels: int = 1) -> tuple[Convolution, Convolution]:
+    """The dense convolutions of `long1` (5x5, its 1x1 inside) and `down1` (3x3), on normalised channels.
 
-    factor: float
-    offset: float
-
-    @property
-    def zero(self) -> float:
-        """The grey value that becomes 0."""
-        return -self.offset / self.factor
-
-    def inside(self, layer: Convolution) -> Convolution:
-        """The layer on raw grey, which must be padded with `zero`."""
-        sums = layer.weight.sum((1, 2, 3))
-        return layer.with_(weight=layer.weight * self.factor, bias=layer.bias + sums * self.offset)
-
-
-def normalisation_from(statistics: Statistics) -> Normalisation:
-    """Of the published evaluation: over 255, minus mean, over std."""
-    return Normalisation(1.0 / (GREY_MAX * statistics.std), -statistics.mean / statistics.std)
-
-
-def first_convolutions(network: MiniSeg) -> tuple[Convolution, Convolution]:
-    """The dense convolutions of `long1` (5x5, its 1x1 inside) and `down1` (3x3) on one normalised grey channel."""
+    With one channel it is a grey slice, which the network reads as equal channels; else they are the network's own.
+    """
     long, down = network.long1, network.down1
     side = normalised(composed(convolution_from(long.conv0), convolution_from(long.conv1)), long.bn)
-    return grey(side), grey(normalised(convolution_from(down.conv), down.bn))
+    main = normalised(convolution_from(down.conv), down.bn)
+    return (grey(side), grey(main)) if channels == 1 else (side, main)
 
 
 class FirstLayers(nn.Module):
     """Both layers as one convolution, whose output is split."""
 
-    def __init__(self, network: MiniSeg, normalisation: Normalisation, form: Form, dtype: torch.dtype) -> None:
+    def __init__(
+        self, network: MiniSeg, channels: int, normalisation: Normalisation, form: Form, dtype: torch.dtype
+    ) -> None:
         super().__init__()
-        layer = side_by_side(*common_grid(*first_convolutions(network)))
+        layer = side_by_side(*common_grid(*first_convolutions(network, channels)))
         self.normalisation, self.padding = normalisation, 0
         if form.normalisation == "padding":
             layer, self.padding = normalisation.inside(layer), layer.padding
@@ -69,7 +46,7 @@ class FirstLayers(nn.Module):
         self.act = prelu(torch.cat([network.long1.act.weight, network.down1.act.weight]), form.activation, dtype)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 1, H, W) grey -> long and out, each (N, c, H / 2, W / 2)."""
+        """(N, C, H, W) raw values -> long and out, each (N, c, H / 2, W / 2)."""
         if self.padding:
             x = F.pad(x, (self.padding,) * 4, value=self.normalisation.zero)
         else:
@@ -81,9 +58,11 @@ class FirstLayers(nn.Module):
 class PackedFirstLayers(nn.Module):
     """Both layers apart, on packed columns: packed outputs need no split. The width is a multiple of 2 PAIR."""
 
-    def __init__(self, network: MiniSeg, normalisation: Normalisation, form: Form, dtype: torch.dtype) -> None:
+    def __init__(
+        self, network: MiniSeg, channels: int, normalisation: Normalisation, form: Form, dtype: torch.dtype
+    ) -> None:
         super().__init__()
-        long, down = first_convolutions(network)
+        long, down = first_convolutions(network, channels)
         border = None
         if form.normalisation == "padding":
             long, down, border = normalisation.inside(long), normalisation.inside(down), normalisation.zero
@@ -94,7 +73,7 @@ class PackedFirstLayers(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 1, H, W) grey -> long and out, each (N, PAIR c, H / 2, W / 2 / PAIR)."""
+        """(N, C, H, W) raw values -> long and out, each (N, PAIR c, H / 2, W / 2 / PAIR)."""
         if not self.raw:
             x = x * self.normalisation.factor + self.normalisation.offset
         return self.long(x), self.down(x)

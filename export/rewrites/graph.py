@@ -5,6 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from miniseg_edge.export.deployment_graph import Feeding
 from miniseg_edge.export.forms import Form
 from miniseg_edge.export.rewrites.activations import prelu
 from miniseg_edge.export.rewrites.batch_norm import normalised
@@ -13,31 +14,37 @@ from miniseg_edge.export.rewrites.columns import unpack
 from miniseg_edge.export.rewrites.convolution import convolution_from
 from miniseg_edge.export.rewrites.decoder import DecoderStep
 from miniseg_edge.export.rewrites.entrance import Entrance
-from miniseg_edge.export.rewrites.first_layers import FirstLayers, PackedFirstLayers, normalisation_from
+from miniseg_edge.export.rewrites.first_layers import FirstLayers, PackedFirstLayers
 from miniseg_edge.export.rewrites.head import over_background
+from miniseg_edge.export.rewrites.hu_window import HuWindow
+from miniseg_edge.export.rewrites.mask import Mask
+from miniseg_edge.export.rewrites.normalisation import normalisation_from
 from miniseg_edge.export.rewrites.packed_stage import PAIR, PackedFirstStage
 from miniseg_edge.export.rewrites.stages import Stage
 from miniseg_edge.export.rewrites.upsampling import Size, Upsampling
-from miniseg_edge.preprocessing import Statistics
+from miniseg_edge.tensors import HU, MASK
 from miniseg_edge.training.network import MiniSeg
 
 
 class RewrittenGraph(nn.Module):
-    """Grey slice in, logit maps over background out, for slices of one size; see `DeploymentGraph` for the function.
+    """Raw values in, logit maps over background or masks out; see `DeploymentGraph` for the function.
 
-    Weights are worked out in float64 and rounded once, to `dtype`.
+    Weights are worked out in float64 and rounded once, to `dtype`. `size` is that of the slices, or None for any: what
+    a form does only where the size lets it is then left out.
     """
 
-    def __init__(self, network: MiniSeg, statistics: Statistics, form: Form, size: Size, dtype: torch.dtype) -> None:
+    def __init__(self, network: MiniSeg, feeding: Feeding, form: Form, size: Size | None, dtype: torch.dtype) -> None:
         super().__init__()
         network = padded(network, form.multiples)
         sizes = _stage_sizes(size)
-        columns = [width for _, width in sizes]
+        columns = [None if stage is None else stage[1] for stage in sizes]
         c1, c2, c3, _ = network.architecture.channels
-        self.packed = form.packed and size[1] % (2 * PAIR) == 0
+        self.packed = form.packed and size is not None and size[1] % (2 * PAIR) == 0
 
+        window = feeding.window if feeding.interface.values == HU else None
+        self.window = None if window is None else HuWindow(window)
         self.first = (PackedFirstLayers if self.packed else FirstLayers)(
-            network, normalisation_from(statistics), form, dtype
+            network, feeding.interface.channels, normalisation_from(feeding.statistics, window), form, dtype
         )
         self.stage1: nn.Module = (
             PackedFirstStage(network, form, dtype)
@@ -66,10 +73,12 @@ class RewrittenGraph(nn.Module):
         head = over_background(convolution_from(cast("nn.Conv2d", network.pred1[1])))
         self.pred1 = head.module(dtype)
         self.enlarge = Upsampling(head.outputs, sizes[0], size, form.head_doubling, dtype)
+        self.mask = Mask() if feeding.interface.result == MASK else None
 
     def forward(self, slice_: Tensor) -> Tensor:
-        """(N, 1, H, W) grey 0..255 -> (N, C - 1, H, W) logits over background."""
-        long, out1 = self.stage1(*self.first(slice_))
+        """(N, channels, H, W) grey 0..255 or HU -> (N, C - 1, H, W) logits over background, or (N, 1, H, W) classes."""
+        values = slice_ if self.window is None else self.window(slice_)
+        long, out1 = self.stage1(*self.first(values))
         long, out2 = self.stage2(*self.enter2(long, out1))
         long, out3 = self.stage3(*self.enter3(long, out2))
         _, out4 = self.stage4(*self.enter4(long, out3))
@@ -77,21 +86,29 @@ class RewrittenGraph(nn.Module):
             out1 = unpack(out1, PAIR)
         up = self.up4_act(self.up4(out4))
         up = self.up1(self.up2(self.up3(up, out3), out2), out1)
-        logits: Tensor = self.enlarge(self.pred1(up))
-        return logits
+        logits: Tensor = self.enlarge(self.pred1(up), slice_)
+        return logits if self.mask is None else self.mask(logits)
 
 
-def _stage_sizes(size: Size) -> list[Size]:
+def _stage_sizes(size: Size | None) -> list[Size | None]:
     """Height and width of stages 1 to 4: each halves, rounding up."""
-    found: list[Size] = []
+    found: list[Size | None] = []
     for _ in range(4):
-        size = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+        size = None if size is None else ((size[0] + 1) // 2, (size[1] + 1) // 2)
         found.append(size)
     return found
 
 
 def rewritten(
-    network: MiniSeg, statistics: Statistics, form: Form, size: Size, dtype: torch.dtype = torch.float32
+    network: MiniSeg, feeding: Feeding, form: Form, size: Size, dtype: torch.dtype = torch.float32
 ) -> RewrittenGraph:
-    """The graph of a network (trained, in evaluation mode) in a form, for slices of `size` (height, width) pixels."""
-    return RewrittenGraph(network, statistics, form, size, dtype).eval()
+    """The graph of a network (trained, in evaluation mode) in a form.
+
+    Args:
+        network: of any architecture.
+        feeding: how it is fed and what it answers.
+        form: how it is written.
+        size: (height, width) of the slices in pixels; of no account if `feeding` says that the size is dynamic.
+        dtype: of the weights.
+    """
+    return RewrittenGraph(network, feeding, form, None if feeding.interface.dynamic_size else size, dtype).eval()

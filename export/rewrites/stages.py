@@ -16,7 +16,9 @@ class Stage(nn.Module):
     Once the long path has ended, only the sum is carried: sum' = main(sum) + sum, and out = sum - long at the end.
     """
 
-    def __init__(self, main: nn.Sequential, long: nn.Sequential, columns: int, form: Form, dtype: torch.dtype) -> None:
+    def __init__(
+        self, main: nn.Sequential, long: nn.Sequential, columns: int | None, form: Form, dtype: torch.dtype
+    ) -> None:
         super().__init__()
         self.entries, self.main, self.long = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for index, block in enumerate(main):

@@ -5,7 +5,7 @@ from onnx import TensorProto, helper
 
 from miniseg_edge.errors import ExportError, UnsafeModelError
 from miniseg_edge.export.onnx_from_graph import check_onnx, onnx_from_graph
-from miniseg_edge.manifest import TensorSpec
+from miniseg_edge.tensors import TensorSpec
 
 INPUT = TensorSpec("slice", (1, 1, 4, 4), "float32", "")
 OUTPUT = TensorSpec("logit", (1, 1, 4, 4), "float32", "")

@@ -30,7 +30,8 @@ def test_pointwise_convolutions_and_upsampling_commute(
     torch.manual_seed(seed)
     conv, x = random_convolution(inputs, outputs), image(inputs, height, width)
     upsampling = Upsampling(inputs, (height, width), (tall, wide), "interpolate", torch.float64)
-    assert_equal(upsampling(conv(x)), conv(upsampling(x)))
+    like = image(1, tall, wide)
+    assert_equal(upsampling(conv(x), like), conv(upsampling(x, like)))
 
 
 @pytest.mark.parametrize("doubling", ["interpolate", "phases", "transposed", "rows"])
@@ -39,4 +40,4 @@ def test_other_sizes_are_interpolated(doubling: Doubling, after: tuple[int, int]
     x = image(3, 5, 7)
     found = Upsampling(3, (5, 7), after, doubling, torch.float64)
     assert (found.doubled is not None) == (after == (10, 14) and doubling != "interpolate")
-    assert_equal(found(x), F.interpolate(x, after, mode="bilinear", align_corners=False))
+    assert_equal(found(x, x), F.interpolate(x, after, mode="bilinear", align_corners=False))

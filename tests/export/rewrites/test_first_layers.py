@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from miniseg_edge.architecture import Architecture
 from miniseg_edge.export.forms import Form
 from miniseg_edge.export.rewrites.columns import unpack
-from miniseg_edge.export.rewrites.first_layers import FirstLayers, PackedFirstLayers, normalisation_from
+from miniseg_edge.export.rewrites.first_layers import FirstLayers, PackedFirstLayers
+from miniseg_edge.export.rewrites.normalisation import normalisation_from
 from miniseg_edge.export.rewrites.packed_stage import PAIR
 from miniseg_edge.preprocessing import Statistics
 from tests.conftest import random_network
@@ -15,19 +16,27 @@ FORMS = (Form("operator"), Form("padding", normalisation="padding"))
 
 
 @few
-@given(SEEDS, st.integers(16, 31), st.integers(4, 8), st.sampled_from([1, 3]), st.floats(0, 1), st.floats(0.05, 1))
+@given(
+    SEEDS,
+    st.integers(16, 31),
+    st.integers(4, 8),
+    st.sampled_from([(1, 1), (3, 1), (3, 3)]),
+    st.floats(0, 1),
+    st.floats(0.05, 1),
+)
 def test_borders_stay_what_zero_padding_of_the_normalised_slice_makes_them(
-    seed: int, height: int, blocks: int, inputs: int, mean: float, std: float
+    seed: int, height: int, blocks: int, inputs_and_channels: tuple[int, int], mean: float, std: float
 ) -> None:
+    inputs, channels = inputs_and_channels
     network = random_network(Architecture((5, 4, 4, 4), (0, 0, 0, 0), (0, 0, 0, 0), 2, inputs), seed).double()
-    statistics = Statistics(mean, std)
-    slice_ = torch.rand(2, 1, height, 2 * PAIR * blocks, dtype=torch.float64) * 255
+    normalisation = normalisation_from(Statistics(mean, std))
+    slice_ = torch.rand(2, channels, height, 2 * PAIR * blocks, dtype=torch.float64) * 255
     with torch.inference_mode():
         normalised = ((slice_ / 255 - mean) / std).expand(-1, inputs, -1, -1)
         expected = network.long1(normalised), network.down1(normalised)
         for form in FORMS:
-            plain = FirstLayers(network, normalisation_from(statistics), form, torch.float64)
-            packed = PackedFirstLayers(network, normalisation_from(statistics), form, torch.float64)
+            plain = FirstLayers(network, channels, normalisation, form, torch.float64)
+            packed = PackedFirstLayers(network, channels, normalisation, form, torch.float64)
             for index, wanted in enumerate(expected):
                 assert_equal(plain(slice_)[index], wanted)
                 assert_equal(unpack(packed(slice_)[index], PAIR), wanted)
