@@ -78,7 +78,7 @@ def html_from_report(report: Report, disagreements: Sequence[Disagreement]) -> s
     shown = entries(report)
     parts = (
         _head(report), _verdict(report), _main_table(report, shown), _latencies(shown), _accuracy(report, shown),
-        _stages(shown), _costs(shown), _scenarios(shown), _ratios(report), _vendor(report),
+        _stages(shown), _costs(shown), _scenarios(shown), _ratios(report), _limit(report, shown), _vendor(report),
         _parity(shown, disagreements), _failures(report), _method(report), _machine(report),
     )  # fmt: skip
     style = files("miniseg_edge.benchmarks").joinpath("report.css").read_text(encoding="utf-8")
@@ -384,6 +384,33 @@ def _ratio_in_words(found: Ratio) -> str:
     return "faster" if found.ratio > 1 else "slower"
 
 
+def _limit(report: Report, shown: Sequence[Entry]) -> str:
+    gflops = {(limit.runtime, limit.precision): limit.gflops for limit in report.limits}
+    rows = [
+        _row([
+            _th(_named(entry)),
+            _td(f"{result.macs / 1e6:,.0f}"),
+            _td(_spread(gflops.get((result.runtime, result.precision), ()), 0)),
+            _td(_ms(result.limit_ms)),
+            _td(_ms(result.infer.p50_ms if result.infer else None)),
+            _td(f"{result.times_limit:.1f}"),
+        ])
+        for entry in shown
+        if (result := entry.result).times_limit is not None
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    columns = [
+        "artefact", "multiplications<br>millions", "this machine<br>GFLOP/s", "at that rate<br>ms",
+        "inference p50<br>ms", "times<br>the limit",
+    ]  # fmt: skip
+    note = (
+        "The machine&rsquo;s limit is measured in the same run: dense 3x3 convolutions of 64 channels in the same "
+        "runtime and precision. Multiplications by zeros that a form adds are not counted as work."
+    )
+    return _section("Beside the machine&rsquo;s limit", f'<p class="note">{note}</p>' + _table(columns, rows), "whole")
+
+
 def _vendor(report: Report) -> str:
     if not report.vendor_benchmarks:
         return ""
@@ -408,11 +435,17 @@ def _vendor_cells(found: VendorBenchmark, looks: Mapping[str, Entry]) -> list[st
     return [
         _th(_look(found.result, looks)),
         _td(_spread(found.median_ms, 3)),
-        _td(_signed(found.overhead_ms, 3)),
+        _td(_signed(found.overhead_ms, 3) + _span(found)),
         _td(_signed(100 * share, 1) if theirs else _NONE),
         _td("within limits" if within else '<span class="bad-word">&#10007; over the limit</span>', "words"),
         _td(f"<code>{escape(found.command)}</code>", "words"),
     ]
+
+
+def _span(found: VendorBenchmark) -> str:
+    if found.low_ms is None or found.high_ms is None:
+        return ""
+    return f"<br><small>{_signed(found.low_ms, 3)} to {_signed(found.high_ms, 3)}</small>"
 
 
 # --- slice by slice --------------------------------------------------------------------------------------------------

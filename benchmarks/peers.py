@@ -7,6 +7,7 @@ Nothing of `miniseg_edge.export` is used: a peer is the vendor's own way with th
 import contextlib
 import io
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from miniseg_edge.preprocessing import FloatArray
 
 BASELINE = "plain OpenVINO FP32"
 CALIBRATION_SLICES = 20
+_UNATTENDED = {"NNCF_CI": "1", "CI": "true"}
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,14 @@ def _images(files: PeerFiles) -> Iterator[FloatArray]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Vendors' remarks and progress bars while a peer is made; what fails is raised all the same."""
+    """No remarks, progress bars or telemetry while a peer is made; what fails is raised all the same.
+
+    NNCF and OpenVINO's converter report home unless the environment tells them that they run unattended; NNCF asks
+    when it is imported, so that has to happen in here.
+    """
     disabled = logging.root.manager.disable
+    before = {name: os.environ.get(name) for name in _UNATTENDED}
+    os.environ.update(_UNATTENDED)
     logging.disable(logging.CRITICAL)
     try:
         with (
@@ -181,3 +189,8 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -48,6 +48,8 @@ class Result:
         burst_first_ms, burst_last_ms: each volume's; empty if burst was not run.
         rounds_ms: end-to-end latencies by round, in order; nothing is dropped.
         slices: accuracy one by one.
+        macs: multiplications by weights other than 0 for one slice; 0 for peers.
+        limit_ms: the time that these would take at the machine's own limit; None where that is unknown.
     """
 
     name: str
@@ -79,6 +81,22 @@ class Result:
     burst_last_ms: tuple[float, ...]
     rounds_ms: tuple[tuple[float, ...], ...]
     slices: tuple[SliceAccuracy, ...]
+    macs: int = 0
+    limit_ms: float | None = None
+
+    @property
+    def times_limit(self) -> float | None:
+        """How many times longer the inference takes, by p50, than its arithmetic at the machine's limit."""
+        return self.infer.p50_ms / self.limit_ms if self.infer and self.limit_ms else None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a runtime's densest convolutions reach on this machine: 1e9 operations a second, one value a round."""
+
+    runtime: str
+    precision: str
+    gflops: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -89,13 +107,16 @@ class VendorBenchmark:
         result: the name of the Result it is compared with.
         command: as it was run.
         median_ms: its median latency, one value a round.
-        overhead_ms: p50 of our inference stage minus the median of those.
+        overhead_ms: the median over rounds of our inference stage's p50 minus that.
+        low_ms, high_ms: the 95 % interval of that median, or None of a single round.
     """
 
     result: str
     command: str
     median_ms: tuple[float, ...]
     overhead_ms: float
+    low_ms: float | None = None
+    high_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +165,7 @@ class Report:
         results: our artefacts; peers: what people would use without us.
         vendor_benchmarks: benchmark_app on our artefacts.
         ratios: every pair of configurations, faster over slower by p50.
+        limits: of the machine, for each runtime and precision that ran.
         failures: what could not be measured.
     """
 
@@ -160,6 +182,7 @@ class Report:
     vendor_benchmarks: tuple[VendorBenchmark, ...]
     ratios: tuple[Ratio, ...]
     failures: tuple[Failure, ...]
+    limits: tuple[Limit, ...] = ()
 
     @property
     def everything(self) -> tuple[Result, ...]:

@@ -3,7 +3,7 @@
 import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,12 +12,21 @@ import numpy as np
 from miniseg_edge import terminal
 from miniseg_edge.benchmarks.configuration import ARTIFACT, Configuration
 from miniseg_edge.benchmarks.html import Disagreement
+from miniseg_edge.benchmarks.limit import RUNTIMES, measured_gflops
 from miniseg_edge.benchmarks.machine import this_machine
 from miniseg_edge.benchmarks.peers import BASELINE, PeerFiles, make_peers
 from miniseg_edge.benchmarks.process import WorkerProcess
-from miniseg_edge.benchmarks.report import REPORT_SCHEMA_VERSION, Failure, Method, Report, VendorBenchmark
+from miniseg_edge.benchmarks.report import (
+    REPORT_SCHEMA_VERSION,
+    Failure,
+    Limit,
+    Method,
+    Report,
+    Result,
+    VendorBenchmark,
+)
 from miniseg_edge.benchmarks.session import SINGLE_STREAM, Measurement, Plan, masks_of, measure, result_from_measurement
-from miniseg_edge.benchmarks.statistics import Ratio, ratio
+from miniseg_edge.benchmarks.statistics import Ratio, median_difference, ratio
 from miniseg_edge.benchmarks.vendor import benchmark_app_command, benchmark_app_median_ms
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.errors import InferenceError, InputError, MiniSegError, RuntimeUnavailableError, UsageError
@@ -46,6 +55,7 @@ class BenchmarkRequest:
         duration_s: of each configuration and scenario.
         rounds: turns.
         configurations: more of them, for the instrument's self-check.
+        vendor_rounds: turns with benchmark_app at the least; a small difference needs many pairs of processes.
     """
 
     bundle: Path
@@ -58,6 +68,7 @@ class BenchmarkRequest:
     duration_s: float = 10.0
     rounds: int = 5
     configurations: tuple[Configuration, ...] = ()
+    vendor_rounds: int = 10
 
 
 @dataclass(frozen=True)
@@ -97,8 +108,9 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
         if not measured:
             raise InferenceError("nothing could be measured", "a result", "; ".join(f.reason for f in session.failures))
         vendor, vendor_failures = _vendor_figures(request, bundle, plan, measured)
-        failures = (*failures, *session.failures, *vendor_failures)
-        report = _report(request, bundle, plan, reference, measured, vendor, failures)
+        limits, limit_failures = _limits(request, plan, measured)
+        failures = (*failures, *session.failures, *vendor_failures, *limit_failures)
+        report = _report(request, bundle, plan, reference, measured, vendor, failures, limits)
         return Benchmark(report, _disagreements(measured, reference, report, plan))
 
 
@@ -216,7 +228,7 @@ def _vendor_benchmark(
 ) -> VendorBenchmark:
     model, seconds = request.bundle / artifact.files[0], plan.duration_s / plan.rounds
     theirs, ours = [], []
-    for _ in terminal.track(range(plan.rounds), f"benchmark_app, in turns with {configuration.name}"):
+    for _ in terminal.track(range(max(plan.rounds, request.vendor_rounds)), f"benchmark_app and {configuration.name}"):
         theirs.append(benchmark_app_median_ms(model, artifact.precision, request.threads, seconds))
         with WorkerProcess(configuration, plan.bundle, list(plan.slices)) as worker:
             worker.ask("warm_up", seconds=plan.warm_up_s)
@@ -225,8 +237,33 @@ def _vendor_benchmark(
     command = benchmark_app_command(
         Path(artifact.files[0]), artifact.precision, request.threads, seconds, Path("FOLDER")
     )
-    words = " ".join(["benchmark_app", *command[1:]])
-    return VendorBenchmark(configuration.name, words, tuple(theirs), float(np.median(ours) - np.median(theirs)))
+    words, overhead = " ".join(["benchmark_app", *command[1:]]), median_difference(ours, theirs)
+    return VendorBenchmark(configuration.name, words, tuple(theirs), overhead.ms, overhead.low_ms, overhead.high_ms)
+
+
+def _limits(
+    request: BenchmarkRequest, plan: Plan, measured: Mapping[str, Measurement]
+) -> tuple[tuple[Limit, ...], tuple[Failure, ...]]:
+    """The machine's limit for each runtime and precision of ours that ran, in turns."""
+    ours = [m.configuration for m in measured.values() if m.configuration.kind == ARTIFACT]
+    kinds = dict.fromkeys((c.runtime, c.precision) for c in ours if c.precision in RUNTIMES.get(c.runtime, ()))
+    found: dict[tuple[str, str], list[float]] = {kind: [] for kind in kinds}
+    failures: list[Failure] = []
+    for kind in terminal.track([kind for _ in range(plan.rounds) for kind in kinds], "the machine's own limit"):
+        try:
+            found[kind].append(measured_gflops(*kind, request.threads, plan.duration_s / plan.rounds / 2))
+        except MiniSegError as error:
+            failures.append(Failure(f"the limit of {' '.join(kind)}", str(error)))
+    limits = tuple(Limit(*kind, tuple(gflops)) for kind, gflops in found.items() if gflops)
+    return limits, tuple(failures)
+
+
+def _with_limit(result: Result, bundle: Bundle, limits: Sequence[Limit]) -> Result:
+    artifact = next((a for a in bundle.manifest.artifacts if a.files[0] == result.artifact), None)
+    limit = next((x for x in limits if (x.runtime, x.precision) == (result.runtime, result.precision)), None)
+    if artifact is None or not artifact.macs or limit is None:
+        return result
+    return replace(result, macs=artifact.macs, limit_ms=2e-6 * artifact.macs / float(np.median(limit.gflops)))
 
 
 def _report(  # noqa: PLR0917  all of them are what a report is made of
@@ -237,6 +274,7 @@ def _report(  # noqa: PLR0917  all of them are what a report is made of
     measured: Mapping[str, Measurement],
     vendor: tuple[VendorBenchmark, ...],
     failures: tuple[Failure, ...],
+    limits: tuple[Limit, ...],
 ) -> Report:
     baseline = measured[BASELINE] if BASELINE in measured else next(iter(measured.values()))
     rows = {n: result_from_measurement(m, plan, reference.masks, baseline) for n, m in measured.items()}
@@ -259,11 +297,12 @@ def _report(  # noqa: PLR0917  all of them are what a report is made of
         ),
         reference=reference.description,
         baseline=baseline.configuration.name,
-        results=tuple(row for name, row in rows.items() if name in ours),
+        results=tuple(_with_limit(row, bundle, limits) for name, row in rows.items() if name in ours),
         peers=tuple(row for name, row in rows.items() if name not in ours),
         vendor_benchmarks=vendor,
         ratios=_ratios(measured),
         failures=failures,
+        limits=limits,
     )
 
 

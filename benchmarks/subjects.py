@@ -72,7 +72,7 @@ class ArtifactSubject(Subject):
 
 
 def published_input(slice_: ByteArray, preprocessing: Preprocessing, in_channels: int) -> FloatArray:
-    """(H, W) or (H, W, in_channels) uint8 -> (1, in_channels, *size) float32: normalised, then resized, as published."""
+    """(H, W) or (H, W, in_channels) uint8 -> (1, in_channels, *size) float32: normalised, then resized."""
     statistics = preprocessing.statistics
     grey = slice_.astype(np.float32) / np.float32(preprocessing.scale)
     image = network_input((grey - np.float32(statistics.mean)) / np.float32(statistics.std), preprocessing.size)
@@ -172,8 +172,7 @@ class OpenVinoPeer(PeerSubject):
         request = getattr(self.requests, "request", None)
         if request is None:
             request = self.requests.request = self.compiled.create_infer_request()
-        request.infer({0: image}, share_inputs=True)
-        return np.array(request.get_output_tensor(0).data)
+        return np.asarray(request.infer({0: image}, share_inputs=True)[0])
 
 
 class Slowed(Subject):

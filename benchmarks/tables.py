@@ -6,7 +6,7 @@ from pathlib import Path
 from miniseg_edge import terminal
 from miniseg_edge.benchmarks.compare import Change
 from miniseg_edge.benchmarks.profiling import profile
-from miniseg_edge.benchmarks.report import Report, Result
+from miniseg_edge.benchmarks.report import Report, Result, VendorBenchmark
 from miniseg_edge.bundle import open_bundle
 from miniseg_edge.golden import golden_image
 from miniseg_edge.preprocessing import network_input
@@ -34,7 +34,13 @@ def show_report(report: Report) -> None:
         if result.rss_growth_mb.grows and result.rss_growth_mb.low > 1.0:
             terminal.warn(f"{result.name} grows by {result.rss_growth_mb.per_minute:.1f} MB a minute")
     for vendor in report.vendor_benchmarks:
-        terminal.say(f"{vendor.result} over OpenVINO's benchmark_app: {vendor.overhead_ms:+.3f} ms a slice")
+        terminal.say(f"{vendor.result} over OpenVINO's benchmark_app: {_overhead(vendor)} a slice")
+    for result in report.results:
+        if result.times_limit is not None and result.limit_ms is not None:
+            terminal.say(
+                f"{result.name} takes {result.times_limit:.1f} times as long as its {result.macs / 1e6:.0f} M "
+                f"multiplications at this machine's limit ({result.limit_ms:.1f} ms)"
+            )
     for failure in report.failures:
         terminal.warn(f"not measured: {failure.name}: {failure.reason}")
 
@@ -83,6 +89,13 @@ def _cost_row(result: Result) -> tuple[str, ...]:
         f"{growth.per_minute:+.1f} ({growth.low:+.1f}..{growth.high:+.1f})",
         f"{result.cpu_s_per_slice * 1e3:.1f}",
     )
+
+
+def _overhead(vendor: VendorBenchmark) -> str:
+    found = f"{vendor.overhead_ms:+.3f} ms"
+    if vendor.low_ms is None or vendor.high_ms is None:
+        return found
+    return f"{found} ({vendor.low_ms:+.3f}..{vendor.high_ms:+.3f})"
 
 
 def _figure(value: float | None, digits: int) -> str:

@@ -39,7 +39,12 @@ def openvino_from_onnx(model: OnnxModel, input_: TensorSpec, output: TensorSpec)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         openvino.save_model(network, path, compress_to_fp16=False)
-        return OpenVinoModel(path.read_bytes(), path.with_suffix(".bin").read_bytes(), len(network.get_ops()))
+        return OpenVinoModel(path.read_bytes(), path.with_suffix(".bin").read_bytes(), _operators(network))
+
+
+def _operators(network: Any) -> int:
+    """Operators that compute; an IR counts constants, inputs and outputs as well."""
+    return sum(op.get_type_name() not in ("Constant", "Parameter", "Result") for op in network.get_ops())
 
 
 def _shape(port: Any) -> tuple[int, ...]:

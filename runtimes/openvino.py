@@ -69,6 +69,5 @@ class OpenVino(Runtime):
         request = getattr(self._requests, "request", None)
         if request is None:
             request = self._requests.request = self._compiled.create_infer_request()
-        request.infer({0: values}, share_inputs=True)
-        # The request's output buffer is used again by the thread's next call.
-        return np.array(request.get_output_tensor(0).data)
+        # With outputs not shared the vendor hands over a copy; its own buffer is used again by the thread's next call.
+        return np.asarray(request.infer({0: values}, share_inputs=True, share_outputs=False)[0])

@@ -64,6 +64,10 @@ def test_figures_agree_with_each_other(report: Report) -> None:
         assert len(result.cold_start_s) == 2, "one for each round"
         assert len(result.offline_slices_per_s) == len(result.burst_first_ms) == 2
         assert len(result.slices) == 3
+        assert result.macs > 1e6
+        assert result.times_limit is not None
+        assert result.times_limit > 0
+    assert [len(limit.gflops) for limit in report.limits] == [2, 2]
     assert report.reference == "the FP32 network in torch"
     assert report.results[0].ratio_to_baseline == 1.0
     assert len(report.ratios) == 1
@@ -159,4 +163,8 @@ def test_peers_are_measured_in_the_same_run(bundle_path: Path, tmp_path: Path) -
     exact = {p.name: p.changed_pixels for p in report.peers if p.precision == "fp32"}
     assert exact == {"torch eager": 0, "plain ONNX Runtime FP32": 0, "plain OpenVINO FP32": 0}
     assert len(report.vendor_benchmarks) == 1
-    assert len(report.vendor_benchmarks[0].median_ms) == 2
+    vendor = report.vendor_benchmarks[0]
+    assert len(vendor.median_ms) == 10
+    assert vendor.low_ms is not None
+    assert vendor.high_ms is not None
+    assert vendor.low_ms <= vendor.overhead_ms <= vendor.high_ms

@@ -16,7 +16,16 @@ import pytest
 
 from miniseg_edge.benchmarks.html import Disagreement, html_from_report, ratio_between
 from miniseg_edge.benchmarks.plots import Entry, accuracy_plot, latency_plot, placed_labels, stage_plot, thumbnail
-from miniseg_edge.benchmarks.report import Failure, Machine, Method, Report, Result, SliceAccuracy, VendorBenchmark
+from miniseg_edge.benchmarks.report import (
+    Failure,
+    Limit,
+    Machine,
+    Method,
+    Report,
+    Result,
+    SliceAccuracy,
+    VendorBenchmark,
+)
 from miniseg_edge.benchmarks.statistics import Growth, Ratio, distribution, ratio
 from miniseg_edge.opencv import cv2
 from miniseg_edge.phantoms import phantom
@@ -73,6 +82,8 @@ def result_of(name: str, runtime: str, precision: str, p50_ms: float, dice_worst
             SliceAccuracy(slice_name, float(dice), pixels, 5000 + pixels, 5000)
             for slice_name, dice, pixels in zip(SLICES, dices, changed, strict=True)
         ),
+        macs=430_000_000,
+        limit_ms=4.1 if precision == "fp32" else None,
     )
 
 
@@ -123,10 +134,13 @@ def report_of(results: Sequence[Result] = RESULTS, peers: Sequence[Result] = PEE
         results=tuple(map(compared, results)),
         peers=tuple(map(compared, peers)),
         vendor_benchmarks=(
-            VendorBenchmark("openvino fp32", "benchmark_app -m model.xml -d CPU -hint none", (11.1, 11.3, 11.2), 0.12),
+            VendorBenchmark(
+                "openvino fp32", "benchmark_app -m model.xml -d CPU -hint none", (11.1, 11.3, 11.2), 0.12, 0.05, 0.2
+            ),
         ),
         ratios=tuple(r for r in RATIOS if {r.name, r.baseline} <= known.keys()),
         failures=(Failure("ONNX Runtime static INT8", "InvalidGraph: a tensor has no calibrated range"),),
+        limits=(Limit("openvino", "fp32", (204.0, 211.0)),),
     )
 
 
@@ -223,13 +237,14 @@ class TestContent:
         assert page.headings == [
             "MiniSeg Edge benchmark: lung-fold1", "Speed and accuracy", "Latency", "Speed against accuracy",
             "Stages of a slice", "Start, memory, processor time", "Offline and burst", "Pair by pair",
-            "Beside benchmark_app", "Slice by slice", "Failures", "Method", "Machine and versions",
+            "Beside the machine\N{RIGHT SINGLE QUOTATION MARK}s limit", "Beside benchmark_app", "Slice by slice",
+            "Failures", "Method", "Machine and versions",
         ]  # fmt: skip
         for said in (
             "7 March 2026, 09:05 UTC on ward-7, Intel Xeon Gold 6338, 16 cores, 63 GB", "9f2c" * 16,
             "ONNX Runtime static INT8", "a tensor has no calibrated range", "8 of 512 x 512 pixels",
             "8 for each runtime", "the FP32 network in torch", "in 5 rounds", "2025.4.0",
-            "benchmark_app -m model.xml", "within limits",
+            "benchmark_app -m model.xml", "within limits", "Multiplications by zeros", "204",
         ):  # fmt: skip
             assert said in page.text, said
 

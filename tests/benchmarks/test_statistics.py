@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miniseg_edge.benchmarks.statistics import FloatSamples, difference, distribution, growth, ratio
+from miniseg_edge.benchmarks.statistics import (
+    FloatSamples,
+    difference,
+    distribution,
+    growth,
+    median_difference,
+    ratio,
+)
 
 
 def rounds(median_ms: float, seed: int, count: int = 5, drift: float = 0.0) -> list[FloatSamples]:
@@ -77,3 +84,10 @@ def test_steady_memory_does_not_grow_and_few_points_say_nothing() -> None:
     assert not growth([np.stack([np.arange(100.0), np.full(100, 7.0)], axis=1)]).grows
     assert not growth([np.array([[0.0, 0.0], [1.0, 9.0]])]).grows
     assert not growth([]).grows
+
+
+def test_a_paired_difference_is_that_of_the_pairs() -> None:
+    drift = np.linspace(0.0, 50.0, 11)
+    found = median_difference(list(10.5 + drift), list(10.0 + drift))
+    assert found.ms == pytest.approx(0.5)
+    assert (found.low_ms, found.high_ms) == pytest.approx((0.5, 0.5)), "drift that hits both alike is no difference"
