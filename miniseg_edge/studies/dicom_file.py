@@ -65,10 +65,10 @@ def open_file(path: Path, keywords: tuple[str, ...]) -> OpenedFile:
     data = bytes_from_file(path, MAX_DICOM_BYTES, UnsupportedFormatError)
     source = BytesIO(data)
     dataset = _header(source, path.name, keywords)
-    content, position = (data, source.tell())
+    content, position = data, source.tell()
     if str(dataset.file_meta.TransferSyntaxUID) == DEFLATED:
-        content, position = _inflated(data, dataset, path.name), 0
-        position = _pixel_position(content, path.name)
+        content = _inflated(data, dataset, path.name)
+        position = _pixel_position(content)
     dataset.add_new(_PIXEL_DATA, "OW", _pixel_bytes(content, position, dataset, path.name))
     return OpenedFile(path.name, dataset, sha256_of(data))
 
@@ -126,12 +126,14 @@ def _header(source: Any, name: str, keywords: tuple[str, ...]) -> Dataset:
     except (InputError, MissingDependencyError):
         raise
     except Exception as error:  # pydicom raises many kinds about hostile headers
-        raise UnsupportedFormatError(f"{name} is no readable DICOM", "an intact header", type(error).__name__) from error
+        raise UnsupportedFormatError(
+            f"{name} is no readable DICOM", "an intact header", type(error).__name__
+        ) from error
     return dataset
 
 
 def _check_deflated(source: Any) -> None:
-    """pydicom inflates a deflated file without bound, so that is done here first, within the budget."""
+    """Inflates a deflated file within the budget first: pydicom does it without bound."""
     start = source.read(2**16)
     source.seek(0)
     meta = start[_PREAMBLE + 4 :]
@@ -157,11 +159,12 @@ def _bounded(deflated: bytes) -> bytes:
     return found
 
 
-def _pixel_position(content: bytes, name: str) -> int:
-    position = content.rfind(b"\xe0\x7f\x10\x00OW")
-    if position < 0:
-        raise UnsupportedFormatError(f"{name} has no pixels", "pixel data", "none")
-    return position
+def _pixel_position(content: bytes) -> int:
+    """Where the pixel data's tag lies in an inflated dataset, which is explicit VR, little endian."""
+    source = BytesIO(content)
+    reader = require("pydicom.filereader", "dicom")
+    reader.read_dataset(source, False, True, stop_when=lambda tag, vr, length: tag == _PIXEL_DATA)
+    return source.tell()
 
 
 def _pixel_bytes(content: bytes, position: int, dataset: Dataset, name: str) -> bytes:

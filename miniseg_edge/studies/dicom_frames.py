@@ -76,7 +76,9 @@ def frames_from_header(path: Path, header: Dataset, rescale: Rescale | None) -> 
     groups = header.get("PerFrameFunctionalGroupsSequence") or ()
     shared = (header.get("SharedFunctionalGroupsSequence") or (None,))[0]
     if len(groups) != frames:
-        raise NoGeometryError(f"{path.name} does not describe its frames", f"{frames} functional groups", f"{len(groups)}")
+        raise NoGeometryError(
+            f"{path.name} does not describe its frames", f"{frames} functional groups", f"{len(groups)}"
+        )
     return [_frame(path, i, header, _parts(group, shared), rescale) for i, group in enumerate(groups)]
 
 
@@ -138,7 +140,9 @@ def _rescale(name: str, header: Dataset, found: Callable[[str], Dataset], given:
             )  # fmt: skip
         return given
     if not (abs(slope) < float("inf") and abs(intercept) < float("inf") and slope):
-        raise RescaleError(f"{name} rescales to nothing", "finite numbers, a slope other than 0", f"{slope} {intercept}")
+        raise RescaleError(
+            f"{name} rescales to nothing", "finite numbers, a slope other than 0", f"{slope} {intercept}"
+        )
     return slope, intercept
 
 

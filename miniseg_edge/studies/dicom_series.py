@@ -58,7 +58,9 @@ def _frames(path: Path, header: Dataset, rescale: Rescale | None) -> list[DicomF
     except InputError:
         raise
     except Exception as error:  # an element that is missing or cannot be converted
-        raise UnsupportedFormatError(f"{path.name} has an unusable header", "a CT image", type(error).__name__) from error
+        raise UnsupportedFormatError(
+            f"{path.name} has an unusable header", "a CT image", type(error).__name__
+        ) from error
 
 
 class _Reader:
@@ -140,7 +142,10 @@ def _one_series(headers: Headers, wanted: str | None) -> Headers:
         return images[wanted]
     if len(images) > 1:
         raise AmbiguousStudyError(
-            f"the study holds {len(images)} CT series", "one, or a choice", listed, "Choose: --series UID, or series=UID."
+            f"the study holds {len(images)} CT series",
+            "one, or a choice",
+            listed,
+            "Choose: --series UID, or series=UID.",
         )
     return next(iter(images.values()))
 
@@ -158,7 +163,9 @@ def _one_phase(frames: list[DicomFrame], wanted: int | None) -> list[DicomFrame]
             "Choose: --phase N, or phase=N.",
         )  # fmt: skip
     if wanted is not None and wanted not in phases:
-        raise AmbiguousStudyError("no such phase", ", ".join(map(str, phases[:20])) or "a series without phases", f"{wanted}")
+        raise AmbiguousStudyError(
+            "no such phase", ", ".join(map(str, phases[:20])) or "a series without phases", f"{wanted}"
+        )
     return frames if wanted is None else [f for f in frames if f.phase == wanted]
 
 

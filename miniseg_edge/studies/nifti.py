@@ -1,6 +1,7 @@
 """NIfTI (.nii, .nii.gz), checked before it is inflated, and turned to lie like a CT series."""
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -69,7 +70,13 @@ def _checked_bytes(path: Path) -> bytes:
             data = start + file.read(expected - _HEADER)
     except UnsupportedFormatError:
         raise
-    except (OSError, EOFError, zlib.error, nibabel.spatialimages.HeaderDataError, nibabel.wrapstruct.WrapStructError) as e:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        nibabel.spatialimages.HeaderDataError,
+        nibabel.wrapstruct.WrapStructError,
+    ) as e:
         raise UnsupportedFormatError(f"{path.name} is no readable NIfTI", "an intact file", type(e).__name__) from e
     if len(data) < expected:
         raise UnsupportedFormatError(f"{path.name} has truncated pixel data", f"{expected} bytes", f"{len(data)}")
@@ -80,14 +87,14 @@ def _expected_bytes(header: npt.NDArray[np.generic], name: str) -> int:
     shape = [int(n) for n in header["dim"][1 : 1 + max(0, min(7, int(header["dim"][0])))]]  # type: ignore[call-overload]
     if len(shape) < 3 or min(shape) < 1:
         raise UnsupportedFormatError(f"{name} is no volume", "three axes or four", str(tuple(shape)))
-    check_volume_budget(int(np.prod(shape[2:], dtype=object)), shape[0], shape[1])
+    check_volume_budget(math.prod(shape[2:]), shape[0], shape[1])
     kind = require("nibabel", "dicom").nifti1.data_type_codes.dtype[int(header["datatype"])]  # type: ignore[call-overload]
     if kind.kind not in "iuf":
         raise UnsupportedFormatError(f"{name} holds no HU", "integers or floating numbers", str(kind))
     offset = float(header["vox_offset"])  # type: ignore[call-overload]
     if not _HEADER <= offset <= MAX_HEADER_BYTES:
         raise UnsupportedFormatError(f"{name} is no readable NIfTI", f"voxels before {MAX_HEADER_BYTES}", f"{offset:g}")
-    return int(offset) + int(np.prod(shape, dtype=object)) * kind.itemsize
+    return int(offset) + math.prod(shape) * int(kind.itemsize)
 
 
 def _one_affine(header: npt.NDArray[np.generic], name: str) -> Affine:
@@ -119,7 +126,9 @@ def _geometry(affine: Affine, depth: int) -> Geometry:
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     row, column = affine[:3, 0] / lengths[0], affine[:3, 1] / lengths[1]
     if abs(row @ column) > 1e-3:
-        raise GeometryError("the slices are sheared", "rows and columns at a right angle", f"product {row @ column:.3g}")
+        raise GeometryError(
+            "the slices are sheared", "rows and columns at a right angle", f"product {row @ column:.3g}"
+        )
     spacing = abs(float(affine[:3, 2] @ np.cross(row, column)))
     positions = tuple(_point(affine[:3, 3] + k * affine[:3, 2]) for k in range(depth))
     return Geometry(positions, _point(row), _point(column), (float(lengths[1]), float(lengths[0])), spacing)

@@ -181,11 +181,11 @@ def volume_from_array(voxels_hu: npt.NDArray[np.generic], spacing_mm: tuple[floa
 
 def checked_hu(hu: npt.NDArray[np.generic]) -> tuple[FloatArray, tuple[str, ...]]:
     """HU of any shape as float32 within 16 bits, and what was done to them. Raises: InputError (NaN, infinity)."""
-    low, high = float(hu.min()), float(hu.max())  # type: ignore[arg-type]
+    low, high = float(hu.min()), float(hu.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError("a slice is not finite", "finite HU", "NaN or infinity")
     if low < LOW_HU or high > HIGH_HU:
-        clipped = np.clip(hu, LOW_HU, HIGH_HU).astype(np.float32)  # type: ignore[type-var]
+        clipped = np.clip(hu, LOW_HU, HIGH_HU).astype(np.float32)
         return clipped, (f"values outside {LOW_HU:g}..{HIGH_HU:g} HU clipped",)
     return hu.astype(np.float32), ()
 
