@@ -27,7 +27,7 @@ MAX_HEADER_BYTES = 2**24
 
 _HEADER = 348
 _TOLERANCE_MM = 1e-2
-_RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def study_from_nifti(path: Path, phase: int | None) -> Study:
@@ -42,7 +42,7 @@ def study_from_nifti(path: Path, phase: int | None) -> Study:
     stored = orientations.io_orientation(affine)
     turn = orientations.ornt_transform(stored, orientations.axcodes2ornt("LPS"))
     turned = orientations.apply_orientation(raw, turn)
-    geometry = _geometry(_RAS_FROM_LPS @ affine @ orientations.inv_ornt_aff(turn, raw.shape), turned.shape[2])
+    geometry = _geometry(RAS_FROM_LPS @ affine @ orientations.inv_ornt_aff(turn, raw.shape), turned.shape[2])
     back = orientations.ornt_transform(orientations.axcodes2ornt("LPS"), stored)
     layout = NiftiLayout(
         tuple(tuple(map(float, row)) for row in affine), raw.shape, tuple((float(a), float(f)) for a, f in back)
