@@ -3,6 +3,8 @@
 import functools
 import os
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from miniseg_edge.errors import (
     AmbiguousStudyError,
     GeometryError,
     InputError,
+    MiniSegError,
     NoImagesError,
     SeveralPatientsError,
     UnsupportedFormatError,
@@ -30,6 +33,11 @@ Headers = list[tuple[Path, Dataset]]
 
 def study_from_dicom(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
     """Opens the CT series at `source`, a file or a folder with any folders below; see `open_study`."""
+    with _distrusted(source.name):
+        return _study(source, series, phase, rescale)
+
+
+def _study(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
     headers, remarks = _headers(source)
     _check_one_patient(headers)
     chosen = _one_series(headers, series)
@@ -38,7 +46,7 @@ def study_from_dicom(source: Path, series: str | None, phase: int | None, rescal
         raise NoImagesError(f"{source.name} holds localizers alone", "CT slices", f"{len(chosen)} localizers")
     if len(kept) < len(chosen):
         remarks.append(f"localizers left out: {len(chosen) - len(kept)}")
-    frames = _one_phase([f for path, header in kept for f in _frames(path, header, rescale)], phase)
+    frames = _one_phase([f for path, header in kept for f in frames_from_header(path, header, rescale)], phase)
     _check_one_kind(frames)
     read = _Reader(frames, rescale)
     stack = stacked([f.plane for f in frames], lambda a, b: np.array_equal(read(a).voxels_hu, read(b).voxels_hu))
@@ -52,15 +60,15 @@ def study_from_dicom(source: Path, series: str | None, phase: int | None, rescal
     return Study(stack.geometry, Origin("dicom", images), ordered[0].size, (*remarks, *stack.remarks), reader)
 
 
-def _frames(path: Path, header: Dataset, rescale: Rescale | None) -> list[DicomFrame]:
+@contextmanager
+def _distrusted(name: str) -> Iterator[None]:
+    """Inside, a hostile header's errors become ours; pydicom has many kinds, and their texts may quote the patient."""
     try:
-        return frames_from_header(path, header, rescale)
-    except InputError:
+        yield
+    except (MiniSegError, OSError):
         raise
-    except Exception as error:  # an element that is missing or cannot be converted
-        raise UnsupportedFormatError(
-            f"{path.name} has an unusable header", "a CT image", type(error).__name__
-        ) from error
+    except Exception as error:
+        raise UnsupportedFormatError(f"{name} is unusable", "an intact CT image", type(error).__name__) from None
 
 
 class _Reader:
@@ -73,6 +81,10 @@ class _Reader:
 
     def __call__(self, index: int) -> SliceHu:
         frame = self._frames[index]
+        with _distrusted(frame.path.name):
+            return self._slice(frame)
+
+    def _slice(self, frame: DicomFrame) -> SliceHu:
         opened = self._opened(frame.path) if frame.sop_class_uid in ENHANCED else self._open(frame.path)
         values = stored_values(opened, frame.frame)
         slope, intercept = frame.rescale
@@ -89,7 +101,7 @@ class _Reader:
     def _open(self, path: Path) -> OpenedFile:
         opened = open_file(path, KEYWORDS)
         expected = [f for f in self._frames if f.path == path]
-        found = _frames(path, opened.dataset, self._rescale)
+        found = frames_from_header(path, opened.dataset, self._rescale)
         if any(f.frame >= len(found) or found[f.frame] != f for f in expected):
             raise InputError(f"{path.name} changed while it was read", "the file that was opened", "another")
         return opened
