@@ -5,7 +5,15 @@ MiniSegError
 ├── UsageError               USAGE                arguments that contradict each other or lack something
 ├── InputError               INPUT                a slice handed to the API has a wrong type, shape or range
 │   ├── NoImagesError        NO_IMAGES            nothing to segment
-│   └── UnsupportedFormatError UNSUPPORTED_FORMAT not an image that we read, or a broken one
+│   ├── UnsupportedFormatError UNSUPPORTED_FORMAT not an image that we read, or a broken one
+│   │   └── TransferSyntaxError TRANSFER_SYNTAX   compressed in a way that nothing installed here decodes
+│   ├── WrongModalityError   WRONG_MODALITY       not CT
+│   ├── RescaleError         RESCALE              stored values cannot be turned into HU
+│   ├── AmbiguousStudyError  SEVERAL_SERIES       several series or phases, and none was chosen
+│   │   └── SeveralPatientsError SEVERAL_PATIENTS several patients in one place
+│   └── GeometryError        GEOMETRY             slices that do not make one volume
+│       ├── NoGeometryError  NO_GEOMETRY          no position, orientation or spacing
+│       └── GeometryGapError GEOMETRY_GAP         a slice is missing, or slices are unevenly spaced
 ├── CheckpointError          CHECKPOINT           weights that are not a MiniSeg's
 │   ├── UnsafeCheckpointError UNSAFE_CHECKPOINT   a pickle with code in it, or no state dict at all
 │   └── StatisticsError      STATISTICS           normalisation unknown or impossible
@@ -19,6 +27,9 @@ MiniSegError
 ├── InferenceError           INFERENCE            the vendor's engine failed
 │   └── NumericError         NUMERIC              the network's output is not finite; it was discarded
 ├── ClosedError              CLOSED               the Segmenter was closed
+├── JobError                 JOB                  work that was given up
+│   ├── CancelledError       CANCELLED            its owner cancelled it
+│   └── DeadlineError        DEADLINE             it was not done in time
 ├── OutputError              OUTPUT               results could not be written
 │   └── OutputExistsError    OUTPUT_EXISTS        would overwrite, and was not told to
 └── ParityError              PARITY               an artefact does not draw the reference's mask
@@ -82,6 +93,54 @@ class UnsupportedFormatError(InputError):
     """Not an image that we read, or a broken one."""
 
     code = "UNSUPPORTED_FORMAT"
+
+
+class TransferSyntaxError(UnsupportedFormatError):
+    """Compressed in a way that nothing installed here decodes."""
+
+    code = "TRANSFER_SYNTAX"
+
+
+class WrongModalityError(InputError):
+    """Not CT."""
+
+    code = "WRONG_MODALITY"
+
+
+class RescaleError(InputError):
+    """Stored values cannot be turned into HU."""
+
+    code = "RESCALE"
+
+
+class AmbiguousStudyError(InputError):
+    """Several series or phases, and none was chosen."""
+
+    code = "SEVERAL_SERIES"
+
+
+class SeveralPatientsError(AmbiguousStudyError):
+    """Several patients in one place; nothing chooses among them."""
+
+    code = "SEVERAL_PATIENTS"
+
+
+class GeometryError(InputError):
+    """Slices that do not make one volume."""
+
+    code = "GEOMETRY"
+
+
+class NoGeometryError(GeometryError):
+    """No position, orientation or spacing."""
+
+    code = "NO_GEOMETRY"
+
+
+class GeometryGapError(GeometryError):
+    """A slice is missing, or slices are unevenly spaced."""
+
+    code = "GEOMETRY_GAP"
 
 
 class CheckpointError(MiniSegError):
@@ -160,6 +219,24 @@ class ClosedError(MiniSegError):
     """The Segmenter was closed."""
 
     code = "CLOSED"
+
+
+class JobError(MiniSegError):
+    """Work that was given up; the next call is not affected."""
+
+    code = "JOB"
+
+
+class CancelledError(JobError):
+    """Its owner cancelled it."""
+
+    code = "CANCELLED"
+
+
+class DeadlineError(JobError):
+    """It was not done in time."""
+
+    code = "DEADLINE"
 
 
 class OutputError(MiniSegError):

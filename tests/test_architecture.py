@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-VENDORS = {"torch", "onnx", "onnxruntime", "openvino", "tensorrt", "nncf", "safetensors", "onnxscript", "rich"}
+VENDORS = {
+    *("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "nncf", "safetensors", "onnxscript", "rich"),
+    *("pydicom", "highdicom", "nibabel"),
+}
 
 
 def imports(path: Path) -> set[str]:
@@ -68,6 +71,7 @@ def loaded_after(code: str) -> set[str]:
     "module",
     [
         "miniseg_edge",
+        "miniseg_edge.studies",
         "miniseg_edge.runtimes.segment_command",
         "miniseg_edge.runtimes.verify_command",
         "miniseg_edge.runtimes.openvino",

@@ -1,0 +1,11 @@
+"""Studies: what scanners hand over, as volumes in HU with their geometry; and findings in the forms that viewers read.
+
+`open_study` takes DICOM (files, folders, enhanced multi-frame) and NIfTI; `volume_from_array` takes HU that are in
+memory already. pydicom, highdicom and nibabel are imported when they are needed: `pip install "miniseg-edge[dicom]"`.
+"""
+
+from miniseg_edge.studies.reading import open_study
+from miniseg_edge.studies.study import Study
+from miniseg_edge.studies.volume import Geometry, Volume, volume_from_array
+
+__all__ = ["Geometry", "Study", "Volume", "open_study", "volume_from_array"]

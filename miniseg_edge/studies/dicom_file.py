@@ -1,0 +1,200 @@
+"""One DICOM file, read without trusting it: header first, then its pixels, checked before a decoder allocates."""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from miniseg_edge.dependencies import require
+from miniseg_edge.errors import InputError, MissingDependencyError, TransferSyntaxError, UnsupportedFormatError
+from miniseg_edge.files import bytes_from_file, sha256_of
+from miniseg_edge.studies.volume import check_volume_budget
+
+MAX_DICOM_BYTES = 2**32
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+_PREAMBLE = 128
+_PIXEL_DATA = 0x7FE00010
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+_LONG_VRS = (b"OB", b"OW")
+
+Dataset = Any
+"""A pydicom Dataset; pydicom is imported only when a study is opened."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedFile:
+    """A file in memory: its header with the pixel data attached, still encoded, and the SHA-256 of all of it."""
+
+    name: str
+    dataset: Dataset
+    sha256: str
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file starts like DICOM; names say nothing."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
+    except OSError as reason:
+        raise UnsupportedFormatError(f"{path.name} cannot be read", "a readable file", str(reason.strerror)) from reason
+
+
+def header_from_file(path: Path, keywords: tuple[str, ...]) -> Dataset:
+    """Those elements of the header, without pixels. Raises: UnsupportedFormatError, MissingDependencyError."""
+    size = path.stat().st_size
+    if size > MAX_DICOM_BYTES:
+        raise UnsupportedFormatError(f"{path.name} is too large", f"at most {MAX_DICOM_BYTES} bytes", f"{size}")
+    with path.open("rb") as file:
+        return _header(file, path.name, keywords)
+
+
+def open_file(path: Path, keywords: tuple[str, ...]) -> OpenedFile:
+    """Reads the whole file once.
+
+    Raises:
+        UnsupportedFormatError: not DICOM, truncated, or without pixels.
+        InputError: over the budget.
+    """
+    data = bytes_from_file(path, MAX_DICOM_BYTES, UnsupportedFormatError)
+    source = BytesIO(data)
+    dataset = _header(source, path.name, keywords)
+    content, position = data, source.tell()
+    if str(dataset.file_meta.TransferSyntaxUID) == DEFLATED:
+        content = _inflated(data, dataset, path.name)
+        position = _pixel_position(content)
+    dataset.add_new(_PIXEL_DATA, "OW", _pixel_bytes(content, position, dataset, path.name))
+    return OpenedFile(path.name, dataset, sha256_of(data))
+
+
+def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
+    """Decodes one frame: (H, W), integers as the scanner stored them.
+
+    Raises:
+        TransferSyntaxError: nothing installed here decodes it.
+        UnsupportedFormatError: corrupt.
+    """
+    pixels = require("pydicom.pixels", "dicom")
+    syntax = opened.dataset.file_meta.TransferSyntaxUID
+    _check_decodable(syntax, opened.name)
+    try:
+        values: npt.NDArray[np.generic] = pixels.pixel_array(opened.dataset, index=frame)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        if "12-bit" in reason:
+            raise TransferSyntaxError(
+                f"{opened.name} is compressed as {syntax.name} ({syntax}) in 12 bits", "a decoder for it", "none",
+                "pylibjpeg-libjpeg decodes it (GPL, so it is not part of the extra); or convert it with dcmdjpeg "
+                "of the package dcmtk.",
+            ) from error  # fmt: skip
+        raise UnsupportedFormatError(f"{opened.name} cannot be decoded", "intact pixel data", reason) from error
+    if values.shape != (opened.dataset.Rows, opened.dataset.Columns):
+        raise UnsupportedFormatError(
+            f"{opened.name} decodes to another size", f"{opened.dataset.Rows} x {opened.dataset.Columns}",
+            str(values.shape),
+        )  # fmt: skip
+    return values
+
+
+def _check_decodable(syntax: Any, name: str) -> None:
+    try:
+        decoder = require("pydicom.pixels", "dicom").get_decoder(syntax)
+    except NotImplementedError as error:
+        raise TransferSyntaxError(
+            f"{name} is compressed as {syntax.name} ({syntax})", "a transfer syntax that pydicom decodes", "another",
+            "Convert it with dcmdjpeg of the package dcmtk.",
+        ) from error  # fmt: skip
+    if not decoder.is_available:
+        raise TransferSyntaxError(
+            f"{name} is compressed as {syntax.name} ({syntax})", "a decoder for it",
+            f"none of: {'; '.join(decoder.missing_dependencies)}", 'pip install "miniseg-edge[dicom]"',
+        )  # fmt: skip
+
+
+def _header(source: Any, name: str, keywords: tuple[str, ...]) -> Dataset:
+    pydicom = require("pydicom", "dicom")
+    try:
+        _check_deflated(source)
+        dataset = pydicom.dcmread(source, stop_before_pixels=True, specific_tags=list(keywords))
+        str(dataset.file_meta.TransferSyntaxUID)
+    except (InputError, MissingDependencyError):
+        raise
+    except Exception as error:  # pydicom raises many kinds about hostile headers
+        raise UnsupportedFormatError(
+            f"{name} is no readable DICOM", "an intact header", type(error).__name__
+        ) from error
+    return dataset
+
+
+def _check_deflated(source: Any) -> None:
+    """Inflates a deflated file within the budget first: pydicom does it without bound."""
+    start = source.read(2**16)
+    source.seek(0)
+    meta = start[_PREAMBLE + 4 :]
+    if DEFLATED.encode() in meta[:1024] and meta[:4] == b"\x02\x00\x00\x00":
+        rest = source.read()[_PREAMBLE + 16 + struct.unpack("<I", meta[8:12])[0] :]
+        source.seek(0)
+        _bounded(rest)
+
+
+def _inflated(data: bytes, dataset: Dataset, name: str) -> bytes:
+    try:
+        return _bounded(data[_PREAMBLE + 16 + int(dataset.file_meta.FileMetaInformationGroupLength) :])
+    except zlib.error as error:
+        raise UnsupportedFormatError(f"{name} is corrupt", "intact deflated data", str(error)) from error
+
+
+def _bounded(deflated: bytes) -> bytes:
+    limit = 2**30
+    engine = zlib.decompressobj(-zlib.MAX_WBITS)
+    found = engine.decompress(deflated, limit)
+    if engine.unconsumed_tail:
+        raise InputError("a deflated file is too large", f"at most {limit} bytes inflated", "more")
+    return found
+
+
+def _pixel_position(content: bytes) -> int:
+    """Where the pixel data's tag lies in an inflated dataset, which is explicit VR, little endian."""
+    source = BytesIO(content)
+    reader = require("pydicom.filereader", "dicom")
+    reader.read_dataset(source, False, True, stop_when=lambda tag, vr, length: tag == _PIXEL_DATA)
+    return source.tell()
+
+
+def _pixel_bytes(content: bytes, position: int, dataset: Dataset, name: str) -> bytes:
+    """The pixel data's value, after its length was checked against the file and against Rows x Columns x Frames."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    order = "<" if syntax.is_little_endian else ">"
+    head = content[position : position + 12].ljust(12, b"\0")
+    if struct.unpack(order + "HH", head[:4]) != (0x7FE0, 0x0010):
+        raise UnsupportedFormatError(f"{name} has no pixels", "pixel data", "none")
+    long = not syntax.is_implicit_VR and head[4:6] in _LONG_VRS
+    start = position + (12 if long else 8)
+    length = struct.unpack(order + "I", head[8:12] if long else head[4:8])[0]
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    check_volume_budget(frames, int(dataset.Rows), int(dataset.Columns))
+    if length == _UNDEFINED:
+        return _encapsulated(content, start, name)
+    expected = frames * int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+    actual = min(length, len(content) - start)
+    if actual < expected:
+        raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{expected} bytes", f"{actual}")
+    return content[start : start + length]
+
+
+def _encapsulated(content: bytes, start: int, name: str) -> bytes:
+    position = start
+    while content[position : position + 4] == _ITEM:
+        position += 8 + struct.unpack("<I", content[position + 4 : position + 8].ljust(4, b"\0"))[0]
+    if content[position : position + 4] != _DELIMITER:
+        raise UnsupportedFormatError(
+            f"{name} has truncated pixel data", f"fragments up to byte {position} and an end mark",
+            f"{len(content)} bytes",
+        )  # fmt: skip
+    return content[start:position]

@@ -1,0 +1,190 @@
+"""DICOM files and folders: which series, which slices of it, in which order, and their HU."""
+
+import functools
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from miniseg_edge.errors import (
+    AmbiguousStudyError,
+    GeometryError,
+    InputError,
+    MiniSegError,
+    NoImagesError,
+    SeveralPatientsError,
+    UnsupportedFormatError,
+    WrongModalityError,
+)
+from miniseg_edge.studies.dicom_file import Dataset, OpenedFile, header_from_file, is_dicom, open_file, stored_values
+from miniseg_edge.studies.dicom_frames import ENHANCED, KEYWORDS, DicomFrame, Rescale, frames_from_header
+from miniseg_edge.studies.stacking import stacked
+from miniseg_edge.studies.study import SliceHu, Study
+from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volume_budget, checked_hu
+
+MAX_FILES = 100_000
+_PATIENT_ID = 0x00100020
+
+Headers = list[tuple[Path, Dataset]]
+
+
+def study_from_dicom(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
+    """Opens the CT series at `source`, a file or a folder with any folders below; see `open_study`."""
+    with _distrusted(source.name):
+        return _study(source, series, phase, rescale)
+
+
+def _study(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
+    headers, remarks = _headers(source)
+    _check_one_patient(headers)
+    chosen = _one_series(headers, series)
+    kept = [(path, header) for path, header in chosen if not _is_localizer(header)]
+    if not kept:
+        raise NoImagesError(f"{source.name} holds localizers alone", "CT slices", f"{len(chosen)} localizers")
+    if len(kept) < len(chosen):
+        remarks.append(f"localizers left out: {len(chosen) - len(kept)}")
+    frames = _one_phase([f for path, header in kept for f in frames_from_header(path, header, rescale)], phase)
+    _check_one_kind(frames)
+    read = _Reader(frames, rescale)
+    stack = stacked([f.plane for f in frames], lambda a, b: np.array_equal(read(a).voxels_hu, read(b).voxels_hu))
+    ordered = [frames[i] for i in stack.order]
+    if any(f.inverted_display for f in ordered):
+        remarks.append("MONOCHROME1: HU are as stored, only their display is inverted")
+    if any(f.lossy for f in ordered):
+        remarks.append("the series was compressed with losses")
+    images = tuple(SourceImage(f.path, f.sop_class_uid, f.sop_instance_uid, f.frame) for f in ordered)
+    reader = _Reader(ordered, rescale)
+    return Study(stack.geometry, Origin("dicom", images), ordered[0].size, (*remarks, *stack.remarks), reader)
+
+
+@contextmanager
+def _distrusted(name: str) -> Iterator[None]:
+    """Inside, a hostile header's errors become ours; pydicom has many kinds, and their texts may quote the patient."""
+    try:
+        yield
+    except (MiniSegError, OSError):
+        raise
+    except Exception as error:
+        raise UnsupportedFormatError(f"{name} is unusable", "an intact CT image", type(error).__name__) from None
+
+
+class _Reader:
+    """Reads slices; a multi-frame file stays open from one slice to the next."""
+
+    def __init__(self, frames: list[DicomFrame], rescale: Rescale | None) -> None:
+        self._frames = frames
+        self._rescale = rescale
+        self._opened = functools.lru_cache(maxsize=1)(self._open)
+
+    def __call__(self, index: int) -> SliceHu:
+        frame = self._frames[index]
+        with _distrusted(frame.path.name):
+            return self._slice(frame)
+
+    def _slice(self, frame: DicomFrame) -> SliceHu:
+        opened = self._opened(frame.path) if frame.sop_class_uid in ENHANCED else self._open(frame.path)
+        values = stored_values(opened, frame.frame)
+        slope, intercept = frame.rescale
+        hu, remarks = checked_hu(values.astype(np.float64) * slope + intercept)
+        if frame.padding is not None:
+            padded = (values >= frame.padding[0]) & (values <= frame.padding[1])  # type: ignore[operator]
+            if padded.any():
+                hu[padded] = AIR_HU
+                remarks = (*remarks, f"padding read as air ({AIR_HU:g} HU)")
+        if hu.min() == hu.max():
+            remarks = (*remarks, "constant slice")
+        return SliceHu(hu, remarks, opened.sha256)
+
+    def _open(self, path: Path) -> OpenedFile:
+        opened = open_file(path, KEYWORDS)
+        expected = [f for f in self._frames if f.path == path]
+        found = frames_from_header(path, opened.dataset, self._rescale)
+        if any(f.frame >= len(found) or found[f.frame] != f for f in expected):
+            raise InputError(f"{path.name} changed while it was read", "the file that was opened", "another")
+        return opened
+
+
+def _headers(source: Path) -> tuple[Headers, list[str]]:
+    paths = [source] if source.is_file() else _files_below(source)
+    if not paths:
+        raise NoImagesError(f"{source.name} is empty", "DICOM files", "none")
+    found = [path for path in paths if path.name != "DICOMDIR" and is_dicom(path)]
+    if not found:
+        raise UnsupportedFormatError(f"{source.name} is no study", "DICOM or NIfTI", f"{len(paths)} other files")
+    left_out = len(paths) - len(found)
+    remarks = [f"files that are no DICOM images left out: {left_out}"] if left_out else []
+    return [(path, header_from_file(path, KEYWORDS)) for path in found], remarks
+
+
+def _files_below(source: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder, folders, names in os.walk(source, followlinks=False):
+        folders.sort()
+        found += [Path(folder) / name for name in sorted(names) if (Path(folder) / name).is_file()]
+        if len(found) > MAX_FILES:
+            raise InputError("the folder holds too many files", f"at most {MAX_FILES}", "more")
+    return found
+
+
+def _check_one_patient(headers: Headers) -> None:
+    """Compares raw bytes, so that no identifier is converted, warned about or shown. Raises: SeveralPatientsError."""
+    patients = {bytes(e.value or b"").strip() if isinstance(e.value, bytes | None) else str(e.value).encode()
+                for _, header in headers if (e := header.get_item(_PATIENT_ID)) is not None}  # fmt: skip
+    if len(patients) > 1:
+        raise SeveralPatientsError("the study mixes patients", "one patient", f"{len(patients)}", "Split the folder.")
+
+
+def _one_series(headers: Headers, wanted: str | None) -> Headers:
+    images: dict[str, Headers] = defaultdict(list)
+    modalities: Counter[str] = Counter()
+    for path, header in headers:
+        modality = str(header.get("Modality", "none"))[:16]
+        modalities[modality] += 1
+        if modality == "CT" and header.get("Rows"):
+            images[str(header.get("SeriesInstanceUID", ""))].append((path, header))
+    if not images:
+        raise WrongModalityError("the study is no CT", "Modality CT", ", ".join(sorted(modalities)))
+    listed = "; ".join(f"{uid} ({len(files)} files)" for uid, files in sorted(images.items()))
+    if wanted is not None:
+        if wanted not in images:
+            raise AmbiguousStudyError("no series has that UID", listed, wanted[:64])
+        return images[wanted]
+    if len(images) > 1:
+        raise AmbiguousStudyError(
+            f"the study holds {len(images)} CT series",
+            "one, or a choice",
+            listed,
+            "Choose: --series UID, or series=UID.",
+        )
+    return next(iter(images.values()))
+
+
+def _is_localizer(header: Dataset) -> bool:
+    kind = header.get("ImageType") or ()
+    return "LOCALIZER" in ([kind] if isinstance(kind, str) else list(kind))
+
+
+def _one_phase(frames: list[DicomFrame], wanted: int | None) -> list[DicomFrame]:
+    phases = sorted({f.phase for f in frames if f.phase is not None})
+    if wanted is None and len(phases) > 1:
+        raise AmbiguousStudyError(
+            f"the series has {len(phases)} phases", "one, or a choice", ", ".join(map(str, phases[:20])),
+            "Choose: --phase N, or phase=N.",
+        )  # fmt: skip
+    if wanted is not None and wanted not in phases:
+        raise AmbiguousStudyError(
+            "no such phase", ", ".join(map(str, phases[:20])) or "a series without phases", f"{wanted}"
+        )
+    return frames if wanted is None else [f for f in frames if f.phase == wanted]
+
+
+def _check_one_kind(frames: list[DicomFrame]) -> None:
+    sizes = sorted({f.size for f in frames})
+    if len(sizes) > 1:
+        raise GeometryError("the slices differ in size", "one size", ", ".join(f"{h} x {w}" for h, w in sizes[:8]))
+    if len({f.frame_of_reference for f in frames}) > 1:
+        raise GeometryError("the slices differ in their frame of reference", "one", "several")
+    check_volume_budget(len(frames), *sizes[0])
