@@ -420,8 +420,8 @@ def _vendor(report: Report) -> str:
     looks = {entry.result.name: entry for entry in entries(report)}
     rows = [_row(_vendor_cells(found, looks)) for found in report.vendor_benchmarks]
     note = (
-        "OpenVINO&rsquo;s own loop around the same artefact, in turns with our inference stage: no preprocessing, no "
-        f"mask. Ours is meant to stay within {_OVERHEAD_SHARE:.0%} or {_OVERHEAD_MS:g} ms of it."
+        "OpenVINO&rsquo;s own loop around the same artefact, in turns with our runtime in the same loop: no "
+        f"preprocessing, no mask. Ours is meant to stay within {_OVERHEAD_SHARE:.0%} or {_OVERHEAD_MS:g} ms of it."
     )
     return _section(
         "Beside benchmark_app", f'<p class="note">{note}</p>' + _table(columns, rows, words=(4, 5)), "whole"

@@ -107,7 +107,7 @@ class VendorBenchmark:
         result: the name of the Result it is compared with.
         command: as it was run.
         median_ms: its median latency, one value a round.
-        overhead_ms: the median over rounds of our inference stage's p50 minus that.
+        overhead_ms: the median over rounds of our inference's p50, in the same loop, minus that.
         low_ms, high_ms: the 95 % interval of that median, or None of a single round.
     """
 

@@ -232,8 +232,7 @@ def _vendor_benchmark(
         theirs.append(benchmark_app_median_ms(model, artifact.precision, request.threads, seconds))
         with WorkerProcess(configuration, plan.bundle, list(plan.slices)) as worker:
             worker.ask("warm_up", seconds=plan.warm_up_s)
-            answer = worker.ask("single_stream", seconds=seconds, min_samples=1)
-        ours.append(float(np.median(np.array(answer["stages_ms"])[:, 1])))
+            ours.append(float(np.median(worker.ask("inference", seconds=seconds)["infer_ms"])))
     command = benchmark_app_command(
         Path(artifact.files[0]), artifact.precision, request.threads, seconds, Path("FOLDER")
     )

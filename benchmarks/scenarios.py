@@ -8,6 +8,7 @@ import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
@@ -67,6 +68,17 @@ def single_stream(subject: Subject, slices: Sequence[ByteArray], seconds: float,
         if t3 - start >= seconds and len(stages) >= min_samples:
             break
     return SingleStream(tuple(stages), _cpu_s(process) - cpu, tuple(memory))
+
+
+def inference(subject: Subject, prepared: Any, seconds: float) -> list[float]:
+    """Milliseconds of each inference, one after another on the same prepared slice, for at least `seconds`."""
+    taken: list[float] = []
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds or not taken:
+        before = time.perf_counter()
+        subject.infer(prepared)
+        taken.append((time.perf_counter() - before) * 1e3)
+    return taken
 
 
 def offline(subject: Subject, slices: Sequence[ByteArray], seconds: float) -> Offline:

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 
 from miniseg_edge.benchmarks.configuration import Configuration
-from miniseg_edge.benchmarks.scenarios import burst, offline, single_stream
+from miniseg_edge.benchmarks.scenarios import burst, inference, offline, single_stream
 from miniseg_edge.benchmarks.subjects import Subject, opened
 from miniseg_edge.bundle import open_bundle
 from miniseg_edge.errors import MiniSegError
@@ -50,6 +50,11 @@ class Worker:
     def single_stream(self, seconds: float, min_samples: int) -> dict[str, Any]:
         """A turn of single-stream."""
         return dataclasses.asdict(single_stream(self._subject, self.slices, seconds, min_samples))
+
+    def inference(self, seconds: float) -> dict[str, Any]:
+        """The infer stage alone, again and again on one prepared slice, as vendors' own loops do: ms of each."""
+        prepared = self._subject.prepare(self.slices[0])
+        return {"infer_ms": inference(self._subject, prepared, seconds)}
 
     def offline(self, seconds: float) -> dict[str, Any]:
         """A turn of offline."""

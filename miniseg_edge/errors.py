@@ -27,9 +27,6 @@ MiniSegError
 ├── InferenceError           INFERENCE            the vendor's engine failed
 │   └── NumericError         NUMERIC              the network's output is not finite; it was discarded
 ├── ClosedError              CLOSED               the Segmenter was closed
-├── JobError                 JOB                  work that was given up
-│   ├── CancelledError       CANCELLED            its owner cancelled it
-│   └── DeadlineError        DEADLINE             it was not done in time
 ├── OutputError              OUTPUT               results could not be written
 │   └── OutputExistsError    OUTPUT_EXISTS        would overwrite, and was not told to
 └── ParityError              PARITY               an artefact does not draw the reference's mask
@@ -219,24 +216,6 @@ class ClosedError(MiniSegError):
     """The Segmenter was closed."""
 
     code = "CLOSED"
-
-
-class JobError(MiniSegError):
-    """Work that was given up; the next call is not affected."""
-
-    code = "JOB"
-
-
-class CancelledError(JobError):
-    """Its owner cancelled it."""
-
-    code = "CANCELLED"
-
-
-class DeadlineError(JobError):
-    """It was not done in time."""
-
-    code = "DEADLINE"
 
 
 class OutputError(MiniSegError):

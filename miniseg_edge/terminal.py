@@ -5,7 +5,7 @@ The embedded runtime is numpy, OpenCV and one backend; `miniseg-segment` and `mi
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, TextIO, TypeVar
 
@@ -65,6 +65,21 @@ def track(items: Sequence[Item], description: str) -> Iterable[Item]:
     from rich.progress import track as rich_track
 
     return rich_track(items, description=description, console=_console(error=True), transient=True)
+
+
+@contextmanager
+def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with the time left, for work that reports (done, of) itself."""
+    if not _HAS_RICH:
+        sys.stderr.write(f"{description}: {total}\n")
+        yield lambda done, of: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console(error=True), transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 @contextmanager

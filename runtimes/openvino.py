@@ -69,5 +69,8 @@ class OpenVino(Runtime):
         request = getattr(self._requests, "request", None)
         if request is None:
             request = self._requests.request = self._compiled.create_infer_request()
-        # With outputs not shared the vendor hands over a copy; its own buffer is used again by the thread's next call.
-        return np.asarray(request.infer({0: values}, share_inputs=True, share_outputs=False)[0])
+        # Written by the vendor where the caller will read it; the request's own buffer would be used again, or copied.
+        found = np.empty((len(values), self.output.shape[1], *values.shape[2:]), self.output.dtype)
+        request.set_output_tensor(0, _openvino().Tensor(found, shared_memory=True))
+        request.infer({0: values}, share_inputs=True, share_outputs=True)
+        return found

@@ -1,4 +1,4 @@
-"""`miniseg-segment`: slices in, masks and overlays out."""
+"""`miniseg-segment`: slices or CT studies in, masks, overlays and findings out."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,12 +9,13 @@ from miniseg_edge import terminal
 from miniseg_edge.bundle import open_bundle
 from miniseg_edge.commands import exit_code_of
 from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UsageError
-from miniseg_edge.images import image_paths, overlay, slice_from_file, write_png
+from miniseg_edge.images import IMAGE_SUFFIXES, image_paths, overlay, slice_from_file, write_png
 from miniseg_edge.runtimes.registry import AUTO, REGISTRY
 from miniseg_edge.runtimes.segmentation import Segmentation
 from miniseg_edge.runtimes.segmenter import Segmenter, load
 
 _SHOWN_ROWS = 40
+FORMATS = ("dicom-seg", "nifti", "png", "json")
 
 
 @dataclass(frozen=True)
@@ -35,21 +36,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miniseg-segment",
-        description="Segments grey CT slices (PNG or JPEG). Writes <stem>.png (lesion 255) and <stem>_overlay.png.",
+        description="Segments CT slices (PNG or JPEG) or a CT study (DICOM, NIfTI). Of slices it writes <stem>.png "
+        "(lesion 255) and <stem>_overlay.png; of a study what --format says.",
         epilog="Exit codes: 0 done, 1 error, 2 usage. A research model, not a medical device.",
     )
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
-    parser.add_argument("input", type=Path, help="an image, or a folder of images")
+    parser.add_argument(
+        "input", type=Path, help="an image, a folder of images, a DICOM file or folder, or a NIfTI file"
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where masks and overlays go")
     parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in REGISTRY)))
     parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
     parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
     parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
+    parser.add_argument(
+        "--format", action="append", choices=FORMATS, help="of a study's results; repeatable; default: nifti and json"
+    )
+    parser.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where a folder holds several")
+    parser.add_argument("--phase", type=int, metavar="N", help="of a series in time")
+    parser.add_argument("--rescale", type=float, nargs=2, metavar=("SLOPE", "INTERCEPT"), help="where DICOM lacks them")
     parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
     return parser
 
 
 def _segment(parsed: argparse.Namespace) -> None:
+    if _is_study(parsed.input):
+        _segment_study(parsed)
+    elif parsed.format or parsed.series or parsed.phase is not None or parsed.rescale:
+        raise UsageError("--format, --series, --phase and --rescale are for studies", "DICOM or NIfTI", "images")
+    else:
+        _segment_images(parsed)
+
+
+def _is_study(source: Path) -> bool:
+    """Whether it is to be opened as a study: a folder without PNG and JPEG, or a file that is neither."""
+    if source.is_dir():
+        files = [path for path in source.rglob("*") if path.is_file()]
+        return bool(files) and not any(path.suffix.lower() in IMAGE_SUFFIXES for path in files)
+    return source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES
+
+
+def _segment_study(parsed: argparse.Namespace) -> None:
+    from miniseg_edge.runtimes.segment_study import check_outputs, segmented_study, show, write_results
+    from miniseg_edge.studies import open_study
+
+    formats = tuple(dict.fromkeys(parsed.format or ("nifti", "json")))
+    rescale = tuple(parsed.rescale) if parsed.rescale else None
+    with terminal.step("opening the study"):
+        study = open_study(parsed.input, series=parsed.series, phase=parsed.phase, rescale=rescale)
+    check_outputs(parsed.output, formats, study, overwrite=parsed.overwrite)
+    with load(parsed.bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision) as segmenter:
+        terminal.say(f"running {segmenter}")
+        with terminal.counted("segmenting", len(study)) as progress:
+            found = segmented_study(study, segmenter, progress)
+        write_results(found, segmenter, parsed.output, formats)
+    show(found)
+    terminal.say(f"{', '.join(formats)} in {parsed.output}", "good")
+
+
+def _segment_images(parsed: argparse.Namespace) -> None:
     jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite)
     bundle = open_bundle(parsed.bundle)
     _check_readable(jobs, bundle.manifest.interface.channels)

@@ -121,6 +121,10 @@ class Segmenter:
         """
         return self._many(slices, self.prepare)
 
+    def segment_many_hu(self, slices: Iterable[npt.NDArray[np.generic]]) -> Iterator[Segmentation]:
+        """The same for slices in HU; see `segment_many` and `segment_hu`. Raises: UsageError too."""
+        return self._many(slices, self.prepare_hu)
+
     def segment_volume(
         self, volume: npt.NDArray[np.uint8] | npt.NDArray[np.float32], progress: Progress | None = None
     ) -> VolumeSegmentation:

@@ -1,0 +1,114 @@
+"""A volume's mask as a DICOM Segmentation object that refers to the images it was drawn on."""
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from miniseg_edge.dependencies import require, versions
+from miniseg_edge.errors import InputError, UsageError
+from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.studies.volume import Origin
+
+MANUFACTURER, MODEL = "MiniSeg Edge", "MiniSeg"
+_TYPE_2 = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
+    "StudyID", "AccessionNumber", "PositionReferenceIndicator",
+)  # fmt: skip
+SERIES_DESCRIPTION = "COVID-19 lesions, research only"
+
+
+def dicom_seg_from_mask(mask: ByteArray, origin: Origin, bundle_digest: str) -> bytes:
+    """A DICOM SEG (BINARY, one segment) in memory. It carries the patient and study of its source images.
+
+    Args:
+        mask: (D, H, W) uint8, lesion above 0, in the order of the volume's slices; it may be empty.
+        origin: of the volume, which must come from DICOM; its files are read again for the references.
+        bundle_digest: goes into the object as the device's serial number: what drew it.
+
+    Raises:
+        UsageError: the volume did not come from DICOM.
+        InputError: the mask has not the volume's slices.
+        MissingDependencyError: the extra `dicom` is not installed.
+    """
+    if not origin.images:
+        raise UsageError("a DICOM SEG refers to DICOM images", "a DICOM study", origin.format)
+    if mask.ndim != 3 or len(mask) != len(origin.images):
+        raise InputError("the mask does not fit the study", f"({len(origin.images)}, H, W)", str(mask.shape))
+    with _silent():
+        return _encoded(_segmentation((mask > 0).astype(np.uint8), origin, bundle_digest))
+
+
+def _segmentation(mask: ByteArray, origin: Origin, bundle_digest: str) -> Any:
+    highdicom: Any = require("highdicom", "dicom")
+    codes: Any = require("pydicom.sr.codedict", "dicom").codes
+    version = versions(("miniseg-edge",)).get("miniseg-edge", "unknown")
+    description = highdicom.seg.SegmentDescription(
+        segment_number=1,
+        segment_label="COVID-19 lesion",
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=codes.SCT.Lesion,
+        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name=MODEL, family=codes.DCM.ArtificialIntelligence, version=version
+        ),
+    )
+    sources, pixels = _sources(mask, origin)
+    return highdicom.seg.Segmentation(
+        source_images=sources,
+        pixel_array=pixels,
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[description],
+        series_instance_uid=highdicom.UID(),
+        series_number=int(sources[0].get("SeriesNumber") or 0) + 1000,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL,
+        software_versions=version,
+        device_serial_number=bundle_digest,
+        series_description=SERIES_DESCRIPTION,
+        omit_empty_frames=bool(mask.any()),
+    )
+
+
+def _sources(mask: ByteArray, origin: Origin) -> tuple[list[Any], ByteArray]:
+    """The images in the order of the slices, and the mask; of a multi-frame object both in its frames' order."""
+    read: Any = require("pydicom", "dicom").dcmread
+    if len({image.path for image in origin.images}) == len(origin.images):
+        return [_complete(read(image.path, stop_before_pixels=True)) for image in origin.images], mask
+    source = _complete(read(origin.images[0].path))
+    frames = np.zeros((int(source.NumberOfFrames), *mask.shape[1:]), np.uint8)
+    frames[[image.frame for image in origin.images]] = mask
+    return [source], frames
+
+
+def _complete(dataset: Any) -> Any:
+    """With the elements of type 2, which must be there but may be empty, where the scanner left them out."""
+    for keyword in _TYPE_2:
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
+    return dataset
+
+
+def _encoded(dataset: Any) -> bytes:
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """The libraries' remarks on the sources may quote the patient."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

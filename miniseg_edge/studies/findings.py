@@ -1,0 +1,97 @@
+"""Findings: what a volume's mask says in figures, without a word about the patient."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from miniseg_edge.dependencies import require
+from miniseg_edge.errors import InputError
+from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.studies.volume import Geometry
+
+FINDINGS_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SliceFinding:
+    """A slice with lesion: its index from 0, and the lesion's area in mm2."""
+
+    index: int
+    area_mm2: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The file `findings.json`.
+
+    Attributes:
+        schema_version: 1.
+        finding: whether any voxel is lesion; False is a valid result: no finding.
+        lesion_volume_ml: of all lesions together.
+        lesions: connected groups of lesion voxels; voxels that touch by a face belong together.
+        slices: in the volume.
+        slices_with_findings: one by one.
+        runtime, device, precision, bundle_digest: what ran.
+        input_sha256: of what was read; "" for arrays.
+        remarks: what was mended or is worth knowing.
+    """
+
+    schema_version: int
+    finding: bool
+    lesion_volume_ml: float
+    lesions: int
+    slices: int
+    slices_with_findings: tuple[SliceFinding, ...]
+    runtime: str
+    device: str
+    precision: str
+    bundle_digest: str
+    input_sha256: str
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What segmented a volume, what it read, and what it remarked on."""
+
+    runtime: str
+    device: str
+    precision: str
+    bundle_digest: str
+    input_sha256: str
+    remarks: tuple[str, ...]
+
+
+def findings_from_mask(mask: ByteArray, geometry: Geometry, ran: Ran) -> Findings:
+    """Measures a mask.
+
+    Args:
+        mask: (D, H, W) uint8, lesion above 0.
+        geometry: of the volume; areas and volumes are exact for tilted gantries too.
+        ran: goes into the result as it is.
+
+    Raises:
+        InputError: the mask has not the volume's slices.
+        MissingDependencyError: the extra `dicom` is not installed.
+    """
+    if mask.ndim != 3 or len(mask) != len(geometry.positions_mm):
+        raise InputError("the mask does not fit the volume", f"({len(geometry.positions_mm)}, H, W)", str(mask.shape))
+    lesion = mask > 0
+    pixels = lesion.reshape(len(mask), -1).sum(axis=1)
+    _, lesions = require("scipy.ndimage", "dicom").label(lesion)
+    return Findings(
+        schema_version=FINDINGS_SCHEMA_VERSION,
+        finding=bool(pixels.any()),
+        lesion_volume_ml=int(pixels.sum()) * geometry.voxel_volume_ml,
+        lesions=int(lesions),
+        slices=len(mask),
+        slices_with_findings=tuple(
+            SliceFinding(int(index), int(pixels[index]) * geometry.pixel_area_mm2) for index in np.flatnonzero(pixels)
+        ),
+        runtime=ran.runtime,
+        device=ran.device,
+        precision=ran.precision,
+        bundle_digest=ran.bundle_digest,
+        input_sha256=ran.input_sha256,
+        remarks=ran.remarks,
+    )

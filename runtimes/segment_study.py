@@ -1,0 +1,131 @@
+"""A CT study through a Segmenter, and its results as files: what `miniseg-segment` does with DICOM and NIfTI."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from miniseg_edge import terminal
+from miniseg_edge.errors import OutputError, OutputExistsError, UsageError
+from miniseg_edge.files import replace_file
+from miniseg_edge.images import png_from_pixels
+from miniseg_edge.preprocessing import ByteArray, FloatArray
+from miniseg_edge.records import json_from_record
+from miniseg_edge.runtimes.segmenter import Segmenter
+from miniseg_edge.studies.dicom_seg import dicom_seg_from_mask
+from miniseg_edge.studies.findings import Findings, Ran, findings_from_mask
+from miniseg_edge.studies.nifti_mask import nifti_from_mask
+from miniseg_edge.studies.pictures import contact_sheet, shown_indices, slice_picture
+from miniseg_edge.studies.study import SliceHu, Study, digest_of, summarized
+
+DICOM_SEG, NIFTI, PNG, JSON = "dicom-seg", "nifti", "png", "json"
+FILES = {DICOM_SEG: "mask.dcm", NIFTI: "mask.nii.gz", PNG: "contact_sheet.png", JSON: "findings.json"}
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedStudy:
+    """A study with its mask (D, H, W) uint8, in the order of its slices, and its findings."""
+
+    study: Study
+    mask: ByteArray
+    findings: Findings
+
+
+def segmented_study(study: Study, segmenter: Segmenter, progress: Callable[[int, int], None]) -> SegmentedStudy:
+    """Reads and segments slice by slice: decoding goes on while earlier slices are segmented, and none is kept.
+
+    Raises:
+        UsageError: the bundle has no window.
+        Whatever `Study.read` and `Segmenter.segment_hu` raise.
+    """
+    mask = np.empty((len(study), *study.size), np.uint8)
+    remarks: list[tuple[str, ...]] = []
+    hashes: list[str] = []
+
+    def slices() -> Iterator[FloatArray]:
+        for index in range(len(study)):
+            one: SliceHu = study.read(index)
+            remarks.append(one.remarks)
+            hashes.append(one.sha256)
+            yield one.voxels_hu
+
+    for index, result in enumerate(segmenter.segment_many_hu(slices())):
+        mask[index] = result.mask
+        progress(index + 1, len(study))
+    choice = segmenter.choice
+    ran = Ran(
+        runtime=choice.entry.name,
+        device=choice.device,
+        precision=choice.artifact.precision,
+        bundle_digest=segmenter.bundle.manifest.digest,
+        input_sha256=digest_of(hashes),
+        remarks=(*study.remarks, *summarized(remarks)),
+    )
+    return SegmentedStudy(study, mask, findings_from_mask(mask, study.geometry, ran))
+
+
+def check_outputs(output: Path, formats: tuple[str, ...], study: Study, *, overwrite: bool) -> None:
+    """Refuses before any work what could not be written after it.
+
+    Raises:
+        OutputExistsError, OutputError: a result is there already, or the output is a file.
+        UsageError: a DICOM SEG of what is no DICOM.
+    """
+    if DICOM_SEG in formats and not study.origin.images:
+        raise UsageError("a DICOM SEG refers to DICOM images", "a DICOM study", study.origin.format)
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is no folder", "a folder, or nothing yet", "a file")
+    names = [FILES[name] for name in formats] + ([_overlay_name(0)] if PNG in formats else [])
+    for path in (output / name for name in names):
+        if path.exists() and not overwrite:
+            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
+
+
+def write_results(segmented: SegmentedStudy, segmenter: Segmenter, output: Path, formats: tuple[str, ...]) -> None:
+    """Writes each format, every file whole or not at all. Raises: OutputError, and as the formats' own functions."""
+    study, mask = segmented.study, segmented.mask
+    if DICOM_SEG in formats:
+        digest = segmenter.bundle.manifest.digest
+        replace_file(output / FILES[DICOM_SEG], dicom_seg_from_mask(mask, study.origin, digest))
+    if NIFTI in formats:
+        nifti = nifti_from_mask(mask, study.geometry, study.origin)
+        replace_file(output / FILES[NIFTI], gzip.compress(nifti, mtime=0))
+    if PNG in formats:
+        _write_pictures(segmented, segmenter, output)
+    if JSON in formats:
+        replace_file(output / FILES[JSON], json_from_record(segmented.findings).encode())
+
+
+def _write_pictures(segmented: SegmentedStudy, segmenter: Segmenter, output: Path) -> None:
+    """An overlay of each slice, and the sheet."""
+    study, mask, window = segmented.study, segmented.mask, segmenter.bundle.manifest.preprocessing.window
+    assert window is not None  # noqa: S101  the study could not have been segmented without
+    pixels = [int((one > 0).sum()) for one in mask]
+    chosen, sheet = set(shown_indices(pixels)), []
+    for index in terminal.track(range(len(study)), "pictures"):
+        picture = slice_picture(study.read(index).voxels_hu, mask[index], window)
+        replace_file(output / _overlay_name(index), png_from_pixels(picture))
+        if index in chosen:
+            area = pixels[index] * study.geometry.pixel_area_mm2
+            sheet.append((f"{index}: {area:.0f} mm2" if pixels[index] else f"{index}", picture))
+    replace_file(output / FILES[PNG], png_from_pixels(contact_sheet(sheet)))
+
+
+def _overlay_name(index: int) -> str:
+    return f"slice-{index:04d}_overlay.png"
+
+
+def show(segmented: SegmentedStudy) -> None:
+    """The findings in the terminal."""
+    found = segmented.findings
+    rows = [
+        ("lesion volume", f"{found.lesion_volume_ml:.2f} ml"),
+        ("lesions", f"{found.lesions}"),
+        ("slices with findings", f"{len(found.slices_with_findings)} of {found.slices}"),
+        ("result", "lesion" if found.finding else "no finding"),
+    ]
+    terminal.table("Findings", ("", ""), rows)
+    for remark in found.remarks:
+        terminal.warn(remark)

@@ -1,0 +1,151 @@
+"""A study through the command and back: what viewers and archives read is the mask that the API gives."""
+
+import gzip
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from pydicom.sr.codedict import codes
+
+import miniseg_edge
+from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.runtimes.segment_command import main
+from miniseg_edge.studies import open_study
+from miniseg_edge.studies.dicom_seg import dicom_seg_from_mask
+from miniseg_edge.studies.findings import Ran, findings_from_mask
+from miniseg_edge.studies.pictures import MAX_TILES, shown_indices
+from tests.studies.series import write_enhanced, write_series
+
+ALL = [word for name in ("dicom-seg", "nifti", "png", "json") for word in ("--format", name)]
+RAN = Ran("openvino", "cpu", "fp32", "d" * 64, "e" * 64, ())
+
+
+@pytest.fixture(scope="module")
+def results(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("study")
+    study = write_series(folder / "series", 5)
+    assert main([str(bundle_path), str(study), "--output", str(folder / "out"), *ALL]) == 0
+    return study, folder / "out"
+
+
+@pytest.fixture(scope="module")
+def expected(results: tuple[Path, Path], bundle_path: Path) -> ByteArray:
+    volume = open_study(results[0]).volume()
+    with miniseg_edge.load(bundle_path) as segmenter:
+        return np.stack([segmenter.segment_hu(slice_).mask for slice_ in volume.voxels_hu])
+
+
+def test_nifti_is_the_mask(results: tuple[Path, Path], expected: ByteArray) -> None:
+    image = nibabel.Nifti1Image.from_bytes(gzip.decompress((results[1] / "mask.nii.gz").read_bytes()))
+    np.testing.assert_array_equal(np.asanyarray(image.dataobj), expected.transpose(2, 1, 0))
+
+
+def test_dicom_seg_is_the_mask_and_refers_to_its_images(results: tuple[Path, Path], expected: ByteArray) -> None:
+    seg = pydicom.dcmread(results[1] / "mask.dcm")
+    assert (seg.Modality, seg.SegmentationType) == ("SEG", "BINARY")
+    assert seg.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0].CodeValue == codes.SCT.Lesion.value
+    origin = open_study(results[0]).origin
+    by_uid = {image.sop_instance_uid: index for index, image in enumerate(origin.images)}
+    found = np.zeros_like(expected)
+    frames = seg.pixel_array.reshape(-1, *expected.shape[1:])
+    for frame, group in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        source = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        found[by_uid[source]] = frame
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dciodvfy of Debian's package dicom3tools")
+def test_dciodvfy_finds_no_error(results: tuple[Path, Path]) -> None:
+    done = subprocess.run(["dciodvfy", str(results[1] / "mask.dcm")], capture_output=True, text=True, check=False)
+    assert [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")] == []
+
+
+def test_findings_are_those_of_the_mask(results: tuple[Path, Path], expected: ByteArray) -> None:
+    found = json.loads((results[1] / "findings.json").read_text())
+    study = open_study(results[0])
+    assert found["lesion_volume_ml"] == pytest.approx(expected.sum() * 0.8 * 0.7 * 2.5 / 1000)
+    assert [s["index"] for s in found["slices_with_findings"]] == [i for i, mask in enumerate(expected) if mask.any()]
+    assert found["input_sha256"] == study.volume().sha256
+    assert found["finding"] == bool(expected.any())
+    assert (found["slices"], found["runtime"], found["precision"]) == (5, "openvino", "fp32")
+
+
+def test_pictures_of_every_slice_and_one_sheet(results: tuple[Path, Path]) -> None:
+    names = sorted(path.name for path in results[1].glob("*.png"))
+    assert names == ["contact_sheet.png", *(f"slice-{i:04d}_overlay.png" for i in range(5))]
+
+
+def test_nothing_but_the_dicom_object_names_the_patient(results: tuple[Path, Path]) -> None:
+    for path in results[1].iterdir():
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        assert (b"Secret" in data or b"SECRET" in data) == (path.name == "mask.dcm"), path.name
+
+
+def test_results_that_are_there_stay(results: tuple[Path, Path], bundle_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in results[1].iterdir()}
+    assert main([str(bundle_path), str(results[0]), "--output", str(results[1]), *ALL]) == 1
+    assert {path.name: path.read_bytes() for path in results[1].iterdir()} == before
+
+
+def test_an_enhanced_object_and_a_nifti_are_studies_too(bundle_path: Path, tmp_path: Path) -> None:
+    enhanced = write_enhanced(tmp_path / "enhanced.dcm")
+    assert main([str(bundle_path), str(enhanced), "--output", str(tmp_path / "a"), *ALL]) == 0
+    assert pydicom.dcmread(tmp_path / "a" / "mask.dcm").Modality == "SEG"
+    nibabel.save(nibabel.Nifti1Image(np.full((20, 24, 3), -500, np.int16), np.eye(4)), tmp_path / "v.nii.gz")
+    assert main([str(bundle_path), str(tmp_path / "v.nii.gz"), "--output", str(tmp_path / "b")]) == 0
+    assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["findings.json", "mask.nii.gz"]
+    words = [str(bundle_path), str(tmp_path / "v.nii.gz"), "--output", str(tmp_path / "c"), "--format", "dicom-seg"]
+    assert main(words) == 2
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_broken_study_leaves_nothing(bundle_path: Path, tmp_path: Path) -> None:
+    study = write_series(tmp_path / "series", 3)
+    broken = study / "899"
+    broken.write_bytes(broken.read_bytes()[:-100])
+    assert main([str(bundle_path), str(study), "--output", str(tmp_path / "out"), *ALL]) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_finding_is_a_result(tmp_path: Path) -> None:
+    study = open_study(write_series(tmp_path, 3))
+    empty = np.zeros((3, *study.size), np.uint8)
+    found = findings_from_mask(empty, study.geometry, RAN)
+    assert (found.finding, found.lesions, found.lesion_volume_ml, found.slices_with_findings) == (False, 0, 0.0, ())
+    seg = pydicom.dcmread(io.BytesIO(dicom_seg_from_mask(empty, study.origin, "d" * 64)))
+    assert not seg.pixel_array.any()
+
+
+def test_lesions_are_counted_in_three_dimensions(tmp_path: Path) -> None:
+    study = open_study(write_series(tmp_path, 3))
+    mask = np.zeros((3, *study.size), np.uint8)
+    mask[0:2, 5:9, 5:9] = 1  # one lesion through two slices
+    mask[2, 20:22, 20:22] = 1
+    found = findings_from_mask(mask, study.geometry, RAN)
+    assert found.lesions == 2
+    assert [round(s.area_mm2, 6) for s in found.slices_with_findings] == [16 * 0.56, 16 * 0.56, 4 * 0.56]
+
+
+def test_a_sheet_of_many_slices_shows_those_with_most_lesion() -> None:
+    pixels = [0] * 300
+    pixels[123] = 7
+    shown = shown_indices(pixels)
+    assert 123 in shown
+    assert {0, 299} <= set(shown)
+    assert len(shown) <= MAX_TILES
+
+
+@pytest.mark.slow
+def test_a_real_series_is_segmented(shared: Path, bundle_path: Path, tmp_path: Path) -> None:
+    study = shared / "data" / "dicom" / "siemens-chest"
+    assert main([str(bundle_path), str(study), "--output", str(tmp_path / "out"), *ALL]) == 0
+    if shutil.which("dciodvfy"):
+        done = subprocess.run(["dciodvfy", str(tmp_path / "out/mask.dcm")], capture_output=True, text=True, check=False)
+        assert [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")] == []
