@@ -127,5 +127,5 @@ def show(segmented: SegmentedStudy) -> None:
         ("result", "lesion" if found.finding else "no finding"),
     ]
     terminal.table("Findings", ("", ""), rows)
-    for remark in found.remarks:
+    for remark in found.ran.remarks:
         terminal.warn(remark)

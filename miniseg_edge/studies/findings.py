@@ -21,6 +21,24 @@ class SliceFinding:
 
 
 @dataclass(frozen=True)
+class Ran:
+    """What segmented a volume, and what it read.
+
+    Attributes:
+        runtime, device, precision, bundle_digest: as in a `Segmentation`.
+        input_sha256: of what was read; "" for arrays.
+        remarks: what was mended or is worth knowing.
+    """
+
+    runtime: str
+    device: str
+    precision: str
+    bundle_digest: str
+    input_sha256: str
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Findings:
     """The file `findings.json`.
 
@@ -31,9 +49,7 @@ class Findings:
         lesions: connected groups of lesion voxels; voxels that touch by a face belong together.
         slices: in the volume.
         slices_with_findings: one by one.
-        runtime, device, precision, bundle_digest: what ran.
-        input_sha256: of what was read; "" for arrays.
-        remarks: what was mended or is worth knowing.
+        ran: what made the mask.
     """
 
     schema_version: int
@@ -42,24 +58,7 @@ class Findings:
     lesions: int
     slices: int
     slices_with_findings: tuple[SliceFinding, ...]
-    runtime: str
-    device: str
-    precision: str
-    bundle_digest: str
-    input_sha256: str
-    remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What segmented a volume, what it read, and what it remarked on."""
-
-    runtime: str
-    device: str
-    precision: str
-    bundle_digest: str
-    input_sha256: str
-    remarks: tuple[str, ...]
+    ran: Ran
 
 
 def findings_from_mask(mask: ByteArray, geometry: Geometry, ran: Ran) -> Findings:
@@ -88,10 +87,5 @@ def findings_from_mask(mask: ByteArray, geometry: Geometry, ran: Ran) -> Finding
         slices_with_findings=tuple(
             SliceFinding(int(index), int(pixels[index]) * geometry.pixel_area_mm2) for index in np.flatnonzero(pixels)
         ),
-        runtime=ran.runtime,
-        device=ran.device,
-        precision=ran.precision,
-        bundle_digest=ran.bundle_digest,
-        input_sha256=ran.input_sha256,
-        remarks=ran.remarks,
+        ran=ran,
     )

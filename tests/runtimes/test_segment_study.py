@@ -71,9 +71,10 @@ def test_findings_are_those_of_the_mask(results: tuple[Path, Path], expected: By
     study = open_study(results[0])
     assert found["lesion_volume_ml"] == pytest.approx(expected.sum() * 0.8 * 0.7 * 2.5 / 1000)
     assert [s["index"] for s in found["slices_with_findings"]] == [i for i, mask in enumerate(expected) if mask.any()]
-    assert found["input_sha256"] == study.volume().sha256
+    assert found["ran"]["input_sha256"] == study.volume().sha256
     assert found["finding"] == bool(expected.any())
-    assert (found["slices"], found["runtime"], found["precision"]) == (5, "openvino", "fp32")
+    assert found["slices"] == 5
+    assert (found["ran"]["runtime"], found["ran"]["precision"]) == ("openvino", "fp32")
 
 
 def test_pictures_of_every_slice_and_one_sheet(results: tuple[Path, Path]) -> None:
