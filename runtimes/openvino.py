@@ -10,6 +10,7 @@ from miniseg_edge.dependencies import require
 from miniseg_edge.errors import IncompatibleError
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.interface import Runtime
+from miniseg_edge.tensors import ANY
 
 _PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -39,8 +40,14 @@ class OpenVino(Runtime):
             raise IncompatibleError("the openvino artefact is no IR", "an .xml file", files[0][:8].hex(" "))
         core = _openvino().Core()
         model = core.read_model(model=files[0], weights=files[1])
+        # A free batch makes every call slow, a call with one slice too; that is compiled apart, for one slice.
+        self._batch_model = model.clone() if self.input.shape[0] == ANY and ANY not in self.input.shape[1:] else None
+        if self._batch_model is not None:
+            model.reshape([1, *self.input.shape[1:]])
         self._compiled = core.compile_model(model, self.device.upper(), self._config())
         self._check_precision()
+        self._compiled_for_batches: Any = None
+        self._compiling = threading.Lock()
         self._requests = threading.local()
 
     def _check_precision(self) -> None:
@@ -66,11 +73,27 @@ class OpenVino(Runtime):
         return config
 
     def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
-        request = getattr(self._requests, "request", None)
-        if request is None:
-            request = self._requests.request = self._compiled.create_infer_request()
+        request = self._batch_request() if len(values) > 1 and self._batch_model is not None else self._request()
         # Written by the vendor where the caller will read it; the request's own buffer would be used again, or copied.
         found = np.empty((len(values), self.output.shape[1], *values.shape[2:]), self.output.dtype)
         request.set_output_tensor(0, _openvino().Tensor(found, shared_memory=True))
         request.infer({0: values}, share_inputs=True, share_outputs=True)
         return found
+
+    def _request(self) -> Any:
+        """This thread's own."""
+        request = getattr(self._requests, "single", None)
+        if request is None:
+            request = self._requests.single = self._compiled.create_infer_request()
+        return request
+
+    def _batch_request(self) -> Any:
+        """This thread's own for several slices at once; what it needs is compiled at the first such call."""
+        request = getattr(self._requests, "batch", None)
+        if request is None:
+            with self._compiling:
+                if self._compiled_for_batches is None:
+                    core, device = _openvino().Core(), self.device.upper()
+                    self._compiled_for_batches = core.compile_model(self._batch_model, device, self._config())
+            request = self._requests.batch = self._compiled_for_batches.create_infer_request()
+        return request
