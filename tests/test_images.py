@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from miniseg_edge.errors import InputError, NoImagesError, OutputError, UnsupportedFormatError
+from miniseg_edge.errors import InputError, NoImagesError, OutputError, UnsupportedFormatError, UsageError
 from miniseg_edge.images import (
     MAX_IMAGE_BYTES,
     image_paths,
@@ -451,3 +451,22 @@ class TestOverlay:
     def test_float_grey_serves_and_is_clipped(self) -> None:
         grey = np.array([[-5.0, 99.6, 300.0]], np.float32)
         assert overlay(grey, np.zeros((1, 3), np.uint8))[..., 0].tolist() == [[0, 99, 255]]
+
+
+class TestColour:
+    def test_three_channels_are_read_as_rgb(self, tmp_path: Path) -> None:
+        bgr = np.random.default_rng(3).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+        write_png(tmp_path / "colour.png", bgr)
+        found = slice_from_file(tmp_path / "colour.png", 3)
+        np.testing.assert_array_equal(found, bgr[..., ::-1])
+        np.testing.assert_array_equal(overlay(found, np.zeros((5, 7), np.uint8)), bgr)
+
+    def test_grey_is_three_equal_channels(self, tmp_path: Path) -> None:
+        grey = np.arange(35, dtype=np.uint8).reshape(5, 7)
+        write_png(tmp_path / "grey.png", grey)
+        np.testing.assert_array_equal(slice_from_file(tmp_path / "grey.png", 3), np.stack([grey] * 3, axis=2))
+
+    def test_image_files_hold_no_other_numbers_of_channels(self, tmp_path: Path) -> None:
+        write_png(tmp_path / "grey.png", np.zeros((5, 7), np.uint8))
+        with pytest.raises(UsageError, match="5 channels"):
+            slice_from_file(tmp_path / "grey.png", 5)
