@@ -16,11 +16,11 @@ import numpy as np
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import InferenceError
 from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.runtimes.openvino import PRECISION_HINTS
 
 CHANNELS, SIDE, LAYERS = 64, 64, 4
 MACS = LAYERS * CHANNELS * CHANNELS * 9 * SIDE * SIDE
-HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-RUNTIMES = {"openvino": tuple(HINTS), "onnxruntime": ("fp32",)}
+RUNTIMES = {"openvino": tuple(PRECISION_HINTS), "onnxruntime": ("fp32",)}
 """Runtimes and precisions whose limit can be measured."""
 
 
@@ -62,7 +62,7 @@ def _openvino(precision: str, threads: int | None) -> Any:
     image = last = ops.parameter([1, CHANNELS, SIDE, SIDE], np.float32)
     for _ in range(LAYERS):
         last = ops.convolution(last, ops.constant(_weights()), [1, 1], [1, 1], [1, 1], [1, 1])
-    config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": HINTS[precision]}
+    config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision]}
     if threads is not None:
         config["INFERENCE_NUM_THREADS"] = threads
     compiled = openvino.Core().compile_model(openvino.Model([last], [image], "dense"), "CPU", config)

@@ -13,6 +13,7 @@ from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import require
 from miniseg_edge.manifest import Artifact
 from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.runtimes.openvino import PRECISION_HINTS
 from miniseg_edge.runtimes.registry import entry_named
 
 RUNS = 20
@@ -50,7 +51,7 @@ def profile(bundle: Bundle, runtime: str, precision: str, grey: FloatArray) -> l
 def _openvino(bundle: Bundle, artifact: Artifact, grey: FloatArray) -> list[tuple[str, str, float]]:
     core: Any = require("openvino", "openvino").Core()
     files = [bundle.contents[name] for name in artifact.files]
-    hint = {"fp32": "f32", "bf16": "bf16"}.get(artifact.precision, "f32")
+    hint = PRECISION_HINTS[artifact.precision]
     config = {"PERF_COUNT": True, "INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
     request = core.compile_model(core.read_model(files[0], files[1]), "CPU", config).create_infer_request()
     times: dict[tuple[str, str], list[float]] = defaultdict(list)

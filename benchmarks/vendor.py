@@ -7,15 +7,14 @@ import tempfile
 from pathlib import Path
 
 from miniseg_edge.errors import InferenceError
-
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+from miniseg_edge.runtimes.openvino import PRECISION_HINTS
 
 
 def benchmark_app_command(model: Path, precision: str, threads: int | None, seconds: float, folder: Path) -> list[str]:
     """Synchronous, one request, the precision of the artefact: the same work as our single-stream."""
     command = [
         str(Path(sys.executable).with_name("benchmark_app")), "-m", str(model), "-d", "CPU", "-hint", "none",
-        "-api", "sync", "-nireq", "1", "-nstreams", "1", "-infer_precision", _HINTS.get(precision, "f32"),
+        "-api", "sync", "-nireq", "1", "-nstreams", "1", "-infer_precision", PRECISION_HINTS[precision],
         "-t", str(max(1, round(seconds))), "-report_type", "no_counters", "-report_folder", str(folder), "-json_stats",
     ]  # fmt: skip
     return [*command, "-nthreads", str(threads)] if threads is not None else command

@@ -12,7 +12,8 @@ from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.interface import Runtime
 from miniseg_edge.tensors import ANY
 
-_PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+"""Our name of a precision -> OpenVINO's."""
 
 
 def _openvino() -> Any:
@@ -52,7 +53,7 @@ class OpenVino(Runtime):
 
     def _check_precision(self) -> None:
         """The plugin takes a hint that the device cannot follow without a word; an artefact never runs as another."""
-        wanted = _PRECISION_HINTS[self.artifact.precision]
+        wanted = PRECISION_HINTS[self.artifact.precision]
         found = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if found != wanted:
             raise IncompatibleError(
@@ -62,7 +63,7 @@ class OpenVino(Runtime):
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {
             # Said outright: a CPU that has BF16 would use it by itself.
-            "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[self.artifact.precision],
+            "INFERENCE_PRECISION_HINT": PRECISION_HINTS[self.artifact.precision],
             "PERFORMANCE_HINT": "LATENCY",
         }
         if self.device == "cpu":

@@ -11,11 +11,13 @@ from miniseg_edge.commands import exit_code_of
 from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UsageError
 from miniseg_edge.images import IMAGE_SUFFIXES, image_paths, overlay, slice_from_file, write_png
 from miniseg_edge.runtimes.registry import AUTO, REGISTRY
+from miniseg_edge.runtimes.segment_study import FILES, check_outputs, segmented_study, show, write_results
 from miniseg_edge.runtimes.segmentation import Segmentation
 from miniseg_edge.runtimes.segmenter import Segmenter, load
+from miniseg_edge.studies import open_study
+from miniseg_edge.studies.dicom_file import is_dicom
 
 _SHOWN_ROWS = 40
-FORMATS = ("dicom-seg", "nifti", "png", "json")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
     parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
     parser.add_argument(
-        "--format", action="append", choices=FORMATS, help="of a study's results; repeatable; default: nifti and json"
+        "--format",
+        action="append",
+        choices=tuple(FILES),
+        help="of a study's results; repeatable; default: nifti and json",
     )
     parser.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where a folder holds several")
     parser.add_argument("--phase", type=int, metavar="N", help="of a series in time")
@@ -69,17 +74,24 @@ def _segment(parsed: argparse.Namespace) -> None:
 
 
 def _is_study(source: Path) -> bool:
-    """Whether it is to be opened as a study: a folder without PNG and JPEG, or a file that is neither."""
-    if source.is_dir():
-        files = [path for path in source.rglob("*") if path.is_file()]
-        return bool(files) and not any(path.suffix.lower() in IMAGE_SUFFIXES for path in files)
-    return source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES
+    """Whether it is to be opened as a study: a folder without PNG and JPEG in it, or a file that is neither.
+
+    Raises:
+        UsageError: a folder with both, of which one would be passed over without a word.
+    """
+    if not source.is_dir():
+        return source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES
+    images = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    others = [path for path in source.rglob("*") if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES]
+    if images and any(is_dicom(path) for path in others):
+        raise UsageError(
+            "the folder holds images and DICOM", "one of them", f"{images[0].name} and DICOM files",
+            "Name a file, or move the images away.",
+        )  # fmt: skip
+    return bool(others) and not images
 
 
 def _segment_study(parsed: argparse.Namespace) -> None:
-    from miniseg_edge.runtimes.segment_study import check_outputs, segmented_study, show, write_results
-    from miniseg_edge.studies import open_study
-
     formats = tuple(dict.fromkeys(parsed.format or ("nifti", "json")))
     rescale = tuple(parsed.rescale) if parsed.rescale else None
     with terminal.step("opening the study"):

@@ -77,7 +77,8 @@ def check_outputs(output: Path, formats: tuple[str, ...], study: Study, *, overw
         raise UsageError("a DICOM SEG refers to DICOM images", "a DICOM study", study.origin.format)
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output} is no folder", "a folder, or nothing yet", "a file")
-    names = [FILES[name] for name in formats] + ([_overlay_name(0)] if PNG in formats else [])
+    names = [FILES[name] for name in formats]
+    names += [_overlay_name(index) for index in range(len(study))] if PNG in formats else []
     for path in (output / name for name in names):
         if path.exists() and not overwrite:
             raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")

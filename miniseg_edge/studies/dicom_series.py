@@ -23,7 +23,7 @@ from miniseg_edge.studies.dicom_file import Dataset, OpenedFile, header_from_fil
 from miniseg_edge.studies.dicom_frames import ENHANCED, KEYWORDS, DicomFrame, Rescale, frames_from_header
 from miniseg_edge.studies.stacking import stacked
 from miniseg_edge.studies.study import SliceHu, Study
-from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volume_budget, checked_hu
+from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volume_budget, hu_in_range
 
 MAX_FILES = 100_000
 _PATIENT_ID = 0x00100020
@@ -88,7 +88,7 @@ class _Reader:
         opened = self._opened(frame.path) if frame.sop_class_uid in ENHANCED else self._open(frame.path)
         values = stored_values(opened, frame.frame)
         slope, intercept = frame.rescale
-        hu, remarks = checked_hu(values.astype(np.float64) * slope + intercept)
+        hu, remarks = hu_in_range(values.astype(np.float64) * slope + intercept)
         if frame.padding is not None:
             padded = (values >= frame.padding[0]) & (values <= frame.padding[1])  # type: ignore[operator]
             if padded.any():

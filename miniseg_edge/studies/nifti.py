@@ -19,7 +19,7 @@ from miniseg_edge.studies.volume import (
     Origin,
     Point,
     check_volume_budget,
-    checked_hu,
+    hu_in_range,
 )
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -50,7 +50,7 @@ def study_from_nifti(path: Path, phase: int | None) -> Study:
     digest = sha256_of(data)
 
     def read(index: int) -> SliceHu:
-        hu, remarks = checked_hu(turned[:, :, index].T.astype(np.float64) * slope + intercept)
+        hu, remarks = hu_in_range(turned[:, :, index].T.astype(np.float64) * slope + intercept)
         return SliceHu(np.ascontiguousarray(hu), remarks, digest)
 
     size = (int(turned.shape[1]), int(turned.shape[0]))

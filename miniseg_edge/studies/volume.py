@@ -173,13 +173,13 @@ def volume_from_array(voxels_hu: npt.NDArray[np.generic], spacing_mm: tuple[floa
         raise InputError("a volume has a wrong shape", "(D, H, W)", str(voxels_hu.shape))
     depth, height, width = voxels_hu.shape
     check_volume_budget(depth, height, width)
-    hu, remarks = checked_hu(voxels_hu)
+    hu, remarks = hu_in_range(voxels_hu)
     positions = tuple((0.0, 0.0, index * spacing_mm[0]) for index in range(depth))
     geometry = Geometry(positions, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (spacing_mm[1], spacing_mm[2]), spacing_mm[0])
     return Volume(hu, geometry, Origin("array"), remarks)
 
 
-def checked_hu(hu: npt.NDArray[np.generic]) -> tuple[FloatArray, tuple[str, ...]]:
+def hu_in_range(hu: npt.NDArray[np.generic]) -> tuple[FloatArray, tuple[str, ...]]:
     """HU of any shape as float32 within 16 bits, and what was done to them. Raises: InputError (NaN, infinity)."""
     low, high = float(hu.min()), float(hu.max())
     if not (math.isfinite(low) and math.isfinite(high)):

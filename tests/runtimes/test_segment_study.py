@@ -14,6 +14,7 @@ import pytest
 from pydicom.sr.codedict import codes
 
 import miniseg_edge
+from miniseg_edge.images import write_png
 from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.runtimes.segment_command import main
 from miniseg_edge.studies import open_study
@@ -105,6 +106,20 @@ def test_an_enhanced_object_and_a_nifti_are_studies_too(bundle_path: Path, tmp_p
     words = [str(bundle_path), str(tmp_path / "v.nii.gz"), "--output", str(tmp_path / "c"), "--format", "dicom-seg"]
     assert main(words) == 2
     assert not (tmp_path / "c").exists()
+
+
+def test_a_picture_beside_a_series_is_not_taken_for_it(bundle_path: Path, tmp_path: Path) -> None:
+    study = write_series(tmp_path / "series", 2)
+    write_png(study / "preview.png", np.zeros((8, 8), np.uint8))
+    assert main([str(bundle_path), str(study), "--output", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_single_overlay_that_is_there_stays(bundle_path: Path, tmp_path: Path) -> None:
+    study = write_series(tmp_path / "series", 3)
+    write_png(tmp_path / "out" / "slice-0002_overlay.png", np.zeros((8, 8), np.uint8))
+    assert main([str(bundle_path), str(study), "--output", str(tmp_path / "out"), "--format", "png"]) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["slice-0002_overlay.png"]
 
 
 def test_a_broken_study_leaves_nothing(bundle_path: Path, tmp_path: Path) -> None:
