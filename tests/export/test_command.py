@@ -3,11 +3,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import miniseg_edge
+from miniseg_edge.architecture import Architecture
 from miniseg_edge.bundle import open_bundle
 from miniseg_edge.export.command import main
+from miniseg_edge.images import label_from_file, write_png
+from miniseg_edge.phantoms import phantom
+from miniseg_edge.runtimes.segment_command import main as segment
+from miniseg_edge.training.checkpoint import save_checkpoint
+from tests.conftest import STATISTICS, random_network
 
 SMALL = ("--input-size", "32", "32")
 
@@ -77,3 +85,21 @@ def test_runs_as_an_installed_command() -> None:
     shown = subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
     assert "--target" in shown
     assert "parity failed" in shown
+
+
+@pytest.mark.slow
+def test_a_checkpoint_trained_on_colour_from_the_command_to_the_mask(tmp_path: Path) -> None:
+    network = random_network(Architecture((4, 4, 8, 4), (1, 0, 1, 0), (0, 0, 1, 0)), 42)
+    save_checkpoint(network, STATISTICS, tmp_path / "colour.pth")
+    colour = np.stack([phantom(seed, size=(48, 64)).image for seed in (1, 2, 3)], axis=2)
+    write_png(tmp_path / "slices" / "one.png", colour)
+    bundle, words = tmp_path / "bundle", ["--window", "-1250", "250", "--input-size", "48", "64"]
+    words += ["--separate-channels", "--graph-input", "hu", "--graph-output", "mask", "--dynamic-batch"]
+    slices = ["--validation", str(tmp_path / "slices")]
+    targets = ["--target", "onnx", "--target", "openvino"]
+    assert main([str(tmp_path / "colour.pth"), *targets, *words, *slices, "--output", str(bundle)]) == 0
+    assert segment([str(bundle), str(tmp_path / "slices"), "--output", str(tmp_path / "masks")]) == 0
+    with miniseg_edge.load(bundle, "torch") as reference:
+        expected = reference.segment(colour[..., ::-1].copy()).mask
+    assert 0 < expected.mean() < 1
+    np.testing.assert_array_equal(label_from_file(tmp_path / "masks" / "one.png", 2), expected)
