@@ -39,6 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="repeatable; default: single-stream")
     parser.add_argument("--peers", action="store_true", help="measure what people would use without us, too")
     parser.add_argument("--input", type=Path, metavar="PATH", help="slices; default: demo phantoms")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="DIR", help="slices for the INT8 peers; default: those of --input"
+    )
     parser.add_argument("--labels", type=Path, metavar="DIR", help="masks of the same names, for mIoU")
     parser.add_argument("--threads", type=int, metavar="N", help="of each runtime; default: its own choice")
     parser.add_argument("--duration", type=float, default=10.0, metavar="S", help="of each configuration (%(default)g)")
@@ -78,6 +81,7 @@ def _bench(parsed: argparse.Namespace) -> None:
         peers=parsed.peers,
         slices=parsed.input,
         labels=parsed.labels,
+        calibration=parsed.calibration,
         threads=parsed.threads,
         duration_s=parsed.duration,
         rounds=parsed.rounds,

@@ -20,7 +20,7 @@ from miniseg_edge.runtimes.openvino import PRECISION_HINTS
 
 CHANNELS, SIDE, LAYERS = 64, 64, 4
 MACS = LAYERS * CHANNELS * CHANNELS * 9 * SIDE * SIDE
-RUNTIMES = {"openvino": tuple(PRECISION_HINTS), "onnxruntime": ("fp32",)}
+RUNTIMES = {"openvino": ("fp32", "bf16", "fp16"), "onnxruntime": ("fp32",)}
 """Runtimes and precisions whose limit can be measured."""
 
 

@@ -51,6 +51,7 @@ class BenchmarkRequest:
         scenarios: of `session.SCENARIOS`.
         peers: whether to measure them too.
         slices, labels: image and label folders, or None for phantoms.
+        calibration: folder of slices for the INT8 peers, or None for those that are measured.
         threads: of each runtime, or None for its default.
         duration_s: of each configuration and scenario.
         rounds: turns.
@@ -64,6 +65,7 @@ class BenchmarkRequest:
     peers: bool = False
     slices: Path | None = None
     labels: Path | None = None
+    calibration: Path | None = None
     threads: int | None = None
     duration_s: float = 10.0
     rounds: int = 5
@@ -200,8 +202,9 @@ def _peers(
 ) -> tuple[list[Configuration], tuple[Failure, ...]]:
     if not request.peers:
         return [], ()
+    calibration = slices if request.calibration is None else image_paths(request.calibration)
     with terminal.step("making the peers"):
-        made, failed = make_peers(PeerFiles(bundle, request.bundle, folder, slices, request.threads))
+        made, failed = make_peers(PeerFiles(bundle, request.bundle, folder, calibration, request.threads))
     return made, tuple(failed)
 
 

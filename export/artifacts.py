@@ -5,18 +5,24 @@ from dataclasses import dataclass
 from miniseg_edge.export.arithmetic import multiplications
 from miniseg_edge.export.deployment_graph import DeploymentGraph
 from miniseg_edge.export.forms import BLOCKED, PACKED, PACKED_ROWS, Form
-from miniseg_edge.export.onnx_from_graph import onnx_from_graph
+from miniseg_edge.export.onnx_from_graph import OnnxModel, onnx_from_graph
 from miniseg_edge.export.openvino_from_onnx import openvino_from_onnx
 from miniseg_edge.export.rewrites.graph import rewritten
 from miniseg_edge.manifest import Manifest
 from miniseg_edge.tensors import HU
 
 # The fastest of `FORMS` on the CPUs measured so far; `--tune` asks the machine itself.
-_DEFAULT_FORMS = {("onnx", "fp32"): BLOCKED, ("openvino", "fp32"): PACKED, ("openvino", "bf16"): PACKED_ROWS}
+_DEFAULT_FORMS = {
+    ("onnx", "fp32"): BLOCKED,
+    ("onnx", "int8"): PACKED,
+    ("openvino", "fp32"): PACKED,
+    ("openvino", "bf16"): PACKED_ROWS,
+    ("openvino", "int8"): PACKED,
+}
 
 
 def default_form(target: str, precision: str) -> Form:
-    """The form that a target gets without `--tune`."""
+    """The form that a target gets without `--tune`; INT8 has one for all, so that it is one network."""
     return _DEFAULT_FORMS[target, precision]
 
 
@@ -30,7 +36,7 @@ class BuiltArtifact:
 
 
 def artifact_files(graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str], form: Form) -> BuiltArtifact:
-    """Builds an artefact.
+    """Builds an artefact in a precision that the graph itself is not changed for.
 
     Args:
         graph, manifest: of which network, and how it is fed.
@@ -41,12 +47,27 @@ def artifact_files(graph: DeploymentGraph, manifest: Manifest, what: tuple[str, 
         ExportError and its kin: a step failed its check.
         MissingDependencyError: the vendor's package is not installed.
     """
-    target, precision = what
-    folder = target if precision == "fp32" else f"{target}-{precision}"
+    onnx, macs = onnx_of(graph, manifest, form)
+    return files_from_onnx(onnx, manifest, what, macs)
+
+
+def onnx_of(graph: DeploymentGraph, manifest: Manifest, form: Form) -> tuple[OnnxModel, int]:
+    """The graph as ONNX in FP32, and its multiplications for one slice. Raises: ExportError and its kin."""
     size = manifest.preprocessing.size
     module = rewritten(graph.network, graph.feeding, form, size)
     onnx = onnx_from_graph(module, manifest.input, manifest.output, about(manifest, form), size)
-    macs = multiplications(module, manifest.interface.channels, size)
+    return onnx, multiplications(module, manifest.interface.channels, size)
+
+
+def files_from_onnx(onnx: OnnxModel, manifest: Manifest, what: tuple[str, str], macs: int) -> BuiltArtifact:
+    """The files of a target and precision from the ONNX that it is made of.
+
+    Raises:
+        ExportError: the vendor cannot read it.
+        MissingDependencyError: the vendor's package is not installed.
+    """
+    target, precision = what
+    folder = target if precision == "fp32" else f"{target}-{precision}"
     if target == "onnx":
         return BuiltArtifact({f"{folder}/model.onnx": onnx.data}, onnx.nodes, macs)
     model = openvino_from_onnx(onnx, manifest.input, manifest.output)

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from miniseg_edge import terminal
@@ -10,7 +10,7 @@ from miniseg_edge.bundle import Bundle
 from miniseg_edge.commands import exit_code_of
 from miniseg_edge.dependencies import check_installed
 from miniseg_edge.errors import ParityError, UsageError
-from miniseg_edge.export.request import PRECISIONS, TARGETS, ExportRequest
+from miniseg_edge.export.request import AUTO, PRECISIONS, SUPPORTED, TARGETS, ExportRequest
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.parity_summary import show
 from miniseg_edge.preprocessing import Statistics, Window
@@ -45,7 +45,23 @@ def _parser() -> argparse.ArgumentParser:
         help="directory to write; default: beside the checkpoint, named after it",
     )
     parser.add_argument(
-        "--precision", action="append", choices=PRECISIONS, help="repeatable; bf16 is OpenVINO's; default: fp32"
+        "--precision",
+        action="append",
+        choices=(*PRECISIONS, AUTO),
+        help="repeatable; bf16 is OpenVINO's; auto builds all that this machine runs, INT8 if there are calibration "
+        "slices, measures them and keeps the one that pays; default: fp32",
+    )
+    parser.add_argument(
+        "--calibration", type=Path, metavar="DIR", help="slices that INT8 is fitted to, none of which it is judged on"
+    )
+    parser.add_argument(
+        "--quantization",
+        type=Path,
+        metavar="FILE",
+        help="replay this plan (plan.json of a bundle) instead of searching",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the draw among many calibration slices, default 0"
     )
     parser.add_argument("--mean", type=float, metavar="M", help="mean of the training slices, on the 0..1 scale")
     parser.add_argument("--std", type=float, metavar="S", help="their standard deviation, on the 0..1 scale")
@@ -76,10 +92,22 @@ def _parser() -> argparse.ArgumentParser:
         help="|reference logit| below which a changed pixel is a near-tie (default %(default)g)",
     )
     parser.add_argument(
-        "--max-real-flips", type=int, metavar="N", help="changed pixels allowed beyond near-ties (fp32: 0, bf16: any)"
+        "--max-real-flips", type=int, metavar="N", help="changed pixels allowed beyond near-ties (fp32: 0, others: any)"
     )
-    parser.add_argument("--min-dice-mean", type=float, metavar="D", help="against the reference (bf16: 0.98)")
-    parser.add_argument("--min-dice-worst", type=float, metavar="D", help="of the worst slice (bf16: 0.95)")
+    parser.add_argument("--min-dice-mean", type=float, metavar="D", help="against the reference (bf16, int8: 0.98)")
+    parser.add_argument("--min-dice-worst", type=float, metavar="D", help="of the worst slice (bf16, int8: 0.95)")
+    parser.add_argument(
+        "--tiny-lesion",
+        type=int,
+        metavar="N",
+        help="slices with fewer lesion pixels are judged by changed pixels (bf16, int8: 100)",
+    )
+    parser.add_argument(
+        "--max-tiny-changes", type=int, metavar="N", help="pixels that may change there (bf16, int8: 16)"
+    )
+    parser.add_argument(
+        "--max-iou-drop", type=float, metavar="D", help="mIoU with the labels, below the reference's (int8: 0.003)"
+    )
     parser.add_argument(
         "--graph-input", choices=(GREY, HU), default=GREY, help="what the graph takes; hu: the window lies inside"
     )
@@ -107,13 +135,16 @@ def _parser() -> argparse.ArgumentParser:
 def _export(parsed: argparse.Namespace) -> None:
     request = _request(parsed)
     check_installed(("torch", "onnx", "onnxscript", "safetensors"), "export")
+    if "int8" in request.precisions:
+        check_installed(("nncf", "onnxruntime", "matplotlib"), "quantize")
     from miniseg_edge.export.exporter import export_bundle
 
     result = export_bundle(request)
     show("Parity with the FP32 torch reference", result.parities)
     if result.bundle is not None:
         _show_files(request.output, result.bundle)
-    if failed := [p for p in result.parities if not p.passed]:
+    failed = [p for p in result.parities if not p.passed]
+    if failed and (result.bundle is None or not request.auto):
         reasons = "; ".join(f"{p.target} {p.precision}: {', '.join(p.failures)}" for p in failed)
         raise ParityError("not released", "the reference's mask", reasons, f"The report is {result.report}")
     terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR", "good")
@@ -127,7 +158,11 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         checkpoint=checkpoint,
         output=parsed.output or _default_output(checkpoint),
         targets=tuple(dict.fromkeys(parsed.target)),
-        precisions=tuple(dict.fromkeys(parsed.precision or ["fp32"])),
+        precisions=_precisions(parsed),
+        auto=AUTO in (parsed.precision or ()),
+        calibration=parsed.calibration,
+        quantization=parsed.quantization,
+        seed=parsed.seed,
         statistics=None if parsed.mean is None else Statistics(parsed.mean, parsed.std),
         window=None if parsed.window is None else Window(*parsed.window),
         size=(parsed.input_size[0], parsed.input_size[1]),
@@ -144,9 +179,22 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
     )
 
 
+def _precisions(parsed: argparse.Namespace) -> tuple[str, ...]:
+    """What is to be built; of `auto`, everything that the targets support, INT8 if there is something to fit it to."""
+    asked = tuple(dict.fromkeys(parsed.precision or ["fp32"]))
+    if AUTO not in asked:
+        return asked
+    if len(asked) > 1:
+        raise UsageError(f"{AUTO} chooses by itself", f"--precision {AUTO} alone", ", ".join(asked))
+    if parsed.calibration is None:
+        terminal.say("INT8 is not tried: it needs --calibration DIR")
+    able = [p for p in PRECISIONS if any(p in SUPPORTED[target] for target in parsed.target)]
+    return tuple(p for p in able if p != "int8" or parsed.calibration is not None)
+
+
 def _limits(parsed: argparse.Namespace) -> dict[str, ParityLimits]:
     """Each precision's default limits, with what was said on the command line."""
-    names = ("near_tie", "max_real_flips", "max_logit_difference", "min_dice_mean", "min_dice_worst")
+    names = [limit.name for limit in fields(ParityLimits)]
     said = {name: value for name in names if (value := getattr(parsed, name)) is not None}
     return {precision: replace(limits, **said) for precision, limits in DEFAULT_LIMITS.items()}
 

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,25 @@ from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.runtimes import segment_command, verify_command
 
 CHECKPOINT = Path(training.__file__).with_name("demo.pth")
-RUNTIMES = ("onnxruntime", "openvino")
-_SLICES = 6
-_FIRST_SEED = 9100
+PLAN = Path(__file__).with_name("demo_plan.json")
+"""What a search found for the demo checkpoint, so that the demo needs none."""
+
+_SLICES, _FIRST_SEED = 6, 9100
+_CALIBRATION_SLICES, _CALIBRATION_SEED = 24, 300
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A column of the table and of the picture: an artefact on its runtime."""
+
+    runtime: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.runtime} {self.precision}"
+
+
+SHOWN = (Shown("onnxruntime", "fp32"), Shown("openvino", "fp32"), Shown("openvino", "int8"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,19 +48,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demonstrate(output: Path) -> None:
-    slices, bundle = output / "slices", output / "bundle"
-    terminal.say(f"$ python -m miniseg_edge.phantoms {slices} --count {_SLICES} --first-seed {_FIRST_SEED}", "good")
-    phantoms.main([str(slices), "--count", str(_SLICES), "--first-seed", str(_FIRST_SEED)])
-    targets = ("--target", "onnx", "--target", "openvino")
-    _run(export_command.main, "miniseg-export", CHECKPOINT, *targets, "--output", bundle, "--overwrite")
+    slices, calibration, bundle = output / "slices", output / "calibration", output / "bundle"
+    _draw(slices, _SLICES, _FIRST_SEED)
+    _draw(calibration, _CALIBRATION_SLICES, _CALIBRATION_SEED)
+    what = ("--target", "openvino", "--precision", "fp32", "--precision", "int8")
+    int8 = ("--calibration", calibration / "images", "--quantization", PLAN)
+    _run(
+        export_command.main,
+        "miniseg-export",
+        CHECKPOINT,
+        "--target",
+        "onnx",
+        *what,
+        *int8,
+        "--output",
+        bundle,
+        "--overwrite",
+    )
     _run(verify_command.main, "miniseg-verify", bundle)
-    for runtime in RUNTIMES:
-        destination = ("--output", output / runtime, "--runtime", runtime, "--overwrite")
-        _run(segment_command.main, "miniseg-segment", bundle, slices / "images", *destination)
+    for shown in SHOWN:
+        runs = ("--runtime", shown.runtime, "--precision", shown.precision)
+        destination = ("--output", _folder(output, shown), "--overwrite")
+        _run(segment_command.main, "miniseg-segment", bundle, slices / "images", *runs, *destination)
     names = [path.name for path in image_paths(slices / "images")]
     _show(output, names)
     write_png(output / "overview.png", _overview(output, names))
-    terminal.say(f"\nLook at {output / 'overview.png'}: slice, true lesion, {', '.join(RUNTIMES)}", "good")
+    terminal.say(f"\nLook at {output / 'overview.png'}: slice, true lesion, {', '.join(map(str, SHOWN))}", "good")
+
+
+def _draw(folder: Path, count: int, first_seed: int) -> None:
+    terminal.say(f"$ python -m miniseg_edge.phantoms {folder} --count {count} --first-seed {first_seed}", "good")
+    phantoms.main([str(folder), "--count", str(count), "--first-seed", str(first_seed)])
+
+
+def _folder(output: Path, shown: Shown) -> Path:
+    return output / f"{shown.runtime}-{shown.precision}"
 
 
 def _run(command: Callable[[Sequence[str]], int], name: str, *arguments: object) -> None:
@@ -58,25 +97,32 @@ def _show(output: Path, names: list[str]) -> None:
     rows = []
     for name in names:
         truth = label_from_file(output / "slices" / "masks" / name, 2)
-        masks = [label_from_file(output / runtime / name, 2) for runtime in RUNTIMES]
+        masks = [label_from_file(_folder(output, shown) / name, 2) for shown in SHOWN]
         rows.append((
             Path(name).stem,
             *(f"{int(mask.sum()):,}" for mask in masks),
-            str(int((masks[0] != masks[1]).sum())),
+            *(str(int((mask != masks[0]).sum())) for mask in masks[1:]),
             f"{dice(masks[0], truth):.3f}",
+            f"{dice(masks[-1], masks[0]):.4f}",
         ))  # fmt: skip
-    columns = ("slice", *(f"{runtime} px" for runtime in RUNTIMES), "differing px", "Dice with truth")
-    terminal.table("One lesion, two runtimes", columns, rows)
+    columns = (
+        "slice",
+        *(f"{shown} px" for shown in SHOWN),
+        *(f"{shown} differs" for shown in SHOWN[1:]),
+        "Dice with truth",
+        f"{SHOWN[-1].precision} with {SHOWN[0].precision}",
+    )
+    terminal.table("One lesion, two runtimes, two precisions", columns, rows)
 
 
 def _overview(output: Path, names: list[str]) -> ByteArray:
-    """A row a slice: the slice, its true lesion, and each runtime's mask."""
+    """A row a slice: the slice, its true lesion, and each artefact's mask."""
     rows = []
     for name in names[:3]:
         grey = slice_from_file(output / "slices" / "images" / name)
-        masks = [output / "slices" / "masks" / name, *(output / runtime / name for runtime in RUNTIMES)]
-        shown = [overlay(grey, np.zeros_like(grey)), *(overlay(grey, label_from_file(mask, 2)) for mask in masks)]
-        rows.append(np.concatenate(shown, axis=1))
+        masks = [output / "slices" / "masks" / name, *(_folder(output, shown) / name for shown in SHOWN)]
+        pictures = [overlay(grey, np.zeros_like(grey)), *(overlay(grey, label_from_file(mask, 2)) for mask in masks)]
+        rows.append(np.concatenate(pictures, axis=1))
     return np.concatenate([_captions(rows[0].shape[1]), *rows], axis=0)
 
 
@@ -85,7 +131,7 @@ def _captions(width: int) -> ByteArray:
     from miniseg_edge.opencv import cv2
 
     strip = np.zeros((56, width, 3), np.uint8)
-    names = ("slice", "true lesion", *RUNTIMES)
+    names = ("slice", "true lesion", *map(str, SHOWN))
     for index, name in enumerate(names):
         left = index * width // len(names) + 16
         cv2.putText(strip, name, (left, 40), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (255, 255, 255), 2, cv2.LINE_AA)

@@ -12,10 +12,14 @@ from miniseg_edge import terminal
 from miniseg_edge.architecture import preset_name
 from miniseg_edge.bundle import Bundle, check_destination, file_records, write_bundle
 from miniseg_edge.dependencies import require, versions
-from miniseg_edge.errors import StatisticsError
+from miniseg_edge.errors import ParityError, StatisticsError
 from miniseg_edge.export.artifacts import artifact_files, default_form
+from miniseg_edge.export.choice import choices_among, runnable
 from miniseg_edge.export.deployment_graph import DeploymentGraph, Feeding, graph_from_checkpoint
 from miniseg_edge.export.parity_check import check_parity
+from miniseg_edge.export.quantization.calibration import CalibrationSlice, calibration_set, check_apart
+from miniseg_edge.export.quantization.int8 import INT8, int8_artifacts
+from miniseg_edge.export.quantization.proof import shares_of
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.export.tuning import tuned_form
 from miniseg_edge.export.validation import ValidationSet, phantom_set, validation_set
@@ -30,6 +34,7 @@ from miniseg_edge.manifest import (
     Manifest,
     NetworkRecord,
     ParityRecord,
+    PrecisionChoice,
     Preprocessing,
     origin_of,
     sealed,
@@ -54,6 +59,7 @@ _TOOLS = (
     "onnxscript",
     "onnxruntime",
     "openvino",
+    "nncf",
     "numpy",
     "opencv-python",
     "safetensors",
@@ -85,23 +91,25 @@ def export_bundle(request: ExportRequest) -> ExportResult:
         OutputError: nothing half-written stays.
     """
     check_destination(request.output, overwrite=request.overwrite)
+    request = runnable(request) if request.auto else request
     checkpoint = checkpoint_from_file(request.checkpoint)
     terminal.say(
         f"{checkpoint.name}: {preset_name(checkpoint.architecture)}, {checkpoint.architecture.classes} classes"
     )
     statistics, source = resolved_statistics(request.statistics, checkpoint)
     validation = _validation(request, checkpoint)
+    calibration = _calibration(request, checkpoint, validation)
     if request.validation is not None:
         warn_if_unlike(statistics, validation)
 
     interface = request.interface(checkpoint.architecture.in_channels)
     graph = graph_from_checkpoint(checkpoint, Feeding(statistics, interface, request.window))
-    candidate = _candidate(request, checkpoint, graph, Preprocessing(
-        GREY_MAX, statistics, source, request.size, "opencv-bilinear", request.window
-    ))  # fmt: skip
+    preprocessing = Preprocessing(GREY_MAX, statistics, source, request.size, "opencv-bilinear", request.window)
+    candidate = _candidate(request, checkpoint, graph, preprocessing, calibration)
     parities = check_parity(candidate, validation, request.limits)
     report = ParityReport(PARITY_SCHEMA_VERSION, checkpoint.sha256, validation.description, parities)
-    return _released(request, candidate, report)
+    choices = choices_among(candidate, parities) if request.auto else ()
+    return _released(request, candidate, report, choices)
 
 
 def resolved_statistics(given: Statistics | None, checkpoint: Checkpoint) -> tuple[Statistics, str]:
@@ -148,8 +156,23 @@ def _validation(request: ExportRequest, checkpoint: Checkpoint) -> ValidationSet
     return validation_set(request.validation, request.labels, checkpoint.architecture.classes, channels)
 
 
+def _calibration(
+    request: ExportRequest, checkpoint: Checkpoint, validation: ValidationSet
+) -> tuple[CalibrationSlice, ...]:
+    if request.calibration is None:
+        return ()
+    channels = request.interface(checkpoint.architecture.in_channels).channels
+    found = calibration_set(request.calibration, channels, request.seed)
+    check_apart(found, ((item.name, item.image()) for item in validation.slices))
+    return found
+
+
 def _candidate(
-    request: ExportRequest, checkpoint: Checkpoint, graph: DeploymentGraph, preprocessing: Preprocessing
+    request: ExportRequest,
+    checkpoint: Checkpoint,
+    graph: DeploymentGraph,
+    preprocessing: Preprocessing,
+    calibration: Sequence[CalibrationSlice],
 ) -> Bundle:
     """The bundle in memory, with all artefacts and golden slices, before anybody judged it."""
     interface, architecture = graph.feeding.interface, checkpoint.architecture
@@ -175,25 +198,48 @@ def _candidate(
         files={},
     )
     manifest = replace(manifest, origin=origin_of(manifest))
-    artifacts, contents = _built(request, graph, manifest)
-    candidate = Bundle(request.output.name, replace(manifest, artifacts=artifacts), contents)
-    return _with_golden(candidate)
+    weights = {"reference/weights.safetensors": _reference_weights(graph)}
+    reference = Artifact(REFERENCE_TARGET, "fp32", tuple(weights), 0, "as trained")
+    candidate = Bundle(request.output.name, replace(manifest, artifacts=(reference,)), weights)
+    artifacts, contents = _built(request, graph, candidate, calibration)
+    manifest = replace(manifest, artifacts=(reference, *artifacts))
+    return _with_golden(replace(candidate, manifest=manifest, contents=weights | contents))
 
 
 def _built(
-    request: ExportRequest, graph: DeploymentGraph, manifest: Manifest
-) -> tuple[tuple[Artifact, ...], dict[str, bytes]]:
-    contents = {"reference/weights.safetensors": _reference_weights(graph)}
-    artifacts = [Artifact(REFERENCE_TARGET, "fp32", tuple(contents), 0, "as trained")]
+    request: ExportRequest, graph: DeploymentGraph, reference: Bundle, calibration: Sequence[CalibrationSlice]
+) -> tuple[list[Artifact], dict[str, bytes]]:
+    """Every artefact that was asked for, and the files of all."""
+    artifacts: list[Artifact] = []
+    contents: dict[str, bytes] = {}
+    int8 = [target for target, precision in request.builds if precision == INT8]
     for target, precision in request.builds:
-        form, timings = (
-            tuned_form(graph, manifest, target, precision) if request.tune else (default_form(target, precision), ())
-        )
-        with terminal.step(f"{target} {precision}, form {form.name}"):
-            built = artifact_files(graph, manifest, (target, precision), form)
-        artifacts.append(Artifact(target, precision, tuple(built.files), built.nodes, form.name, timings, built.macs))
-        contents |= built.files
-    return tuple(artifacts), contents
+        if precision != INT8:
+            artifact, files = _built_as_is(request, graph, reference.manifest, (target, precision))
+            artifacts.append(artifact)
+            contents |= files
+    if int8:
+        try:
+            found, files = int8_artifacts(request, graph, reference, calibration, int8)
+        except ParityError as error:
+            if not request.auto:
+                raise
+            terminal.warn(f"int8 is passed over: {error}")
+        else:
+            artifacts += found
+            contents |= files
+    return artifacts, contents
+
+
+def _built_as_is(
+    request: ExportRequest, graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str]
+) -> tuple[Artifact, dict[str, bytes]]:
+    """An artefact of the graph as it is: everything but INT8."""
+    form, timings = tuned_form(graph, manifest, *what) if request.tune else (default_form(*what), ())
+    with terminal.step(f"{' '.join(what)}, form {form.name}"):
+        built = artifact_files(graph, manifest, what, form)
+    shares = shares_of(built, manifest, what)
+    return Artifact(*what, tuple(built.files), built.nodes, form.name, timings, built.macs, shares), built.files
 
 
 def _reference_weights(graph: DeploymentGraph) -> bytes:
@@ -216,7 +262,9 @@ def _with_golden(bundle: Bundle) -> Bundle:
     return replace(bundle, contents=contents, manifest=replace(bundle.manifest, golden=tuple(golden)))
 
 
-def _released(request: ExportRequest, candidate: Bundle, report: ParityReport) -> ExportResult:
+def _released(
+    request: ExportRequest, candidate: Bundle, report: ParityReport, choices: tuple[PrecisionChoice, ...]
+) -> ExportResult:
     """Writes the bundle with the artefacts that passed; where one failed, the report also lies beside it."""
     data = json_from_record(report).encode()
     failed = {(p.target, p.precision) for p in report.targets if not p.passed}
@@ -226,15 +274,18 @@ def _released(request: ExportRequest, candidate: Bundle, report: ParityReport) -
         replace_file(path, data)
     if len(failed) == len(report.targets):
         return ExportResult(None, report.targets, path)
-    bundle = _without(candidate, failed, report, data)
+    kept = {(c.target, c.precision) for c in choices} or {(p.target, p.precision) for p in report.targets} - failed
+    bundle = _with_only(candidate, kept, report, data)
+    bundle = replace(bundle, manifest=sealed(replace(bundle.manifest, choices=choices)))
     write_bundle(bundle, request.output, overwrite=request.overwrite)
     return ExportResult(bundle, report.targets, path)
 
 
-def _without(candidate: Bundle, failed: set[tuple[str, str]], report: ParityReport, data: bytes) -> Bundle:
+def _with_only(candidate: Bundle, kept: set[tuple[str, str]], report: ParityReport, data: bytes) -> Bundle:
+    """The bundle with these artefacts and the reference, and no file that nothing of it needs."""
     manifest = candidate.manifest
-    kept = tuple(a for a in manifest.artifacts if (a.target, a.precision) not in failed)
-    dropped = _file_names(manifest.artifacts) - _file_names(kept)
+    artifacts = tuple(a for a in manifest.artifacts if a.target == REFERENCE_TARGET or (a.target, a.precision) in kept)
+    dropped = _file_names(manifest.artifacts) - _file_names(artifacts)
     contents: Mapping[str, bytes] = {
         **{name: content for name, content in candidate.contents.items() if name not in dropped},
         PARITY_REPORT: data,
@@ -242,12 +293,13 @@ def _without(candidate: Bundle, failed: set[tuple[str, str]], report: ParityRepo
     verdicts = tuple(summary(parity) for parity in report.targets)
     released = replace(
         manifest,
-        artifacts=kept,
+        artifacts=artifacts,
         parity=ParityRecord(PARITY_REPORT, report.validation, verdicts),
         files=file_records(contents),
     )
-    return Bundle(candidate.name, sealed(released), contents)
+    return Bundle(candidate.name, released, contents)
 
 
 def _file_names(artifacts: Sequence[Artifact]) -> set[str]:
-    return {name for artifact in artifacts for name in artifact.files}
+    plans = {a.quantization.plan for a in artifacts if a.quantization is not None}
+    return plans | {name for artifact in artifacts for name in artifact.files}

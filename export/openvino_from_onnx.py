@@ -1,5 +1,6 @@
 """ONNX -> OpenVINO IR, in full precision."""
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from miniseg_edge.dependencies import require
 from miniseg_edge.errors import ExportError
 from miniseg_edge.export.onnx_from_graph import OnnxModel
 from miniseg_edge.tensors import ANY, TensorSpec
+
+_OWN_NAME = re.compile(r"[A-Za-z]+_\d+")
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,18 @@ def openvino_from_onnx(model: OnnxModel, input_: TensorSpec, output: TensorSpec)
         found = [(port.any_name, _shape(port)) for port in ports]
         if found != [(spec.name, spec.shape)]:
             raise ExportError("the IR has other inputs or outputs", f"{spec.name} {spec}", str(found))
+    _number_afresh(network)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         openvino.save_model(network, path, compress_to_fp16=False)
         return OpenVinoModel(path.read_bytes(), path.with_suffix(".bin").read_bytes(), _operators(network))
+
+
+def _number_afresh(network: Any) -> None:
+    """Numbers what OpenVINO named by its place: its own numbers go on from one model of a process to the next."""
+    for index, operator in enumerate(network.get_ordered_ops()):
+        if _OWN_NAME.fullmatch(operator.get_friendly_name()):
+            operator.set_friendly_name(f"{operator.get_type_name()}_{index}")
 
 
 def _operators(network: Any) -> int:

@@ -66,13 +66,14 @@ def check_parity(
 
 def _verdict(tally: _Tally, reference_mean_iou: float | None) -> TargetParity:
     artifact = tally.segmenter.choice.artifact
+    mean_iou = tally.confusion.mean_iou() if reference_mean_iou is not None else None
     return TargetParity(
         target=artifact.target,
         precision=artifact.precision,
         runtime=tally.segmenter.choice.entry.name,
         limits=tally.limits,
-        failures=failures(tally.slices, tally.limits),
-        mean_iou=tally.confusion.mean_iou() if reference_mean_iou is not None else None,
+        failures=failures(tally.slices, tally.limits, mean_iou, reference_mean_iou),
+        mean_iou=mean_iou,
         reference_mean_iou=reference_mean_iou,
         slices=tuple(tally.slices),
     )

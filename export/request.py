@@ -9,9 +9,14 @@ from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics, Window
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
 
+AUTO = "auto"
+"""In the place of a precision: the one that pays on this machine."""
+
 TARGETS = ("onnx", "openvino")
-PRECISIONS = ("fp32", "bf16")
-SUPPORTED = {"onnx": ("fp32",), "openvino": ("fp32", "bf16")}
+PRECISIONS = ("fp32", "bf16", "int8")
+"""From the most exact to the least."""
+
+SUPPORTED = {"onnx": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
 """Precisions that each target can be built in."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
@@ -35,6 +40,10 @@ class ExportRequest:
         result: "logit", or "mask" to have the threshold in the graph.
         separate_channels: whether slices come with the network's own channels rather than one grey one.
         dynamic_batch, dynamic_size: whether the graph takes any number of slices, and slices of any size.
+        auto: whether to keep, of each target's precisions, only the one that pays most on this machine.
+        calibration: folder of the slices that INT8 is fitted to, or None without INT8.
+        quantization: plan to replay, or None to search for one.
+        seed: of the draw among many calibration slices.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
         overwrite: whether an existing bundle may be replaced.
 
@@ -57,6 +66,10 @@ class ExportRequest:
     separate_channels: bool = False
     dynamic_batch: bool = False
     dynamic_size: bool = False
+    auto: bool = False
+    calibration: Path | None = None
+    quantization: Path | None = None
+    seed: int = 0
     tune: bool = False
     overwrite: bool = False
 
@@ -90,6 +103,22 @@ class ExportRequest:
             raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none")
         if self.labels is not None and self.validation is None:
             raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
+        self._check_int8()
+
+    def _check_int8(self) -> None:
+        wanted = "int8" in self.precisions
+        if wanted and self.calibration is None:
+            raise UsageError(
+                "INT8 needs slices to be fitted to", "--calibration DIR", "none",
+                "Twenty or more slices like those it will see, none of which it is judged on.",
+            )  # fmt: skip
+        if not wanted and (self.calibration is not None or self.quantization is not None):
+            raise UsageError("calibration without INT8", "--precision int8", ", ".join(self.precisions))
+        if wanted and (self.dynamic_batch or self.dynamic_size):
+            raise UsageError(
+                "INT8 needs fixed shapes", "no --dynamic-batch, no --dynamic-size", "one of them",
+                "OpenVINO's INT8 with free shapes has crashed on CPUs with AMX.",
+            )  # fmt: skip
 
     def interface(self, in_channels: int) -> GraphInterface:
         """How the graph of a network with `in_channels` is fed and what it answers."""

@@ -83,6 +83,38 @@ class FormTiming:
 
 
 @dataclass(frozen=True)
+class PrecisionShare:
+    """What of a compiled artefact really ran in one precision, on the machine that exported it.
+
+    Attributes:
+        precision: `int8`, `bf16`, `fp32`, ... or `other` (integers that address, for example).
+        operators: of the compiled model that were executed.
+        convolutions: how many of them are convolutions.
+        time_share: of their summed time, 0..1.
+    """
+
+    precision: str
+    operators: int
+    convolutions: int
+    time_share: float
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What an INT8 artefact was fitted to.
+
+    Attributes:
+        plan: path of the plan in the bundle; `miniseg-export --quantization` replays it.
+        groups: of convolutions that are quantized.
+        calibration: SHA-256 of each slice's size and values, sorted.
+    """
+
+    plan: str
+    groups: tuple[str, ...]
+    calibration: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Artifact:
     """What `--target` built: model files in the order in which its runtime wants them, and how it fared.
 
@@ -94,6 +126,8 @@ class Artifact:
         form: which of the equal ways of writing the graph, or "as trained".
         tuning: what `--tune` measured; empty without it.
         macs: multiplications by weights other than 0 for one slice of the bundle's size; 0 where nobody counted.
+        shares: what ran in which precision, for runtimes that tell, the one with most time first.
+        quantization: of INT8, or None.
     """
 
     target: str
@@ -103,6 +137,34 @@ class Artifact:
     form: str
     tuning: tuple[FormTiming, ...] = ()
     macs: int = 0
+    shares: tuple[PrecisionShare, ...] = ()
+    quantization: Quantization | None = None
+
+
+@dataclass(frozen=True)
+class PrecisionTiming:
+    """A precision on the machine that exported it: the median latency of inference in ms, one value a turn."""
+
+    precision: str
+    p50_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PrecisionChoice:
+    """Why `--precision auto` kept what it kept.
+
+    Attributes:
+        target, precision: the artefact.
+        reason: in words, those that were passed over included.
+        machine: where it was measured.
+        timings: of all that passed parity.
+    """
+
+    target: str
+    precision: str
+    reason: str
+    machine: str
+    timings: tuple[PrecisionTiming, ...]
 
 
 @dataclass(frozen=True)
@@ -163,6 +225,7 @@ class Manifest:
     parity: ParityRecord
     tools: Mapping[str, str]
     files: Mapping[str, FileRecord]
+    choices: tuple[PrecisionChoice, ...] = ()
 
     def artifact(self, target: str, precision: str | None = None) -> Artifact | None:
         """The artefact of a target and precision, or None; without a precision FP32 goes before others."""
@@ -245,6 +308,7 @@ def _canonical_sha256(value: object) -> str:
 def _check_references(manifest: Manifest) -> None:
     """Whatever the manifest points at must be a file that it lists, and the sizes must be sane."""
     named = [*(f for a in manifest.artifacts for f in a.files), manifest.parity.report]
+    named += [a.quantization.plan for a in manifest.artifacts if a.quantization is not None]
     named += [path for golden in manifest.golden for path in (golden.image, golden.logit)]
     if not manifest.golden:
         raise BundleError(f"{MANIFEST_NAME} names no golden slices", "at least one", "none")

@@ -1,7 +1,7 @@
 """Parity: does an artefact still draw the reference's lesion? Judged on logit maps, pixel by pixel."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,11 @@ class ParityLimits:
         near_tie: a changed pixel whose reference margin is below this is a near-tie, else a real flip.
         max_real_flips: real flips allowed, over all slices together, or None.
         max_logit_difference: largest absolute logit difference allowed, or None.
-        min_dice_mean, min_dice_worst: Dice against the reference that must be reached.
+        min_dice_mean, min_dice_worst: Dice against the reference that must be reached, tiny lesions apart.
+        tiny_lesion: slices on which the reference's lesion has fewer pixels are judged by changed pixels: there, and
+            where there is no lesion at all, a single pixel moves the Dice by anything up to 1.
+        max_tiny_changes: pixels that may change on such a slice.
+        max_iou_drop: by how much the mIoU with the labels may be below the reference's, or None.
     """
 
     near_tie: float = 1e-3
@@ -25,13 +29,21 @@ class ParityLimits:
     max_logit_difference: float | None = None
     min_dice_mean: float = 0.0
     min_dice_worst: float = 0.0
+    tiny_lesion: int = 0
+    max_tiny_changes: int = 0
+    max_iou_drop: float | None = None
 
+
+_SAME_LESION = ParityLimits(
+    max_real_flips=None, min_dice_mean=0.98, min_dice_worst=0.95, tiny_lesion=100, max_tiny_changes=16
+)
 
 DEFAULT_LIMITS = {
     "fp32": ParityLimits(),
-    "bf16": ParityLimits(max_real_flips=None, min_dice_mean=0.98, min_dice_worst=0.95),
+    "bf16": _SAME_LESION,
+    "int8": replace(_SAME_LESION, max_iou_drop=0.003),
 }
-"""By precision: FP32 may only round; BF16 must still draw the same lesion."""
+"""By precision: FP32 may only round; BF16 and INT8 must still draw the same lesion, and INT8 the labels' as well."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,11 @@ class SliceParity:
     dice: float
     dice_label: float | None = None
     reference_dice_label: float | None = None
+
+    @property
+    def changes(self) -> int:
+        """All changed pixels."""
+        return self.near_ties + self.real_flips
 
 
 @dataclass(frozen=True)
@@ -158,23 +175,59 @@ def _margins(logits: FloatArray, won: ByteArray, other: ByteArray) -> FloatArray
     return np.asarray(preferred - np.take_along_axis(with_background, other[None].astype(np.int64), 0)[0])
 
 
-def failures(slices: Sequence[SliceParity], limits: ParityLimits) -> tuple[str, ...]:
-    """The limits that were not kept, in words."""
+def failures(
+    slices: Sequence[SliceParity], limits: ParityLimits, mean_iou: float | None = None, wanted_iou: float | None = None
+) -> tuple[str, ...]:
+    """The limits that were not kept, in words.
+
+    Args:
+        slices: one by one.
+        limits: what they are held to.
+        mean_iou, wanted_iou: the artefact's mIoU with the labels, and the reference's; None where there are none.
+    """
+    return (
+        *_logit_failures(slices, limits),
+        *_dice_failures([s for s in slices if s.lesion_pixels >= limits.tiny_lesion], limits),
+        *_tiny_failures([s for s in slices if s.lesion_pixels < limits.tiny_lesion], limits),
+        *_label_failures(mean_iou, wanted_iou, limits),
+    )
+
+
+def _logit_failures(slices: Sequence[SliceParity], limits: ParityLimits) -> Iterator[str]:
     flips = sum(s.real_flips for s in slices)
     largest = _largest_difference(slices)
-    mean, worst = float(np.mean([s.dice for s in slices])), min(s.dice for s in slices)
-    found = []
     if not all(np.isfinite(s.max_logit_difference) for s in slices if s.max_logit_difference is not None):
-        found.append("logits are not finite")
+        yield "logits are not finite"
     if limits.max_real_flips is not None and flips > limits.max_real_flips:
-        found.append(f"{flips} pixels flipped, {limits.max_real_flips} allowed")
+        yield f"{flips} pixels flipped, {limits.max_real_flips} allowed"
     if limits.max_logit_difference is not None:
         if largest is None:
-            found.append("logit differences are limited, but the artefact gives masks alone")
+            yield "logit differences are limited, but the artefact gives masks alone"
         elif largest > limits.max_logit_difference:
-            found.append(f"largest logit difference {largest:.3g}, {limits.max_logit_difference:g} allowed")
+            yield f"largest logit difference {largest:.3g}, {limits.max_logit_difference:g} allowed"
+
+
+def _dice_failures(slices: Sequence[SliceParity], limits: ParityLimits) -> Iterator[str]:
+    if not slices:
+        return
+    mean, worst = float(np.mean([s.dice for s in slices])), min(slices, key=lambda s: s.dice)
     if mean < limits.min_dice_mean:
-        found.append(f"mean Dice {mean:.4f}, at least {limits.min_dice_mean:g} wanted")
-    if worst < limits.min_dice_worst:
-        found.append(f"worst Dice {worst:.4f}, at least {limits.min_dice_worst:g} wanted")
-    return tuple(found)
+        yield f"mean Dice {mean:.4f}, at least {limits.min_dice_mean:g} wanted"
+    if worst.dice < limits.min_dice_worst:
+        yield f"worst Dice {worst.dice:.4f} ({worst.name}), at least {limits.min_dice_worst:g} wanted"
+
+
+def _tiny_failures(slices: Sequence[SliceParity], limits: ParityLimits) -> Iterator[str]:
+    worst = max(slices, key=lambda s: s.changes, default=None)
+    if worst is not None and worst.changes > limits.max_tiny_changes:
+        yield (
+            f"{worst.changes} pixels changed on {worst.name}, whose lesion has {worst.lesion_pixels}; "
+            f"{limits.max_tiny_changes} allowed where it has fewer than {limits.tiny_lesion}"
+        )
+
+
+def _label_failures(mean_iou: float | None, wanted: float | None, limits: ParityLimits) -> Iterator[str]:
+    if mean_iou is None or wanted is None or limits.max_iou_drop is None:
+        return
+    if mean_iou < wanted - limits.max_iou_drop:
+        yield f"mIoU {mean_iou:.4f}, at most {limits.max_iou_drop:g} below the reference's {wanted:.4f} wanted"

@@ -12,8 +12,8 @@ from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.interface import Runtime
 from miniseg_edge.tensors import ANY
 
-PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-"""Our name of a precision -> OpenVINO's."""
+PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+"""Our name of a precision -> OpenVINO's for what has no quantizers: beside INT8, FP32, which every CPU has."""
 
 
 def _openvino() -> Any:

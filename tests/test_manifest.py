@@ -21,6 +21,7 @@ from miniseg_edge.manifest import (
     Manifest,
     NetworkRecord,
     ParityRecord,
+    PrecisionChoice,
     check_name,
     manifest_from_json,
     sealed,
@@ -57,6 +58,7 @@ CHANGES: dict[str, object] = {
     "parity": ParityRecord("parity.json", "phantoms", ()),
     "tools": {},
     "files": {},
+    "choices": (PrecisionChoice("onnx", "fp32", "alone", "a machine", ()),),
 }
 
 

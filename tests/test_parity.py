@@ -3,11 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from miniseg_edge.parity import ParityLimits, SliceParity, TargetParity, compare, failures
+from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits, SliceParity, TargetParity, compare, failures
 from miniseg_edge.parity_summary import show, summary
 from miniseg_edge.preprocessing import FloatArray
 
 LIMITS = ParityLimits(near_tie=1e-3)
+SAME_LARGE = SliceParity("large", 10_000, 500, 0.0, 0, 0, 1.0)
 SAME = SliceParity("same", 100, 10, 0.0, 0, 0, 1.0)
 NAN = float("nan")
 
@@ -123,7 +124,7 @@ class TestFailures:
     def test_the_worst_dice_counts(self) -> None:
         slices = [SAME, replace(SAME, dice=0.5)]
         assert failures(slices, ParityLimits(min_dice_worst=0.5)) == ()
-        assert failures(slices, ParityLimits(min_dice_worst=0.6)) == ("worst Dice 0.5000, at least 0.6 wanted",)
+        assert failures(slices, ParityLimits(min_dice_worst=0.6)) == ("worst Dice 0.5000 (same), at least 0.6 wanted",)
 
     def test_every_limit_that_was_not_kept_is_named(self) -> None:
         worst = SliceParity("bad", 100, 10, 9.0, 0, 7, 0.0)
@@ -134,6 +135,30 @@ class TestFailures:
     def test_an_artefact_that_is_not_finite_never_passes(self, limits: ParityLimits, order: int) -> None:
         broken = compare("slice", lesion(-1.0, -2.0), lesion(NAN, -2.0), limits)
         assert failures([SAME, broken][::order], limits) != ()
+
+    def test_a_tiny_lesion_is_judged_by_changed_pixels(self) -> None:
+        limits = ParityLimits(
+            max_real_flips=None, min_dice_mean=0.98, min_dice_worst=0.95, tiny_lesion=20, max_tiny_changes=4
+        )
+        tiny = SliceParity("tiny", 10_000, 10, 0.1, 1, 3, 0.7)
+        assert failures([SAME_LARGE, tiny], limits) == ()
+        assert failures([SAME_LARGE, replace(tiny, real_flips=4)], limits) == (
+            "5 pixels changed on tiny, whose lesion has 10; 4 allowed where it has fewer than 20",
+        )
+        assert failures([SAME_LARGE, replace(tiny, lesion_pixels=20)], limits) == (
+            "mean Dice 0.8500, at least 0.98 wanted",
+            "worst Dice 0.7000 (tiny), at least 0.95 wanted",
+        )
+
+    def test_a_lesion_invented_on_a_healthy_slice_fails(self) -> None:
+        invented = SliceParity("healthy", 10_000, 0, 2.0, 0, 300, 0.0)
+        assert len(failures([SAME_LARGE, invented], DEFAULT_LIMITS["int8"])) == 1
+
+    @pytest.mark.parametrize(("found", "count"), [(0.8, 0), (0.797, 0), (0.7969, 1)])
+    def test_the_labels_count_where_there_are_any(self, found: float, count: int) -> None:
+        assert len(failures([SAME_LARGE], DEFAULT_LIMITS["int8"], found, 0.8)) == count
+        assert failures([SAME_LARGE], DEFAULT_LIMITS["int8"]) == ()
+        assert failures([SAME_LARGE], DEFAULT_LIMITS["bf16"], found, 0.8) == ()
 
 
 class TestTarget:

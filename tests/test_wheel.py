@@ -22,5 +22,10 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
         for folder, package in FOLDERS.items()
         for path in (ROOT / folder).rglob("*.py")
     }
-    data = {"miniseg_edge/py.typed", "miniseg_edge/training/demo.pth", "miniseg_edge/benchmarks/report.css"}
+    data = {
+        "miniseg_edge/py.typed",
+        "miniseg_edge/training/demo.pth",
+        "miniseg_edge/export/demo_plan.json",
+        "miniseg_edge/benchmarks/report.css",
+    }
     assert shipped == wanted | data

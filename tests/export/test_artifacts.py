@@ -7,7 +7,7 @@ import pytest
 import miniseg_edge
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.errors import IncompatibleError, RuntimeUnavailableError, UsageError
-from miniseg_edge.export import tuning
+from miniseg_edge.export import tuning, turns
 from miniseg_edge.export.command import main
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.request import ExportRequest
@@ -82,7 +82,7 @@ def test_tune_measures_the_forms_and_records_what_it_chose(
     tiny_checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "ROUNDS", 1)
-    monkeypatch.setattr(tuning, "SECONDS", 0.05)
+    monkeypatch.setattr(turns, "TURN_S", 0.1)
     words = [str(tiny_checkpoint_path), "--target", "onnx", "--tune", "--input-size", "64", "64"]
     assert main([*words, "--output", str(tmp_path / "out")]) == 0
     artifact = open_bundle(tmp_path / "out").manifest.artifact("onnx")

@@ -1,0 +1,90 @@
+"""`--precision auto`: of the precisions that passed parity, the one that pays most on this machine, and why."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from miniseg_edge import terminal
+from miniseg_edge.bundle import Bundle
+from miniseg_edge.dependencies import require
+from miniseg_edge.export.artifacts import BuiltArtifact
+from miniseg_edge.export.request import PRECISIONS, ExportRequest
+from miniseg_edge.export.turns import candidate, rounds_of_turns
+from miniseg_edge.host import processor
+from miniseg_edge.manifest import Artifact, PrecisionChoice, PrecisionTiming
+from miniseg_edge.parity import TargetParity
+
+ROUNDS = 11
+WORTH = 1.03
+"""A less exact precision must be this much faster; less is within the noise and would be given for nothing."""
+
+
+def runnable(request: ExportRequest) -> ExportRequest:
+    """The request without BF16 where this CPU would run it in FP32. Raises: MissingDependencyError."""
+    if "bf16" not in request.precisions:
+        return request
+    core: Any = require("openvino", "openvino").Core()
+    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return request
+    terminal.say("BF16 is not tried: this CPU has none")
+    return replace(request, precisions=tuple(p for p in request.precisions if p != "bf16"))
+
+
+def choices_among(bundle: Bundle, parities: Sequence[TargetParity]) -> tuple[PrecisionChoice, ...]:
+    """One for each target of which anything passed.
+
+    Raises:
+        ExportError: an artefact cannot be measured.
+    """
+    passed = {(p.target, p.precision): p for p in parities if p.passed}
+    found = []
+    for target in dict.fromkeys(target for target, _ in passed):
+        artifacts = [a for a in bundle.manifest.artifacts if (a.target, a.precision) in passed and a.target == target]
+        choice = _choice(bundle, artifacts, {a.precision: passed[target, a.precision] for a in artifacts})
+        terminal.say(f"{target}: {choice.reason}", "good")
+        found.append(choice)
+    return tuple(found)
+
+
+def _choice(bundle: Bundle, artifacts: Sequence[Artifact], parities: dict[str, TargetParity]) -> PrecisionChoice:
+    taken = _measured(bundle, artifacts) if len(artifacts) > 1 else {artifacts[0].precision: ()}
+    by_exactness = sorted(taken, key=PRECISIONS.index)
+    speeds = {name: _speed(taken[by_exactness[0]], taken[name]) for name in by_exactness}
+    kept = by_exactness[0]
+    for name in by_exactness[1:]:
+        if speeds[name] > WORTH * speeds[kept]:
+            kept = name
+    shown = ", ".join(_shown(name, speeds[name], by_exactness[0], parities[name]) for name in by_exactness)
+    timings = tuple(PrecisionTiming(name, taken[name]) for name in by_exactness)
+    reason = f"{kept} is kept ({shown}); a less exact precision must be at least {WORTH:g} times as fast"
+    return PrecisionChoice(artifacts[0].target, kept, reason, processor(), timings)
+
+
+def _shown(name: str, speed: float, base: str, parity: TargetParity) -> str:
+    return f"{name}: {speed:.2f} times {base}'s speed, Dice {parity.dice_mean:.4f} mean, {parity.dice_worst:.4f} worst"
+
+
+def _speed(base: Sequence[float], own: Sequence[float]) -> float:
+    """The median of the rounds' ratios; 1 where there was nothing to compare."""
+    return float(np.median([a / b for a, b in zip(base, own, strict=True)])) if own else 1.0
+
+
+def _measured(bundle: Bundle, artifacts: Sequence[Artifact]) -> dict[str, tuple[float, ...]]:
+    """Each artefact's latency in ms by precision, round by round."""
+    with tempfile.TemporaryDirectory(prefix="miniseg-auto-") as folder:
+        candidates = []
+        for artifact in artifacts:
+            files = {name: bundle.contents[name] for name in artifact.files}
+            built = BuiltArtifact(files, artifact.nodes, artifact.macs)
+            candidates.append(candidate(bundle.manifest, artifact, built, Path(folder) / artifact.precision))
+        found: dict[str, list[float]] = {artifact.precision: [] for artifact in artifacts}
+        with terminal.counted(f"measuring {artifacts[0].target}, {ROUNDS} rounds", ROUNDS) as progress:
+            for index, turns in enumerate(rounds_of_turns(candidates, ROUNDS)):
+                for name, taken in turns.items():
+                    found[name].append(taken)
+                progress(index + 1, ROUNDS)
+    return {name: tuple(taken) for name, taken in found.items()}

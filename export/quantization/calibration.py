@@ -1,0 +1,87 @@
+"""The slices that quantization is fitted to: known by hash, apart from validation, in an order of their own."""
+
+import random
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from miniseg_edge import terminal
+from miniseg_edge.errors import UsageError
+from miniseg_edge.files import sha256_of
+from miniseg_edge.images import image_paths, slice_from_file
+from miniseg_edge.manifest import Manifest
+from miniseg_edge.preprocessing import ByteArray, FloatArray, network_input
+from miniseg_edge.tensors import HU
+
+FEW_SLICES = 16
+"""Below this many, what comes out depends on which slices happened to be there."""
+
+MAX_SLICES = 64
+"""More make no difference that is worth their time; beyond, the seed draws."""
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationSlice:
+    """A slice by what is in it.
+
+    Attributes:
+        sha256: of its size and values, in hex: the same however the file was compressed.
+        pixels: (H, W) uint8 grey, or (H, W, C).
+    """
+
+    sha256: str
+    pixels: ByteArray
+
+
+def pixels_sha256(pixels: ByteArray) -> str:
+    """SHA-256 in hex of a slice's size and values; uint8 of any shape."""
+    shape = np.array(pixels.shape, "<u4").tobytes()
+    return sha256_of(shape + np.ascontiguousarray(pixels).tobytes())
+
+
+def calibration_set(folder: Path, channels: int, seed: int) -> tuple[CalibrationSlice, ...]:
+    """The slices of a folder, each once, in the order of their hashes, so that names and order change nothing.
+
+    Args:
+        folder: PNG or JPEG, 8 bits.
+        channels: what the graph takes.
+        seed: draws `MAX_SLICES` where there are more.
+
+    Raises:
+        NoImagesError, UnsupportedFormatError: the folder is empty, or a file is unreadable.
+    """
+    found: dict[str, ByteArray] = {}
+    for path in terminal.track(image_paths(folder), "reading the calibration slices"):
+        pixels = slice_from_file(path, channels)
+        found[pixels_sha256(pixels)] = pixels
+    if len(found) < FEW_SLICES:
+        terminal.warn(
+            f"{len(found)} different calibration slices are few: with {FEW_SLICES} or more, another choice of slices "
+            "would give much the same artefact"
+        )
+    kept = sorted(found)
+    if len(kept) > MAX_SLICES:
+        terminal.say(f"{MAX_SLICES} of {len(kept)} calibration slices are used, drawn with seed {seed}")
+        kept = sorted(random.Random(seed).sample(kept, MAX_SLICES))  # noqa: S311  no secret
+    return tuple(CalibrationSlice(digest, found[digest]) for digest in kept)
+
+
+def check_apart(calibration: Collection[CalibrationSlice], validation: Iterable[tuple[str, ByteArray]]) -> None:
+    """Refuses slices that are in both sets. Raises: UsageError, with the validation slices' names."""
+    known = {item.sha256 for item in calibration}
+    shared = [name for name, pixels in validation if pixels_sha256(pixels) in known]
+    if shared:
+        raise UsageError(
+            "calibration and validation share slices", "two sets without a common slice", ", ".join(shared[:12]),
+            "An artefact may not be judged on what it was fitted to: take them out of one of the folders.",
+        )  # fmt: skip
+
+
+def network_inputs(calibration: Iterable[CalibrationSlice], manifest: Manifest) -> tuple[FloatArray, ...]:
+    """What the graph is fed with for each slice: (1, C, H, W) float32, grey 0..255 or HU as its interface says."""
+    window, size = manifest.preprocessing.window, manifest.preprocessing.size
+    to_hu = window.hu_from_grey if manifest.interface.values == HU and window is not None else None
+    grey = (item.pixels.astype(np.float32) for item in calibration)
+    return tuple(network_input(values if to_hu is None else to_hu(values), size) for values in grey)

@@ -1,0 +1,140 @@
+"""Channels of a tensor brought to a like size, exactly, before the tensor is quantized with one step for all of them.
+
+The pyramid's branches are depthwise convolutions whose outputs nothing but linear layers reads. So a channel may be
+divided by any s > 0 where it is made and multiplied by it where it is read: the same function, but a quiet channel is
+no longer rounded with the step of a loud one. With r the channel's largest value and w the largest weight that reads
+it, s = sqrt(r / w) gives both the same range (Nagel et al., "Data-Free Quantization through Weight Equalization and
+Bias Correction", 2019, arXiv 1906.04721, with measured ranges).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from miniseg_edge.export.quantization.activations import Matrix, channel_peaks
+from miniseg_edge.export.quantization.constants import constants_of, drop_unused, set_constant
+from miniseg_edge.preprocessing import FloatArray
+
+_TINY = 1e-6
+_MOVES = {"Transpose", "Reshape"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """A dense convolution, and which of the tensor's channels each of its input channels carries."""
+
+    node: onnx.NodeProto
+    carried: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Branches:
+    """A concatenation of depthwise convolutions' outputs and the dense convolutions that read it."""
+
+    tensor: str
+    makers: tuple[onnx.NodeProto, ...]
+    readers: tuple[_Reader, ...]
+
+
+def equalised(model: onnx.ModelProto, inputs: Sequence[FloatArray]) -> onnx.ModelProto:
+    """The same function with equalised branches; a graph without such branches comes back as it was.
+
+    Args:
+        model: of fixed shapes.
+        inputs: the calibration slices as the graph takes them.
+    """
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    places = _places(found)
+    peaks = channel_peaks(model, {place.tensor for place in places}, inputs) if places else {}
+    for place in places:
+        _equalise(found, place, peaks[place.tensor])
+    drop_unused(found)
+    return found
+
+
+def _equalise(model: onnx.ModelProto, place: _Branches, peaks: Matrix) -> None:
+    constants = constants_of(model)
+    loudest = np.zeros_like(peaks)
+    for reader in place.readers:
+        weights = np.abs(constants[reader.node.input[1]]).max(axis=(0, 2, 3))
+        np.maximum.at(loudest, reader.carried, weights)
+    scales = np.sqrt(np.maximum(peaks, _TINY) / np.maximum(loudest, _TINY))
+    scales /= np.exp(np.mean(np.log(scales)))
+    for reader in place.readers:
+        weights = constants[reader.node.input[1]] * scales[reader.carried][None, :, None, None]
+        set_constant(model, reader.node, 1, weights.astype(np.float32))
+    first = 0
+    for maker in place.makers:
+        width = len(constants[maker.input[1]])
+        part = scales[first : first + width]
+        for index in range(1, len(maker.input)):
+            values = constants[maker.input[index]]
+            set_constant(model, maker, index, (values / part.reshape(-1, *[1] * (values.ndim - 1))).astype(np.float32))
+        first += width
+
+
+def _places(model: onnx.ModelProto) -> list[_Branches]:
+    by_output = {name: node for node in model.graph.node for name in node.output}
+    shapes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in onnx.shape_inference.infer_shapes(model).graph.value_info
+    }
+    found = []
+    for node in model.graph.node:
+        makers = [by_output.get(name) for name in node.input]
+        if node.op_type != "Concat" or not all(_depthwise(maker) for maker in makers):
+            continue
+        alone = all(len(_readers_of(model, name)) == 1 for name in node.input)
+        readers = _dense_readers(model, node.output[0], shapes[node.output[0]])
+        if alone and readers:
+            found.append(_Branches(node.output[0], tuple(m for m in makers if m is not None), readers))
+    return found
+
+
+def _depthwise(node: onnx.NodeProto | None) -> bool:
+    return node is not None and node.op_type == "Conv" and any(a.name == "group" and a.i > 1 for a in node.attribute)
+
+
+def _readers_of(model: onnx.ModelProto, tensor: str) -> list[onnx.NodeProto]:
+    return [node for node in model.graph.node if tensor in node.input]
+
+
+def _dense_readers(model: onnx.ModelProto, tensor: str, shape: list[int]) -> tuple[_Reader, ...]:
+    """The convolutions that read a tensor, directly or in another order; none if anything else reads it too."""
+    channels = np.arange(shape[1], dtype=np.float32)[None, :, None, None]
+    return tuple(_followed(model, tensor, np.broadcast_to(channels, shape))) or ()
+
+
+def _followed(model: onnx.ModelProto, tensor: str, numbered: npt.NDArray[np.float32]) -> list[_Reader]:
+    """Follows a tensor, whose values are the numbers of its channels, to the convolutions that read them."""
+    found = []
+    for node in _readers_of(model, tensor):
+        if node.op_type == "Conv" and not _depthwise(node):
+            found.append(_Reader(node, numbered[0, :, 0, 0].astype(np.int64)))
+        elif node.op_type in _MOVES:
+            found += _followed(model, node.output[0], _moved(model, node, numbered)) or [_NOBODY]
+        else:
+            found.append(_NOBODY)
+    return [] if _NOBODY in found else found
+
+
+_NOBODY = _Reader(onnx.NodeProto(), np.zeros(0, np.int64))
+"""In the place of something that is no dense convolution."""
+
+
+def _moved(model: onnx.ModelProto, node: onnx.NodeProto, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What a Transpose or Reshape makes of an array."""
+    used = [constant for constant in model.graph.initializer if constant.name in node.input]
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        for name in (node.input[0], node.output[0])
+    ]
+    graph = onnx.helper.make_graph([node], "move", ends[:1], ends[1:], used)
+    alone = onnx.helper.make_model(graph, opset_imports=model.opset_import)
+    (found,) = ReferenceEvaluator(alone).run(None, {node.input[0]: values})
+    return np.asarray(found)

@@ -1,0 +1,40 @@
+"""Groups of convolutions: what is quantized together, or left alone. A group is one kind of layer in one stage.
+
+Only dense convolutions are in a group: OpenVINO runs depthwise ones no faster in INT8 than in FP32, and the decoder's
+upsampling is a handful of fixed weights.
+"""
+
+import re
+
+import onnx
+
+_KINDS = (
+    ("first", re.compile(r"first\.")),
+    ("stage-1", re.compile(r"level1\.\d+\.(conv|entries)")),
+    ("exchange", re.compile(r"exchange(?P<stage>\d)")),
+    ("entries", re.compile(r"level(?P<stage>\d)\.\d+\.entries")),
+    ("gates", re.compile(r"(level|down)(?P<stage>\d).*\.attention")),
+    ("fuse", re.compile(r"(level|down)(?P<stage>\d).*\.fuse")),
+    ("decoder", re.compile(r"(up4|up\d\.(skip|reduce)|pred1)\b")),
+)
+
+
+def group_of(name: str) -> str | None:
+    """The group of a convolution by its name, which starts with its block, or None if it is never quantized."""
+    for kind, pattern in _KINDS:
+        if found := pattern.match(name):
+            return f"{kind}-{found['stage']}" if "stage" in found.groupdict() else kind
+    return None
+
+
+def groups_of(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
+    """The groups that a graph has, in its order, each with the names of its convolutions."""
+    found: dict[str, list[str]] = {}
+    for node in model.graph.node:
+        if node.op_type == "Conv" and _groups(node) == 1 and (group := group_of(node.name)) is not None:
+            found.setdefault(group, []).append(node.name)
+    return {group: tuple(names) for group, names in found.items()}
+
+
+def _groups(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
