@@ -60,7 +60,8 @@ def _choice(bundle: Bundle, artifacts: Sequence[Artifact], parities: dict[str, T
             kept = name
     shown = ", ".join(_shown(name, speeds[name], by_exactness[0], parities[name]) for name in by_exactness)
     timings = tuple(PrecisionTiming(name, taken[name]) for name in by_exactness)
-    reason = f"{kept} is kept ({shown}); a less exact precision must be at least {WORTH:g} times as fast"
+    advice = "; do not use int8 here" if "int8" in taken and kept != "int8" else ""
+    reason = f"{kept} is kept{advice} ({shown}); a less exact precision must be at least {WORTH:g} times as fast"
     return PrecisionChoice(artifacts[0].target, kept, reason, processor(), timings)
 
 
