@@ -61,7 +61,7 @@ def segmented_study(study: Study, segmenter: Segmenter, progress: Callable[[int,
         precision=choice.artifact.precision,
         bundle_digest=segmenter.bundle.manifest.digest,
         input_sha256=digest_of(hashes),
-        remarks=(*study.remarks, *summarized(remarks)),
+        remarks=(*study.remarks, *summarized(remarks), *(f"passed over: {why}" for why in choice.passed_over)),
     )
     return SegmentedStudy(study, mask, findings_from_mask(mask, study.geometry, ran))
 
