@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def in_flight(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> Iterator[Result]:
-    """Yields `work(item)` for each item, in order, with `count` of them in flight.
+    """Yields `work(item)` for each item, in order, on an engine that takes `count` at once.
 
     Items are read as they are needed, at most 2 `count` ahead of what was yielded: whoever reads slowly slows down
     whoever writes. What `work` raises comes in the place of its item; later items are given up.
@@ -20,7 +20,7 @@ def in_flight(work: Callable[[Item], Result], items: Iterable[Item], count: int)
     if count == 1:
         yield from map(work, items)
         return
-    with ThreadPoolExecutor(count, thread_name_prefix="miniseg") as pool:
+    with _pool(count) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
@@ -43,7 +43,7 @@ def streamed(work: Callable[[Item], Result], items: Iterable[Item], count: int) 
     """
     room, stopped = threading.Semaphore(2 * count), threading.Event()
     read: queue.SimpleQueue[Future[Result] | None] = queue.SimpleQueue()
-    pool = ThreadPoolExecutor(count, thread_name_prefix="miniseg")
+    pool = _pool(count)
 
     def reading() -> None:
         source = iter(items)
@@ -73,3 +73,8 @@ def streamed(work: Callable[[Item], Result], items: Iterable[Item], count: int) 
         stopped.set()
         room.release()
         pool.shutdown(cancel_futures=True)
+
+
+def _pool(count: int) -> ThreadPoolExecutor:
+    """A thread more than the engine takes: its item is ready when the engine gets free."""
+    return ThreadPoolExecutor(count + 1 if count > 1 else 1, thread_name_prefix="miniseg")

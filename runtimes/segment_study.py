@@ -51,7 +51,7 @@ def segmented_study(study: Study, segmenter: Segmenter, progress: Callable[[int,
             hashes.append(one.sha256)
             yield one.voxels_hu
 
-    for index, result in enumerate(segmenter.segment_many_hu(slices())):
+    for index, result in enumerate(segmenter.stream_hu(slices())):
         mask[index] = result.mask
         progress(index + 1, len(study))
     choice = segmenter.choice
