@@ -31,7 +31,8 @@ class Watch:
     """Counts slices of all threads, compares each mask, and looks at the memory every hundredth."""
 
     def __init__(self, expected: list[ByteArray], total: int) -> None:
-        self.wrong, self.done, self.memory = 0, 0, []  # type: tuple[int, int, list[tuple[int, float]]]
+        self.wrong, self.done = 0, 0
+        self.memory: list[tuple[int, float]] = []
         self._expected, self._every = expected, max(1, total // 100)
         self._lock, self._process = threading.Lock(), psutil.Process()
 
