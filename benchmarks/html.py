@@ -25,7 +25,7 @@ from miniseg_edge.benchmarks.plots import (
     stage_plot,
     thumbnail,
 )
-from miniseg_edge.benchmarks.report import Method, Report, Result, SliceAccuracy, VendorBenchmark
+from miniseg_edge.benchmarks.report import Method, Report, Result, SliceAccuracy, StudyResult, VendorBenchmark
 from miniseg_edge.benchmarks.statistics import CONFIDENCE, RESAMPLES, Distribution, Growth, Ratio
 from miniseg_edge.benchmarks.tables import DIFFERENT_LESION
 from miniseg_edge.preprocessing import ByteArray
@@ -339,12 +339,20 @@ def _scenarios(shown: Sequence[Entry]) -> str:
     if any(entry.result.burst_last_ms for entry in shown):
         columns.append(("burst: first mask<br>ms", lambda result: _spread(result.burst_first_ms, 1)))
         columns.append(("burst: last mask<br>ms", lambda result: _spread(result.burst_last_ms, 0)))
+    if any(entry.result.study for entry in shown):
+        columns.append(("CT: first mask<br>ms", _of_study(lambda study: study.first_mask_ms)))
+        columns.append(("CT: DICOM to DICOM SEG<br>ms", _of_study(lambda study: study.whole_ms)))
+        columns.append(("inference of it alone<br>ms", _of_study(lambda study: study.inference_ms)))
     if not columns:
         return ""
     rows = [_row([_th(_named(entry)), *(_td(cell(entry.result)) for _, cell in columns)]) for entry in shown]
     note = '<p class="note">Median of all turns, with the smallest and the largest.</p>'
     body = _table(["configuration", *(name for name, _ in columns)], rows) + note
     return _section("Offline and burst", body, "whole")
+
+
+def _of_study(values: Callable[[StudyResult], Sequence[float]]) -> Callable[[Result], str]:
+    return lambda result: _spread(values(result.study) if result.study else (), 0)
 
 
 def _spread(values: Sequence[float], digits: int) -> str:

@@ -1,5 +1,6 @@
 """`report.json`: what a run of miniseg-bench found. `docs/benchmark.md` describes each field."""
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,27 @@ class SliceAccuracy:
     changed_pixels: int
     lesion_pixels: int
     reference_lesion_pixels: int
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A CT series from its DICOM folder to a DICOM SEG on the disk; one value a round, in ms.
+
+    Attributes:
+        slices: in the series.
+        first_mask_ms, whole_ms: from opening the folder to the first mask, and to the end.
+        inference_ms: inference alone on as many prepared slices, the mean of a turn before and one after.
+    """
+
+    slices: int
+    first_mask_ms: tuple[float, ...]
+    whole_ms: tuple[float, ...]
+    inference_ms: tuple[float, ...]
+
+    @property
+    def times_inference(self) -> float:
+        """How many times as long the whole takes as inference alone, the median of the rounds."""
+        return statistics.median(a / b for a, b in zip(self.whole_ms, self.inference_ms, strict=True))
 
 
 @dataclass(frozen=True)
@@ -50,6 +72,7 @@ class Result:
         slices: accuracy one by one.
         macs: multiplications by weights other than 0 for one slice; 0 for peers.
         limit_ms: the time that these would take at the machine's own limit; None where that is unknown.
+        study: the burst from DICOM to DICOM SEG; None for peers, and where that was not run.
     """
 
     name: str
@@ -83,6 +106,7 @@ class Result:
     slices: tuple[SliceAccuracy, ...]
     macs: int = 0
     limit_ms: float | None = None
+    study: StudyResult | None = None
 
     @property
     def times_limit(self) -> float | None:

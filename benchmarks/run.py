@@ -25,11 +25,27 @@ from miniseg_edge.benchmarks.report import (
     Result,
     VendorBenchmark,
 )
-from miniseg_edge.benchmarks.session import SINGLE_STREAM, Measurement, Plan, masks_of, measure, result_from_measurement
+from miniseg_edge.benchmarks.session import (
+    BURST,
+    SINGLE_STREAM,
+    Measurement,
+    Plan,
+    masks_of,
+    measure,
+    result_from_measurement,
+)
 from miniseg_edge.benchmarks.statistics import Ratio, median_difference, ratio
+from miniseg_edge.benchmarks.study_burst import write_series
 from miniseg_edge.benchmarks.vendor import benchmark_app_command, benchmark_app_median_ms
 from miniseg_edge.bundle import Bundle, open_bundle
-from miniseg_edge.errors import InferenceError, InputError, MiniSegError, RuntimeUnavailableError, UsageError
+from miniseg_edge.errors import (
+    InferenceError,
+    InputError,
+    MiniSegError,
+    MissingDependencyError,
+    RuntimeUnavailableError,
+    UsageError,
+)
 from miniseg_edge.images import image_paths, label_from_file, slice_from_file
 from miniseg_edge.manifest import Artifact
 from miniseg_edge.phantoms import main as write_phantoms
@@ -39,6 +55,7 @@ from miniseg_edge.runtimes.registry import REGISTRY, entry_named
 PHANTOMS = 8
 PHANTOM_FIRST_SEED = 9300
 WORST_SHOWN = 3
+WARM_UP_SLICES, CT_SLICES = 8, 300
 
 
 @dataclass(frozen=True)
@@ -93,6 +110,7 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
     artifacts = [*_artifacts(request, bundle), *request.configurations]
     with tempfile.TemporaryDirectory(prefix="miniseg-bench-") as folder:
         slices, labels = _slices(request, bundle, Path(folder))
+        series, no_series = _series(request, bundle, slices, Path(folder))
         plan = Plan(
             bundle=request.bundle,
             slices=slices,
@@ -102,6 +120,7 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
             duration_s=request.duration_s,
             rounds=request.rounds,
             streams=this_machine().cores,
+            series=series,
         )
         reference = reference_masks(bundle, artifacts, plan)
         peers, failures = _peers(request, bundle, slices, Path(folder))
@@ -111,7 +130,7 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
             raise InferenceError("nothing could be measured", "a result", "; ".join(f.reason for f in session.failures))
         vendor, vendor_failures = _vendor_figures(request, bundle, plan, measured)
         limits, limit_failures = _limits(request, plan, measured)
-        failures = (*failures, *session.failures, *vendor_failures, *limit_failures)
+        failures = (*no_series, *failures, *session.failures, *vendor_failures, *limit_failures)
         report = _report(request, bundle, plan, reference, measured, vendor, failures, limits)
         return Benchmark(report, _disagreements(measured, reference, report, plan))
 
@@ -165,6 +184,26 @@ def _slices(
         if label.shape != shape:
             raise InputError(f"the label of {path.stem} has another size", str(shape), str(label.shape))
     return tuple(paths), labels
+
+
+def _series(
+    request: BenchmarkRequest, bundle: Bundle, slices: Sequence[Path], folder: Path
+) -> tuple[tuple[Path, Path] | None, tuple[Failure, ...]]:
+    """DICOM series of the slices for the burst from end to end: a few for the warm-up, and a whole CT."""
+    if BURST not in request.scenarios:
+        return None, ()
+    window, channels = bundle.manifest.preprocessing.window, bundle.manifest.interface.channels
+    if window is None or channels != 1:
+        return None, (Failure("the burst from DICOM", "the bundle has no window, or takes no grey slices"),)
+    images = [slice_from_file(path) for path in slices]
+    alike = [image for image in images if image.shape == images[0].shape]
+    try:
+        with terminal.step("a CT series for the burst"):
+            counts = (("few", WARM_UP_SLICES), ("ct", CT_SLICES))
+            few, series = (write_series(folder / name, alike, count, window) for name, count in counts)
+    except MissingDependencyError as error:
+        return None, (Failure("the burst from DICOM", str(error)),)
+    return (few, series), ()
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
 """A run: every configuration in a process of its own, in turns over several rounds, so that drift hits all alike."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from miniseg_edge import terminal
 from miniseg_edge.benchmarks.accuracy import Accuracy, accuracy
-from miniseg_edge.benchmarks.configuration import Configuration
+from miniseg_edge.benchmarks.configuration import ARTIFACT, Configuration
 from miniseg_edge.benchmarks.process import WorkerProcess
-from miniseg_edge.benchmarks.report import Failure, Result
+from miniseg_edge.benchmarks.report import Failure, Result, StudyResult
 from miniseg_edge.benchmarks.statistics import FloatSamples, Growth, distribution, growth
 from miniseg_edge.errors import MiniSegError
 from miniseg_edge.preprocessing import ByteArray
@@ -36,6 +37,7 @@ class Plan:
         warm_up_s: before the first round.
         burst_slices: in a volume.
         streams: slices in flight in offline and burst.
+        series: DICOM folders of a few slices and of a whole CT for the burst from end to end, or None.
     """
 
     bundle: Path
@@ -49,6 +51,7 @@ class Plan:
     warm_up_s: float = 1.0
     burst_slices: int = 64
     streams: int = 1
+    series: tuple[Path, Path] | None = None
 
 
 @dataclass
@@ -66,6 +69,7 @@ class Measurement:
     offline_slices_per_s: list[float] = field(default_factory=list)
     burst_first_ms: list[float] = field(default_factory=list)
     burst_last_ms: list[float] = field(default_factory=list)
+    studies: list[dict[str, Any]] = field(default_factory=list)
     peak_mb: float = 0.0
     masks: list[ByteArray] = field(default_factory=list)
 
@@ -126,7 +130,7 @@ def _turn(scenario: str, measurement: Measurement, plan: Plan) -> None:
     """One process: cold start, warm-up, the scenario; the first one also gives the masks."""
     streams = 1 if scenario == SINGLE_STREAM else plan.streams
     with WorkerProcess(measurement.configuration, plan.bundle, list(plan.slices), streams) as worker:
-        if streams == 1:
+        if scenario == SINGLE_STREAM:
             measurement.cold_start_s.append(worker.cold_start_s)
             measurement.first_inference_ms.append(float(worker.opening["first_inference_ms"]))
         measurement.warm_up_slices += int(worker.ask("warm_up", seconds=plan.warm_up_s)["slices"])
@@ -156,6 +160,11 @@ def _measured(scenario: str, worker: WorkerProcess, measurement: Measurement, pl
         answer = worker.ask("burst", count=plan.burst_slices)
         measurement.burst_first_ms.append(answer["first_ms"])
         measurement.burst_last_ms.append(answer["last_ms"])
+        if plan.series is not None and measurement.configuration.kind == ARTIFACT:
+            few, series = map(str, plan.series)
+            with tempfile.TemporaryDirectory() as output:
+                answer = worker.ask("study_burst", few=few, series=series, output=output)
+            measurement.studies.append(answer)
     else:
         samples = -(-plan.min_samples // plan.rounds)
         answer = worker.ask("single_stream", seconds=seconds, min_samples=samples)
@@ -208,6 +217,18 @@ def result_from_measurement(
         burst_last_ms=tuple(measurement.burst_last_ms),
         rounds_ms=tuple(tuple(float(f"{ms:.4f}") for ms in samples) for samples in rounds),
         slices=found.slices,
+        study=_study(measurement.studies),
+    )
+
+
+def _study(turns: Sequence[Mapping[str, Any]]) -> StudyResult | None:
+    if not turns:
+        return None
+    return StudyResult(
+        slices=int(turns[0]["slices"]),
+        first_mask_ms=tuple(float(turn["first_mask_ms"]) for turn in turns),
+        whole_ms=tuple(float(turn["whole_ms"]) for turn in turns),
+        inference_ms=tuple(float(np.mean(turn["inference_ms"])) for turn in turns),
     )
 
 

@@ -20,7 +20,8 @@ from miniseg_edge.errors import UsageError
 from miniseg_edge.manifest import Manifest, Preprocessing
 from miniseg_edge.preprocessing import ByteArray, FloatArray, network_input, resized
 from miniseg_edge.runtimes.pipeline import in_flight
-from miniseg_edge.runtimes.segmenter import PreparedSlice, Segmenter, load
+from miniseg_edge.runtimes.preparation import PreparedSlice
+from miniseg_edge.runtimes.segmenter import Segmenter, load
 
 
 class Subject(ABC):

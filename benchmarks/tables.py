@@ -1,5 +1,6 @@
 """What a run shows in the terminal; a fast artefact that draws another lesion is red."""
 
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,8 +42,28 @@ def show_report(report: Report) -> None:
                 f"{result.name} takes {result.times_limit:.1f} times as long as its {result.macs / 1e6:.0f} M "
                 f"multiplications at this machine's limit ({result.limit_ms:.1f} ms)"
             )
+    if any(result.study for result in everything):
+        show_studies(everything)
     for failure in report.failures:
         terminal.warn(f"not measured: {failure.name}: {failure.reason}")
+
+
+def show_studies(results: Sequence[Result]) -> None:
+    """The bursts from DICOM to DICOM SEG, medians of the rounds."""
+    rows = [
+        (
+            result.name,
+            f"{study.slices}",
+            f"{statistics.median(study.first_mask_ms):.0f}",
+            f"{statistics.median(study.whole_ms) / 1e3:.2f}",
+            f"{statistics.median(study.inference_ms) / 1e3:.2f}",
+            f"{study.times_inference:.2f}",
+        )
+        for result in results
+        if (study := result.study) is not None
+    ]
+    columns = ("", "slices", "first mask ms", "whole s", "inference alone s", "times as long")
+    terminal.table("A CT from its DICOM folder to a DICOM SEG", columns, rows)
 
 
 def show_changes(changes: Sequence[Change]) -> None:
@@ -83,8 +104,8 @@ def _cost_row(result: Result) -> tuple[str, ...]:
     growth = result.rss_growth_mb
     return (
         result.name,
-        f"{min(result.cold_start_s):.2f}..{max(result.cold_start_s):.2f}",
-        f"{max(result.first_inference_ms):.0f}",
+        _span(result.cold_start_s),
+        _figure(max(result.first_inference_ms, default=None), 0),
         f"{result.peak_rss_mb:.0f}",
         f"{growth.per_minute:+.1f} ({growth.low:+.1f}..{growth.high:+.1f})",
         f"{result.cpu_s_per_slice * 1e3:.1f}",
@@ -96,6 +117,10 @@ def _overhead(vendor: VendorBenchmark) -> str:
     if vendor.low_ms is None or vendor.high_ms is None:
         return found
     return f"{found} ({vendor.low_ms:+.3f}..{vendor.high_ms:+.3f})"
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{min(values):.2f}..{max(values):.2f}" if values else "-"
 
 
 def _figure(value: float | None, digits: int) -> str:

@@ -19,7 +19,8 @@ import psutil
 
 from miniseg_edge.benchmarks.configuration import Configuration
 from miniseg_edge.benchmarks.scenarios import burst, inference, offline, single_stream
-from miniseg_edge.benchmarks.subjects import Subject, opened
+from miniseg_edge.benchmarks.study_burst import study_burst
+from miniseg_edge.benchmarks.subjects import ArtifactSubject, Subject, opened
 from miniseg_edge.bundle import open_bundle
 from miniseg_edge.errors import MiniSegError
 from miniseg_edge.images import slice_from_file
@@ -63,6 +64,13 @@ class Worker:
     def burst(self, count: int) -> dict[str, Any]:
         """One volume."""
         return dataclasses.asdict(burst(self._subject, self.slices, count))
+
+    def study_burst(self, few: str, series: str, output: str) -> dict[str, Any]:
+        """A CT series from its folder to a DICOM SEG, after one of a few slices as warm-up."""
+        subject = self._subject
+        assert isinstance(subject, ArtifactSubject), "peers read no studies"  # noqa: S101
+        study_burst(subject.segmenter, Path(few), Path(output))
+        return dataclasses.asdict(study_burst(subject.segmenter, Path(series), Path(output)))
 
     def masks(self, path: str) -> dict[str, Any]:
         """Saves the masks of all slices as an .npz, in their order."""

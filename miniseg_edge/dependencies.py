@@ -3,10 +3,13 @@
 import importlib
 import importlib.metadata
 import importlib.util
+import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from types import ModuleType
 
 from miniseg_edge.errors import MissingDependencyError
+from miniseg_edge.telemetry import silenced
 
 
 def installed(package: str) -> bool:
@@ -15,13 +18,14 @@ def installed(package: str) -> bool:
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Imports `module`, which the extra `extra` installs.
+    """Imports `module`, which the extra `extra` installs; what vendors' packages report about their use is off.
 
     Raises:
         MissingDependencyError: names the command that installs it, or the library that it lacks.
     """
     try:
-        return importlib.import_module(module)
+        with nullcontext() if module in sys.modules else silenced():
+            return importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: a library that the package loads by ctypes is missing
         raise MissingDependencyError(
             f"{module} cannot be imported",

@@ -27,6 +27,10 @@ MiniSegError
 ├── InferenceError           INFERENCE            the vendor's engine failed
 │   └── NumericError         NUMERIC              the network's output is not finite; it was discarded
 ├── ClosedError              CLOSED               the Segmenter was closed
+├── JobError                 JOB                  a slice that was handed over has no mask
+│   ├── BusyError            BUSY                 as many jobs as may wait are waiting
+│   ├── CancelledError       CANCELLED            the job was cancelled
+│   └── DeadlineError        DEADLINE             the job was not done in time
 ├── OutputError              OUTPUT               results could not be written
 │   └── OutputExistsError    OUTPUT_EXISTS        would overwrite, and was not told to
 └── ParityError              PARITY               an artefact does not draw the reference's mask
@@ -34,6 +38,7 @@ MiniSegError
 Codes are part of the interface: they do not change once released.
 """
 
+import concurrent.futures
 from typing import ClassVar
 
 
@@ -216,6 +221,30 @@ class ClosedError(MiniSegError):
     """The Segmenter was closed."""
 
     code = "CLOSED"
+
+
+class JobError(MiniSegError):
+    """A slice that was handed over has no mask."""
+
+    code = "JOB"
+
+
+class BusyError(JobError):
+    """As many jobs as may wait are waiting."""
+
+    code = "BUSY"
+
+
+class CancelledError(JobError, concurrent.futures.CancelledError):
+    """The job was cancelled; the standard library's error of that name too."""
+
+    code = "CANCELLED"
+
+
+class DeadlineError(JobError):
+    """The job was not done in time."""
+
+    code = "DEADLINE"
 
 
 class OutputError(MiniSegError):

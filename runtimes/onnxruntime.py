@@ -1,6 +1,5 @@
 """ONNX Runtime: anywhere."""
 
-import os
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 def _onnxruntime() -> Any:
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # hospital networks want it silent
     return require("onnxruntime", "onnxruntime")
 
 

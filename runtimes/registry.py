@@ -68,12 +68,13 @@ REGISTRY = (
 
 @dataclass(frozen=True)
 class Choice:
-    """What serves a bundle: runtime, device, artefact, and why these."""
+    """What serves a bundle: runtime, device, artefact, why these, and why not those declared before them."""
 
     entry: RuntimeEntry
     device: str
     artifact: Artifact
     reason: str
+    passed_over: tuple[str, ...] = ()
 
 
 def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: str = AUTO) -> Choice:

@@ -51,7 +51,7 @@ def segmented_study(study: Study, segmenter: Segmenter, progress: Callable[[int,
             hashes.append(one.sha256)
             yield one.voxels_hu
 
-    for index, result in enumerate(segmenter.segment_many_hu(slices())):
+    for index, result in enumerate(segmenter.stream_hu(slices())):
         mask[index] = result.mask
         progress(index + 1, len(study))
     choice = segmenter.choice
@@ -61,7 +61,7 @@ def segmented_study(study: Study, segmenter: Segmenter, progress: Callable[[int,
         precision=choice.artifact.precision,
         bundle_digest=segmenter.bundle.manifest.digest,
         input_sha256=digest_of(hashes),
-        remarks=(*study.remarks, *summarized(remarks)),
+        remarks=(*study.remarks, *summarized(remarks), *(f"passed over: {why}" for why in choice.passed_over)),
     )
     return SegmentedStudy(study, mask, findings_from_mask(mask, study.geometry, ran))
 

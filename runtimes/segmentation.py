@@ -19,6 +19,7 @@ class Segmentation:
         runtime, device, precision: what ran.
         bundle_digest: which bundle, the manifest's SHA-256.
         warnings: remarks about the input, such as a constant slice; empty as a rule.
+        passed_over: runtimes that were declared before the one that ran, each with why it did not.
     """
 
     mask: ByteArray
@@ -28,6 +29,7 @@ class Segmentation:
     precision: str
     bundle_digest: str
     warnings: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def has_finding(self) -> bool:
@@ -69,6 +71,7 @@ class VolumeSegmentation:
         runtime, device, precision: what ran.
         bundle_digest: which bundle, the manifest's SHA-256.
         warnings: remarks, each with the index of its slice.
+        passed_over: as in a `Segmentation`.
     """
 
     mask: ByteArray
@@ -77,6 +80,7 @@ class VolumeSegmentation:
     precision: str
     bundle_digest: str
     warnings: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def has_finding(self) -> bool:

@@ -3,31 +3,31 @@
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
 from miniseg_edge.bundle import Bundle, open_bundle
-from miniseg_edge.errors import ClosedError, InputError, UsageError
-from miniseg_edge.host import usable_cores
-from miniseg_edge.preprocessing import (
-    ByteArray,
-    FloatArray,
-    Window,
-    checked_hu,
-    checked_slice,
-    mask_from_logits,
-    network_input,
-    resized,
+from miniseg_edge.errors import (
+    ClosedError,
+    IncompatibleError,
+    InferenceError,
+    MissingDependencyError,
+    RuntimeUnavailableError,
+    UsageError,
 )
+from miniseg_edge.host import usable_cores
+from miniseg_edge.preprocessing import ByteArray, FloatArray, mask_from_logits
 from miniseg_edge.runtimes.interface import Runtime
-from miniseg_edge.runtimes.pipeline import in_flight
-from miniseg_edge.runtimes.registry import AUTO, Choice, choose
+from miniseg_edge.runtimes.jobs import Job, Jobs
+from miniseg_edge.runtimes.pipeline import in_flight, streamed
+from miniseg_edge.runtimes.preparation import Preparation, PreparedSlice, check_volume, maps_of_size
+from miniseg_edge.runtimes.registry import AUTO, Choice, choose, entry_named
 from miniseg_edge.runtimes.segmentation import Segmentation, VolumeSegmentation
-from miniseg_edge.tensors import HU, MASK
+from miniseg_edge.tensors import MASK
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +35,6 @@ MAX_THREADS = 1024
 
 Progress = Callable[[int, int], None]
 """Told after each slice: how many are done, and of how many."""
-
-
-@dataclass(frozen=True)
-class PreparedSlice:
-    """A slice on its way in: the network's input (1, C, H, W), the slice's own size, and remarks about it."""
-
-    network_input: FloatArray
-    size: tuple[int, int]
-    warnings: tuple[str, ...]
 
 
 class Segmenter:
@@ -57,13 +48,18 @@ class Segmenter:
         self.bundle = bundle
         self.choice = choice
         self._threads = threads
-        self._streams = streams
         self._opening = threading.Lock()
-        self._interface = bundle.manifest.interface
-        self._size = None if self._interface.dynamic_size else bundle.manifest.preprocessing.size
-        self._window = bundle.manifest.preprocessing.window
         self._runtime: Runtime | None = self._opened(streams or 1)
         self._volume_runtime = self._runtime if streams is not None else None
+        self._volume_streams = streams or min(usable_cores(), threads or usable_cores())
+        preprocessing, interface = bundle.manifest.preprocessing, bundle.manifest.interface
+        self._preparation = Preparation(
+            interface=interface,
+            size=None if interface.dynamic_size else preprocessing.size,
+            window=preprocessing.window,
+            masks_alone=self._runtime.output.name == MASK,
+        )
+        self._jobs = Jobs(lambda prepared: self._segmented(prepared, self._for_volumes()), self._volume_streams)
         _log.info("%s", self)
 
     def __str__(self) -> str:
@@ -125,6 +121,46 @@ class Segmenter:
         """The same for slices in HU; see `segment_many` and `segment_hu`. Raises: UsageError too."""
         return self._many(slices, self.prepare_hu)
 
+    def stream(self, slices: Iterable[ByteArray | FloatArray]) -> Iterator[Segmentation]:
+        """Segments slices while a scanner produces them: equal to `segment`, in order, each as soon as it is there.
+
+        Unlike `segment_many` it does not wait for the next slice before it gives the last one's result.
+
+        Args:
+            slices: any number, each as `segment` takes it; read in a thread of its own, a few ahead of the results that
+                were taken, so that memory does not depend on their number.
+
+        Raises:
+            InputError, InferenceError, NumericError, ClosedError: as `segment_many`; what `slices` itself raises comes
+                after the results of the slices before it.
+        """
+        return self._many(slices, self.prepare, streamed)
+
+    def stream_hu(self, slices_hu: Iterable[npt.NDArray[np.generic]]) -> Iterator[Segmentation]:
+        """The same for slices in HU; see `stream` and `segment_hu`. Raises: UsageError too."""
+        return self._many(slices_hu, self.prepare_hu, streamed)
+
+    def submit(self, slice_: ByteArray | FloatArray, deadline_s: float | None = None) -> Job:
+        """Hands a slice over and returns at once; the future that comes back holds the same result as `segment` gives.
+
+        Args:
+            slice_: as `segment` takes it; checked and copied before this returns.
+            deadline_s: seconds from now after which the future fails with DeadlineError.
+
+        Raises:
+            InputError: as `segment`; UsageError: a deadline that makes no sense.
+            BusyError: `jobs.MAX_JOBS` are waiting or being worked on.
+            ClosedError: after `close`.
+
+        The future raises InferenceError, NumericError, DeadlineError; CancelledError after its `cancel`; ClosedError
+        if the Segmenter was closed before the slice's turn came.
+        """
+        return self._jobs.submit(self.prepare(slice_), deadline_s)
+
+    def submit_hu(self, slice_hu: npt.NDArray[np.generic], deadline_s: float | None = None) -> Job:
+        """The same for a slice in HU; see `submit` and `segment_hu`. Raises: UsageError without a window too."""
+        return self._jobs.submit(self.prepare_hu(slice_hu), deadline_s)
+
     def segment_volume(
         self, volume: npt.NDArray[np.uint8] | npt.NDArray[np.float32], progress: Progress | None = None
     ) -> VolumeSegmentation:
@@ -153,23 +189,15 @@ class Segmenter:
 
     def prepare(self, slice_: ByteArray | FloatArray) -> PreparedSlice:
         """The first third of `segment`, for those who measure it: checks and resizes. Raises: InputError."""
-        grey, remarks = checked_slice(slice_, self._interface.channels)
-        if self._interface.values == HU:
-            return self._prepared(self._known_window().hu_from_grey(grey), remarks)
-        return self._prepared(grey, remarks)
+        return self._preparation.from_grey(slice_)
 
     def prepare_hu(self, slice_hu: npt.NDArray[np.generic]) -> PreparedSlice:
         """The first third of `segment_hu`. Raises: InputError, UsageError."""
-        window = self._known_window()
-        hu = checked_hu(slice_hu, self._interface.channels)
-        # The graph would clip too, but only after the slice was resized.
-        values = window.clipped(hu) if self._interface.values == HU else window.grey_from_hu(hu)
-        remarks = ("constant slice: the window sees one value",) if values.min() == values.max() else ()
-        return self._prepared(values, remarks)
+        return self._preparation.from_hu(slice_hu)
 
     def finish(self, prepared: PreparedSlice, output: FloatArray | ByteArray) -> Segmentation:
         """The last third: what the network gave, (1, .., H, W), in the slice's own size, and the mask."""
-        maps = None if output.dtype == np.uint8 else _maps_of_size(np.asarray(output[0], np.float32), prepared.size)
+        maps = None if output.dtype == np.uint8 else maps_of_size(np.asarray(output[0], np.float32), prepared.size)
         return Segmentation(
             mask=np.asarray(output[0, 0], np.uint8) if maps is None else mask_from_logits(maps),
             maps=maps,
@@ -178,10 +206,12 @@ class Segmenter:
             precision=self.choice.artifact.precision,
             bundle_digest=self.bundle.manifest.digest,
             warnings=prepared.warnings,
+            passed_over=self.choice.passed_over,
         )
 
     def close(self) -> None:
-        """Releases the engine; calls under way finish, later ones get ClosedError. May be called twice."""
+        """Releases the engine; slices under way finish, others and later calls get ClosedError. May be called twice."""
+        self._jobs.close()
         with self._opening:
             engines = {self._runtime, self._volume_runtime} - {None}
             self._runtime = self._volume_runtime = None
@@ -198,44 +228,25 @@ class Segmenter:
         with self._opening:
             runtime = self.runtime
             if self._volume_runtime is None:
-                streams = min(usable_cores(), self._threads or usable_cores())
-                self._volume_runtime = runtime if streams == 1 else self._opened(streams)
+                self._volume_runtime = runtime if self._volume_streams == 1 else self._opened(self._volume_streams)
             return self._volume_runtime
-
-    def _known_window(self) -> Window:
-        if self._window is None:
-            raise UsageError(
-                "this bundle has no HU window", "one from miniseg-export --window LOW HIGH", "none",
-                "Export again with --window, or window the slice yourself and call segment().",
-            )  # fmt: skip
-        return self._window
-
-    def _prepared(self, values: FloatArray, remarks: tuple[str, ...]) -> PreparedSlice:
-        size = (values.shape[0], values.shape[1])
-        if self._size not in (None, size) and self.runtime.output.name == MASK:
-            raise InputError(
-                "a slice has another size than the bundle, whose graph gives masks alone",
-                f"{self._size}", f"{size}", "Export with --graph-output logit, or with --dynamic-size.",
-            )  # fmt: skip
-        return PreparedSlice(network_input(values, self._size or size), size, remarks)
 
     def _segmented(self, prepared: PreparedSlice, runtime: Runtime) -> Segmentation:
         return self.finish(prepared, runtime.infer(prepared.network_input))
 
     def _many(
-        self, slices: Iterable[npt.NDArray[np.generic]], prepare: Callable[..., PreparedSlice]
+        self,
+        slices: Iterable[npt.NDArray[np.generic]],
+        prepare: Callable[..., PreparedSlice],
+        pipeline: Callable[..., Iterator[Segmentation]] = in_flight,
     ) -> Iterator[Segmentation]:
         runtime = self._for_volumes()
-        return in_flight(lambda slice_: self._segmented(prepare(slice_), runtime), slices, runtime.streams)
+        return pipeline(lambda slice_: self._segmented(prepare(slice_), runtime), slices, runtime.streams)
 
     def _volume(
         self, volume: npt.NDArray[np.generic], prepare: Callable[..., PreparedSlice], progress: Progress | None
     ) -> VolumeSegmentation:
-        wanted = 3 if self._interface.channels == 1 else 4
-        if not isinstance(volume, np.ndarray) or volume.ndim != wanted or 0 in volume.shape:
-            shape = "(D, H, W)" if wanted == 3 else f"(D, H, W, {self._interface.channels})"
-            got = getattr(volume, "shape", type(volume).__name__)
-            raise InputError("a volume has a wrong shape", f"a NumPy array {shape}", str(got))
+        check_volume(volume, self._preparation.interface.channels)
         mask, warnings = np.empty(volume.shape[:3], np.uint8), []
         for index, result in enumerate(self._many(volume, prepare)):
             mask[index] = result.mask
@@ -249,6 +260,7 @@ class Segmenter:
             precision=self.choice.artifact.precision,
             bundle_digest=self.bundle.manifest.digest,
             warnings=tuple(warnings),
+            passed_over=self.choice.passed_over,
         )
 
     def __enter__(self) -> "Segmenter":
@@ -260,15 +272,9 @@ class Segmenter:
         self.close()
 
 
-def _maps_of_size(maps: FloatArray, size: tuple[int, int]) -> FloatArray:
-    if maps.shape[1:] == size:
-        return maps
-    return np.stack([resized(one, size) for one in maps])
-
-
 def load(
     bundle: str | os.PathLike[str] | Bundle,
-    runtime: str = AUTO,
+    runtime: str | Sequence[str] = AUTO,
     device: str = AUTO,
     threads: int | None = None,
     *,
@@ -279,12 +285,13 @@ def load(
 
     Args:
         bundle: a directory, verified before anything in it is parsed, or an opened `Bundle`.
-        runtime: "auto", or a name from the registry; `str(segmenter)` says what was chosen and why.
+        runtime: "auto", or a name from the registry; `str(segmenter)` says what was chosen and why. Several names are a
+            declared fallback: the first that opens is taken, and each result's `passed_over` says why not those before.
         device: "auto", "cpu", "cuda:0", ...
         threads: of the runtime; None leaves the vendor's default.
         streams: slices in flight at once. None is fastest for both: one for `segment`, and a second engine with as
-            many as the host's cores for `segment_many` and `segment_volume`, opened when it is first needed. A number
-            is one engine for both; 1 is smallest.
+            many as the host's cores for many slices, opened when it is first needed. A number is one engine for both;
+            1 is smallest.
         precision: "auto" takes FP32 where the bundle has it; "bf16", ... is taken or refused.
 
     Raises:
@@ -296,4 +303,18 @@ def load(
         if value is not None and (type(value) is not int or not 1 <= value <= MAX_THREADS):
             raise UsageError(f"{name} has a wrong value", f"1..{MAX_THREADS}", repr(value))
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    return Segmenter(opened, choose(opened, runtime, device, precision), threads, streams)
+    if isinstance(runtime, str):
+        return Segmenter(opened, choose(opened, runtime, device, precision), threads, streams)
+    for name in runtime:
+        entry_named(name)
+    passed_over: list[str] = []
+    for name in runtime:
+        try:
+            choice = replace(choose(opened, name, device, precision), passed_over=tuple(passed_over))
+            return Segmenter(opened, choice, threads, streams)
+        except (RuntimeUnavailableError, MissingDependencyError, IncompatibleError, InferenceError) as error:
+            _log.warning("%s is passed over: %s", name, error)
+            passed_over.append(f"{name}: {error}")
+    raise RuntimeUnavailableError(
+        "no runtime that was declared can serve this bundle", ", ".join(runtime) or "names", "; ".join(passed_over)
+    )

@@ -10,6 +10,7 @@ from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.request import TARGETS, ExportRequest
 from miniseg_edge.preprocessing import Statistics, Window
 from miniseg_edge.training.checkpoint import save_checkpoint
+from miniseg_edge.training.demo import CHECKPOINT
 from miniseg_edge.training.network import MiniSeg
 
 STATISTICS = Statistics(0.55, 0.29)
@@ -65,6 +66,14 @@ def bundle_path(checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory)
 def bundle(bundle_path: Path) -> Bundle:
     """The same, opened."""
     return open_bundle(bundle_path)
+
+
+@pytest.fixture(scope="session")
+def demo_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo checkpoint at 64 x 64, with a window: its masks of phantoms hold lesions. Read-only by agreement."""
+    output = tmp_path_factory.mktemp("demo") / "demo"
+    export_bundle(ExportRequest(CHECKPOINT, output, TARGETS, size=SIZE, window=Window(-1250.0, 250.0)))
+    return output
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import InputError, MissingDependencyError, TransferSyntaxError, UnsupportedFormatError
 from miniseg_edge.files import bytes_from_file, sha256_of
+from miniseg_edge.studies.codestreams import coded_size
 from miniseg_edge.studies.volume import check_volume_budget
 
 MAX_DICOM_BYTES = 2**32
@@ -83,6 +84,8 @@ def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
     pixels = require("pydicom.pixels", "dicom")
     syntax = opened.dataset.file_meta.TransferSyntaxUID
     _check_decodable(syntax, opened.name)
+    if syntax.is_encapsulated:
+        _check_coded_size(opened, frame)
     try:
         values: npt.NDArray[np.generic] = pixels.pixel_array(opened.dataset, index=frame)
     except Exception as error:
@@ -100,6 +103,23 @@ def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
             str(values.shape),
         )  # fmt: skip
     return values
+
+
+def _check_coded_size(opened: OpenedFile, frame: int) -> None:
+    """Refuses a frame whose codestream is of another size than the header says, before a decoder allocates for it."""
+    dataset, encapsulated = opened.dataset, require("pydicom.encaps", "dicom")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    try:
+        data = encapsulated.get_frame(dataset.PixelData, frame, number_of_frames=frames)
+    except Exception as error:  # pydicom has several kinds for fragments that make no frames
+        raise UnsupportedFormatError(f"{opened.name} is corrupt", "a fragment for each frame", "another") from error
+    size, wanted = coded_size(data), (int(dataset.Rows), int(dataset.Columns))
+    if size is not None and size != wanted:
+        raise UnsupportedFormatError(
+            f"{opened.name} has a compressed frame of another size",
+            f"{wanted[0]} x {wanted[1]}",
+            f"{size[0]} x {size[1]}",
+        )
 
 
 def _check_decodable(syntax: Any, name: str) -> None:

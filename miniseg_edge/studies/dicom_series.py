@@ -76,6 +76,9 @@ class _Reader:
 
     def __init__(self, frames: list[DicomFrame], rescale: Rescale | None) -> None:
         self._frames = frames
+        self._by_path: dict[Path, list[DicomFrame]] = defaultdict(list)
+        for frame in frames:
+            self._by_path[frame.path].append(frame)
         self._rescale = rescale
         self._opened = functools.lru_cache(maxsize=1)(self._open)
 
@@ -100,9 +103,8 @@ class _Reader:
 
     def _open(self, path: Path) -> OpenedFile:
         opened = open_file(path, KEYWORDS)
-        expected = [f for f in self._frames if f.path == path]
         found = frames_from_header(path, opened.dataset, self._rescale)
-        if any(f.frame >= len(found) or found[f.frame] != f for f in expected):
+        if any(f.frame >= len(found) or found[f.frame] != f for f in self._by_path[path]):
             raise InputError(f"{path.name} changed while it was read", "the file that was opened", "another")
         return opened
 

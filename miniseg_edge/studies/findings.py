@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miniseg_edge.dependencies import require
 from miniseg_edge.errors import InputError
 from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.studies.lesions import lesion_count
 from miniseg_edge.studies.volume import Geometry
 
 FINDINGS_SCHEMA_VERSION = 1
@@ -71,21 +71,18 @@ def findings_from_mask(mask: ByteArray, geometry: Geometry, ran: Ran) -> Finding
 
     Raises:
         InputError: the mask has not the volume's slices.
-        MissingDependencyError: the extra `dicom` is not installed.
     """
     if mask.ndim != 3 or len(mask) != len(geometry.positions_mm):
         raise InputError("the mask does not fit the volume", f"({len(geometry.positions_mm)}, H, W)", str(mask.shape))
-    lesion = mask > 0
-    pixels = lesion.reshape(len(mask), -1).sum(axis=1)
-    _, lesions = require("scipy.ndimage", "dicom").label(lesion)
+    pixels = [int(np.count_nonzero(one)) for one in mask]
     return Findings(
         schema_version=FINDINGS_SCHEMA_VERSION,
-        finding=bool(pixels.any()),
-        lesion_volume_ml=int(pixels.sum()) * geometry.voxel_volume_ml,
-        lesions=int(lesions),
+        finding=any(pixels),
+        lesion_volume_ml=sum(pixels) * geometry.voxel_volume_ml,
+        lesions=lesion_count(mask),
         slices=len(mask),
         slices_with_findings=tuple(
-            SliceFinding(int(index), int(pixels[index]) * geometry.pixel_area_mm2) for index in np.flatnonzero(pixels)
+            SliceFinding(index, count * geometry.pixel_area_mm2) for index, count in enumerate(pixels) if count
         ),
         ran=ran,
     )

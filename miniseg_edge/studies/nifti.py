@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import struct
 import zlib
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from miniseg_edge.studies.volume import (
 SUFFIXES = (".nii", ".nii.gz")
 MAX_HEADER_BYTES = 2**24
 
-_HEADER = 348
+_HEADERS = {348: ("Nifti1", b"n+1"), 540: ("Nifti2", b"n+2")}
+"""Bytes in a header -> nibabel's name of the version, and the magic word of a single file."""
 _TOLERANCE_MM = 1e-2
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -34,7 +36,7 @@ def study_from_nifti(path: Path, phase: int | None) -> Study:
     """Opens a NIfTI file of HU; see `open_study`."""
     nibabel = require("nibabel", "dicom")
     data = _checked_bytes(path)
-    image = nibabel.Nifti1Image.from_bytes(data)
+    image = getattr(nibabel, f"{_version(data, path.name)[0]}Image").from_bytes(data)
     affine = _one_affine(image.header, path.name)
     raw = _one_phase(np.asanyarray(image.dataobj.get_unscaled()), phase)
     slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
@@ -62,12 +64,14 @@ def _checked_bytes(path: Path) -> bytes:
     nibabel = require("nibabel", "dicom")
     try:
         with path.open("rb") as plain, gzip.open(plain) if path.name.endswith(".gz") else plain as file:
-            start = file.read(_HEADER)
-            header = nibabel.Nifti1Header(start, check=False)
-            if header["magic"] != b"n+1":
-                raise UnsupportedFormatError(f"{path.name} is no NIfTI", "a single-file NIfTI-1", "something else")
-            expected = _expected_bytes(header, path.name)
-            data = start + file.read(expected - _HEADER)
+            start = file.read(4)
+            version, magic, size = _version(start, path.name)
+            start += file.read(size - 4)
+            header = getattr(nibabel, f"{version}Header")(start, check=False)
+            if header["magic"] != magic:
+                raise UnsupportedFormatError(f"{path.name} is no NIfTI", "a single file", "something else")
+            expected = _expected_bytes(header, size, path.name)
+            data = start + file.read(expected - size)
     except UnsupportedFormatError:
         raise
     except (
@@ -83,7 +87,16 @@ def _checked_bytes(path: Path) -> bytes:
     return data
 
 
-def _expected_bytes(header: npt.NDArray[np.generic], name: str) -> int:
+def _version(start: bytes, name: str) -> tuple[str, bytes, int]:
+    """Which NIfTI begins so, its magic word, and the bytes in its header. Raises: UnsupportedFormatError."""
+    for order in ("<i", ">i"):
+        size = struct.unpack(order, start[:4].ljust(4, b"\0"))[0]
+        if size in _HEADERS:
+            return (*_HEADERS[size], size)
+    raise UnsupportedFormatError(f"{name} is no NIfTI", "NIfTI-1 or NIfTI-2", "something else")
+
+
+def _expected_bytes(header: npt.NDArray[np.generic], size: int, name: str) -> int:
     shape = [int(n) for n in header["dim"][1 : 1 + max(0, min(7, int(header["dim"][0])))]]  # type: ignore[call-overload]
     if len(shape) < 3 or min(shape) < 1:
         raise UnsupportedFormatError(f"{name} is no volume", "three axes or four", str(tuple(shape)))
@@ -92,7 +105,7 @@ def _expected_bytes(header: npt.NDArray[np.generic], name: str) -> int:
     if kind.kind not in "iuf":
         raise UnsupportedFormatError(f"{name} holds no HU", "integers or floating numbers", str(kind))
     offset = float(header["vox_offset"])  # type: ignore[call-overload]
-    if not _HEADER <= offset <= MAX_HEADER_BYTES:
+    if not size <= offset <= MAX_HEADER_BYTES:
         raise UnsupportedFormatError(f"{name} is no readable NIfTI", f"voxels before {MAX_HEADER_BYTES}", f"{offset:g}")
     return int(offset) + math.prod(shape) * int(kind.itemsize)
 

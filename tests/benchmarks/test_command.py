@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from miniseg_edge.benchmarks import run as benchmark
 from miniseg_edge.benchmarks.command import main
 from miniseg_edge.benchmarks.compare import compare
 from miniseg_edge.benchmarks.report import Report, report_from_file
@@ -32,7 +33,9 @@ def run(bundle_path: Path, folders: tuple[Path, Path], tmp_path_factory: pytest.
     output = tmp_path_factory.mktemp("bench") / "report"
     every = [word for s in ("single-stream", "offline", "burst") for word in ("--scenario", s)]
     slices = ("--input", str(folders[0]), "--labels", str(folders[1]))
-    assert main([str(bundle_path), "--output", str(output), *SHORT, *every, *slices]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark, "CT_SLICES", 20)
+        assert main([str(bundle_path), "--output", str(output), *SHORT, *every, *slices]) == 0
     return output
 
 
@@ -63,6 +66,11 @@ def test_figures_agree_with_each_other(report: Report) -> None:
         assert result.mean_iou is not None
         assert len(result.cold_start_s) == 2, "one for each round"
         assert len(result.offline_slices_per_s) == len(result.burst_first_ms) == 2
+        assert result.study is not None
+        assert result.study.slices == 20
+        assert len(result.study.whole_ms) == 2
+        assert all(a > b > 0 for a, b in zip(result.study.whole_ms, result.study.first_mask_ms, strict=True))
+        assert result.study.times_inference > 0
         assert len(result.slices) == 3
         assert result.macs > 1e6
         assert result.times_limit is not None

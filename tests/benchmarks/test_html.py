@@ -24,9 +24,11 @@ from miniseg_edge.benchmarks.report import (
     Report,
     Result,
     SliceAccuracy,
+    StudyResult,
     VendorBenchmark,
 )
 from miniseg_edge.benchmarks.statistics import Growth, Ratio, distribution, ratio
+from miniseg_edge.benchmarks.tables import show_report
 from miniseg_edge.opencv import cv2
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.preprocessing import ByteArray
@@ -370,6 +372,14 @@ class TestWhatIsMissing:
         )
         page = Page(html_from_report(report_of([burst], []), ()))
         assert any(cells[2:] == ["9.08.0 to 9.5", "512498 to 530"] for _, cells in page.rows)
+
+    def test_burst_from_dicom_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
+        study = StudyResult(300, (350.0, 340.0, 380.0), (5100.0, 5000.0, 5400.0), (4400.0, 4300.0, 4500.0))
+        burst = dataclasses.replace(untimed(RESULTS[0]), study=study, cold_start_s=(), first_inference_ms=())
+        show_report(report_of([burst], []))
+        assert re.search(r"300 +350 +5\.10 +4\.40 +1\.16", capsys.readouterr().out)
+        page = Page(html_from_report(report_of([burst], []), ()))
+        assert any(cells[2:] == ["350340 to 380", "51005000 to 5400", "44004300 to 4500"] for _, cells in page.rows)
 
     def test_no_peers_no_disagreements_no_failures(self) -> None:
         report = report_of([RESULTS[0]], (), "openvino fp32")

@@ -123,6 +123,48 @@ def test_many_slices_come_back_in_order_and_equal_to_the_bit(bundle: Bundle, run
             np.testing.assert_array_equal(segmenter.segment(slice_).logit, logit)
 
 
+@pytest.mark.parametrize("streams", [1, 3])
+def test_a_stream_gives_the_serial_results(bundle: Bundle, runtime: str, streams: int) -> None:
+    work = slices(9)
+    with miniseg_edge.load(bundle, runtime, threads=streams, streams=streams) as segmenter:
+        for slice_, result in zip(work, segmenter.stream(iter(work)), strict=True):
+            np.testing.assert_array_equal(result.logit, segmenter.segment(slice_).logit)
+        hu = [slice_.astype(np.int16) * 6 - 1250 for slice_ in work]
+        for slice_hu, result in zip(hu, segmenter.stream_hu(iter(hu)), strict=True):
+            np.testing.assert_array_equal(result.logit, segmenter.segment_hu(slice_hu).logit)
+
+
+def test_every_way_in_at_once_gives_the_serial_results(bundle: Bundle, runtime: str) -> None:
+    """Several threads on one Segmenter, each with another way of handing slices over."""
+    work = slices(16)
+    with miniseg_edge.load(bundle, runtime, threads=2, streams=2) as segmenter:
+        serial = [segmenter.segment(slice_).logit for slice_ in work]
+        ways = (
+            lambda: [segmenter.segment(slice_).logit for slice_ in work],
+            lambda: [job.result().logit for job in [segmenter.submit(slice_) for slice_ in work]],
+            lambda: [result.logit for result in segmenter.stream(work)],
+            lambda: [result.logit for result in segmenter.segment_many(work)],
+        )
+        with ThreadPoolExecutor(8) as pool:
+            found = [future.result() for future in [pool.submit(way) for way in ways * 2]]
+    for one in found:
+        np.testing.assert_array_equal(one, serial)
+
+
+def test_closing_ends_a_stream_with_masks_or_closed(bundle: Bundle, runtime: str) -> None:
+    work = slices(1)
+    segmenter = miniseg_edge.load(bundle, runtime, threads=1)
+    expected = segmenter.segment(work[0]).logit
+    results = segmenter.stream(work[0] for _ in range(1000))
+    np.testing.assert_array_equal(next(results).logit, expected)
+    segmenter.close()
+    rest: list[miniseg_edge.Segmentation] = []
+    with pytest.raises(ClosedError):
+        rest.extend(results)
+    for result in rest:
+        np.testing.assert_array_equal(result.logit, expected)
+
+
 def test_a_bad_slice_among_many_stops_there(bundle: Bundle, runtime: str) -> None:
     work = [*slices(5), np.zeros((2, 2, 2), np.uint8), *slices(5)]
     seen: list[miniseg_edge.Segmentation] = []

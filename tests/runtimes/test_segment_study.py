@@ -28,18 +28,20 @@ RAN = Ran("openvino", "cpu", "fp32", "d" * 64, "e" * 64, ())
 
 
 @pytest.fixture(scope="module")
-def results(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def results(demo_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("study")
-    study = write_series(folder / "series", 5)
-    assert main([str(bundle_path), str(study), "--output", str(folder / "out"), *ALL]) == 0
+    study = write_series(folder / "series", 6)
+    assert main([str(demo_bundle_path), str(study), "--output", str(folder / "out"), *ALL]) == 0
     return study, folder / "out"
 
 
 @pytest.fixture(scope="module")
-def expected(results: tuple[Path, Path], bundle_path: Path) -> ByteArray:
+def expected(results: tuple[Path, Path], demo_bundle_path: Path) -> ByteArray:
     volume = open_study(results[0]).volume()
-    with miniseg_edge.load(bundle_path) as segmenter:
-        return np.stack([segmenter.segment_hu(slice_).mask for slice_ in volume.voxels_hu])
+    with miniseg_edge.load(demo_bundle_path) as segmenter:
+        masks = np.stack([segmenter.segment_hu(slice_).mask for slice_ in volume.voxels_hu])
+    assert len({mask.tobytes() for mask in masks}) == len(masks), "slices that were mixed up would not be seen"
+    return masks
 
 
 def test_nifti_is_the_mask(results: tuple[Path, Path], expected: ByteArray) -> None:
@@ -74,13 +76,13 @@ def test_findings_are_those_of_the_mask(results: tuple[Path, Path], expected: By
     assert [s["index"] for s in found["slices_with_findings"]] == [i for i, mask in enumerate(expected) if mask.any()]
     assert found["ran"]["input_sha256"] == study.volume().sha256
     assert found["finding"] == bool(expected.any())
-    assert found["slices"] == 5
+    assert found["slices"] == 6
     assert (found["ran"]["runtime"], found["ran"]["precision"]) == ("openvino", "fp32")
 
 
 def test_pictures_of_every_slice_and_one_sheet(results: tuple[Path, Path]) -> None:
     names = sorted(path.name for path in results[1].glob("*.png"))
-    assert names == ["contact_sheet.png", *(f"slice-{i:04d}_overlay.png" for i in range(5))]
+    assert names == ["contact_sheet.png", *(f"slice-{i:04d}_overlay.png" for i in range(6))]
 
 
 def test_nothing_but_the_dicom_object_names_the_patient(results: tuple[Path, Path]) -> None:
@@ -90,9 +92,9 @@ def test_nothing_but_the_dicom_object_names_the_patient(results: tuple[Path, Pat
         assert (b"Secret" in data or b"SECRET" in data) == (path.name == "mask.dcm"), path.name
 
 
-def test_results_that_are_there_stay(results: tuple[Path, Path], bundle_path: Path) -> None:
+def test_results_that_are_there_stay(results: tuple[Path, Path], demo_bundle_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in results[1].iterdir()}
-    assert main([str(bundle_path), str(results[0]), "--output", str(results[1]), *ALL]) == 1
+    assert main([str(demo_bundle_path), str(results[0]), "--output", str(results[1]), *ALL]) == 1
     assert {path.name: path.read_bytes() for path in results[1].iterdir()} == before
 
 

@@ -27,6 +27,29 @@ def test_slices_lie_as_in_a_ct_series(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose(volume.geometry.affine @ [5, 4, 3, 1], [0, 0, 7.5, 1], atol=1e-6)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_nifti_2_is_read_like_nifti_1(tmp_path: Path, suffix: str) -> None:
+    nibabel.save(nibabel.Nifti2Image(HU, RAS), tmp_path / f"two{suffix}")
+    one, two = open_study(written(tmp_path / "one.nii")).volume(), open_study(tmp_path / f"two{suffix}").volume()
+    np.testing.assert_array_equal(two.voxels_hu, one.voxels_hu)
+    np.testing.assert_allclose(two.geometry.affine, one.geometry.affine)
+
+
+def test_a_truncated_nifti_2_says_how_much_is_missing(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti2Image(HU, RAS), tmp_path / "two.nii")
+    data = (tmp_path / "two.nii").read_bytes()
+    (tmp_path / "two.nii").write_bytes(data[:-1])
+    refused(tmp_path / "two.nii", "UNSUPPORTED_FORMAT", f"truncated pixel data.*{len(data)} bytes")
+
+
+def test_big_endian_nifti_is_read_alike(tmp_path: Path) -> None:
+    plain = open_study(written(tmp_path / "little.nii")).volume()
+    for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image):
+        header = kind.header_class(endianness=">")
+        nibabel.save(kind(HU.astype(">i2"), RAS, header), tmp_path / "big.nii")
+        np.testing.assert_array_equal(open_study(tmp_path / "big.nii").volume().voxels_hu, plain.voxels_hu)
+
+
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
 @pytest.mark.parametrize("flipped", [False, True])
 def test_every_storage_order_gives_the_same_volume(tmp_path: Path, axes: tuple[int, ...], flipped: bool) -> None:

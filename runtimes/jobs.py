@@ -1,0 +1,130 @@
+"""Jobs: slices handed over now, masks fetched later. A bounded number of them, each with a deadline if wanted."""
+
+import concurrent.futures
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from miniseg_edge.errors import BusyError, CancelledError, ClosedError, DeadlineError, UsageError
+from miniseg_edge.runtimes.preparation import PreparedSlice
+from miniseg_edge.runtimes.segmentation import Segmentation
+
+MAX_JOBS = 64
+"""Handed over and not yet done; a prepared slice of 512 x 512 takes 1 MB."""
+
+
+class Job(Future[Segmentation]):
+    """A slice's future. What settles it first counts: its mask, an error, its deadline, `cancel`, or closing.
+
+    A vendor's engine cannot be interrupted: a slice that it has already begun runs to its end, and its mask is dropped.
+    """
+
+    def cancel(self) -> bool:
+        """Gives the slice up, begun or not; whether that was in time. Its `result()` then raises CancelledError."""
+        self.settle(CancelledError("the job was cancelled", "a mask", "a call of cancel()"))
+        return self.cancelled()
+
+    def cancelled(self) -> bool:
+        """Whether `cancel` came in time."""
+        return self.done() and isinstance(self.exception(), CancelledError)
+
+    def settle(self, outcome: Segmentation | BaseException) -> None:
+        """Sets result or exception, unless the job has one."""
+        try:
+            if isinstance(outcome, BaseException):
+                self.set_exception(outcome)
+            else:
+                self.set_result(outcome)
+        except concurrent.futures.InvalidStateError:
+            pass
+
+
+class Jobs:
+    """The queue behind `Segmenter.submit`. Its threads exist while there are jobs to do.
+
+    Thread-safety: all methods may be called from many threads at once.
+    """
+
+    def __init__(self, segmented: Callable[[PreparedSlice], Segmentation], workers: int) -> None:
+        """Takes the work, which must be thread-safe, and how many jobs are worked on at once."""
+        self._segmented = segmented
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="miniseg-job")
+        self._room = threading.Semaphore(MAX_JOBS)
+        self._changed = threading.Condition()
+        self._not_begun: set[Job] = set()
+        self._due: dict[Job, float] = {}
+        self._watched = False
+        self._closed = False
+
+    def submit(self, prepared: PreparedSlice, deadline_s: float | None) -> Job:
+        """Queues a slice; never waits. Raises: UsageError, BusyError, ClosedError."""
+        if deadline_s is not None and not (math.isfinite(deadline_s) and deadline_s > 0):
+            raise UsageError("no such deadline", "finite seconds above 0, or None", f"{deadline_s}")
+        if not self._room.acquire(blocking=False):
+            raise BusyError(
+                "too many jobs are waiting", f"at most {MAX_JOBS}", "one more", "Wait for one of them, or use stream()."
+            )
+        job = Job()
+        with self._changed:
+            if self._closed:
+                raise _closed()
+            self._not_begun.add(job)
+            if deadline_s is not None:
+                self._watch(job, deadline_s)
+            self._pool.submit(self._work, job, prepared)
+        return job
+
+    def close(self) -> None:
+        """Fails what was not begun with ClosedError, and waits for nobody; may be called twice."""
+        with self._changed:
+            self._closed = True
+            given_up, self._not_begun = self._not_begun, set()
+        for job in given_up:
+            job.settle(_closed())
+        self._pool.shutdown(wait=False)
+
+    def _work(self, job: Job, prepared: PreparedSlice) -> None:
+        with self._changed:
+            self._not_begun.discard(job)
+        try:
+            if not job.done():
+                job.settle(self._segmented(prepared))
+        except BaseException as error:
+            job.settle(error)
+        finally:
+            self._room.release()
+
+    def _watch(self, job: Job, deadline_s: float) -> None:
+        """Remembers when the job is due, and has a thread look, which ends when no job is due."""
+        self._due[job] = time.monotonic() + deadline_s
+        job.add_done_callback(self._forget)
+        self._changed.notify_all()
+        if not self._watched:
+            self._watched = True
+            threading.Thread(target=self._expire, name="miniseg-deadlines", daemon=True).start()
+
+    def _forget(self, job: Future[Segmentation]) -> None:
+        with self._changed:
+            self._due = {other: due for other, due in self._due.items() if other is not job}
+            self._changed.notify_all()
+
+    def _expire(self) -> None:
+        while (late := self._next_late()) is not None:
+            late.settle(DeadlineError("a job was not done in time", "a mask before its deadline", "none"))
+
+    def _next_late(self) -> Job | None:
+        """Waits until a job is late; None once no job is due."""
+        with self._changed:
+            while self._due:
+                job, due = min(self._due.items(), key=lambda pair: pair[1])
+                if (left_s := due - time.monotonic()) <= 0:
+                    return job
+                self._changed.wait(left_s)
+            self._watched = False
+            return None
+
+
+def _closed() -> ClosedError:
+    return ClosedError("the Segmenter is closed", "an open one", "", "Load the bundle again.")
