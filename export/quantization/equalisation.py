@@ -114,11 +114,11 @@ def _followed(model: onnx.ModelProto, tensor: str, numbered: npt.NDArray[np.floa
     """Follows a tensor, whose values are the numbers of its channels, to the convolutions that read them."""
     found = []
     for node in _readers_of(model, tensor):
-        if node.op_type == "Conv" and not _depthwise(node):
+        if node.op_type == "Conv" and not _depthwise(node) and (numbered == numbered[:, :, :1, :1]).all():
             found.append(_Reader(node, numbered[0, :, 0, 0].astype(np.int64)))
         elif node.op_type in _MOVES:
             found += _followed(model, node.output[0], _moved(model, node, numbered)) or [_NOBODY]
-        else:
+        else:  # or a channel that carries several
             found.append(_NOBODY)
     return [] if _NOBODY in found else found
 
