@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 
+from miniseg_edge.engine_record import EngineRecord
 from miniseg_edge.export.arithmetic import multiplications
 from miniseg_edge.export.deployment_graph import DeploymentGraph
-from miniseg_edge.export.forms import BLOCKED, PACKED, PACKED_ROWS, Form
+from miniseg_edge.export.forms import BLOCKED, DIRECT, PACKED, PACKED_ROWS, Form
 from miniseg_edge.export.onnx_from_graph import onnx_from_graph
 from miniseg_edge.export.openvino_from_onnx import openvino_from_onnx
 from miniseg_edge.export.rewrites.graph import rewritten
+from miniseg_edge.export.tensorrt.engine_files import engine_files
+from miniseg_edge.export.tensorrt.half import half_from_onnx
+from miniseg_edge.export.tensorrt.options import BY_DEFAULT, EngineOptions
+from miniseg_edge.export.tensorrt.progress import Tell
 from miniseg_edge.manifest import Manifest
+from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
 from miniseg_edge.tensors import HU
 
 # The fastest of `FORMS` on the CPUs measured so far; `--tune` asks the machine itself.
@@ -16,26 +22,37 @@ _DEFAULT_FORMS = {("onnx", "fp32"): BLOCKED, ("openvino", "fp32"): PACKED, ("ope
 
 
 def default_form(target: str, precision: str) -> Form:
-    """The form that a target gets without `--tune`."""
-    return _DEFAULT_FORMS[target, precision]
+    """The form that a target gets without `--tune`; engines fuse operators themselves, so theirs has the fewest."""
+    return _DEFAULT_FORMS.get((target, precision), DIRECT)
 
 
 @dataclass(frozen=True)
 class BuiltArtifact:
-    """Files by their path in the bundle, the number of operators, and of multiplications for one slice."""
+    """Files by their path in the bundle, how many operators and multiplications a slice takes, an engine's record."""
 
     files: dict[str, bytes]
     nodes: int
     macs: int
+    engine: EngineRecord | None = None
 
 
-def artifact_files(graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str], form: Form) -> BuiltArtifact:
+def artifact_files(
+    graph: DeploymentGraph,
+    manifest: Manifest,
+    what: tuple[str, str],
+    form: Form,
+    *,
+    engine_options: EngineOptions = BY_DEFAULT,
+    tell: Tell = lambda said: None,
+) -> BuiltArtifact:
     """Builds an artefact.
 
     Args:
         graph, manifest: of which network, and how it is fed.
         what: target and precision.
         form: how the graph is written.
+        engine_options: for targets that are engines.
+        tell: told how far a step is that takes long.
 
     Raises:
         ExportError and its kin: a step failed its check.
@@ -49,6 +66,10 @@ def artifact_files(graph: DeploymentGraph, manifest: Manifest, what: tuple[str, 
     macs = multiplications(module, manifest.interface.channels, size)
     if target == "onnx":
         return BuiltArtifact({f"{folder}/model.onnx": onnx.data}, onnx.nodes, macs)
+    if (vendor := vendor_of(target)) is not None:
+        typed = half_from_onnx(onnx, manifest.input, manifest.output) if precision == "fp16" else onnx
+        built = engine_files(vendor, typed.data, manifest, (folder, precision), options=engine_options, tell=tell)
+        return BuiltArtifact(built.files, typed.nodes, macs, built.record)
     model = openvino_from_onnx(onnx, manifest.input, manifest.output)
     files = {f"{folder}/model.xml": model.xml, f"{folder}/model.bin": model.weights}
     return BuiltArtifact(files, model.nodes, macs)

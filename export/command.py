@@ -9,8 +9,10 @@ from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.commands import exit_code_of
 from miniseg_edge.dependencies import check_installed
+from miniseg_edge.engine_record import ONNX
 from miniseg_edge.errors import ParityError, UsageError
 from miniseg_edge.export.request import PRECISIONS, TARGETS, ExportRequest
+from miniseg_edge.export.tensorrt.arguments import add_engine_options, engine_options
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.parity_summary import show
 from miniseg_edge.preprocessing import Statistics, Window
@@ -45,7 +47,10 @@ def _parser() -> argparse.ArgumentParser:
         help="directory to write; default: beside the checkpoint, named after it",
     )
     parser.add_argument(
-        "--precision", action="append", choices=PRECISIONS, help="repeatable; bf16 is OpenVINO's; default: fp32"
+        "--precision",
+        action="append",
+        choices=PRECISIONS,
+        help="repeatable; bf16 is OpenVINO's, fp16 the engines'; default: fp16 for engines, fp32 for others",
     )
     parser.add_argument("--mean", type=float, metavar="M", help="mean of the training slices, on the 0..1 scale")
     parser.add_argument("--std", type=float, metavar="S", help="their standard deviation, on the 0..1 scale")
@@ -100,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="D",
         help="largest logit difference allowed; default: any",
     )
+    add_engine_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
     return parser
 
@@ -127,7 +133,7 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         checkpoint=checkpoint,
         output=parsed.output or _default_output(checkpoint),
         targets=tuple(dict.fromkeys(parsed.target)),
-        precisions=tuple(dict.fromkeys(parsed.precision or ["fp32"])),
+        precisions=None if parsed.precision is None else tuple(dict.fromkeys(parsed.precision)),
         statistics=None if parsed.mean is None else Statistics(parsed.mean, parsed.std),
         window=None if parsed.window is None else Window(*parsed.window),
         size=(parsed.input_size[0], parsed.input_size[1]),
@@ -140,6 +146,7 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         dynamic_batch=parsed.dynamic_batch,
         dynamic_size=parsed.dynamic_size,
         tune=parsed.tune,
+        engine_options=engine_options(parsed),
         overwrite=parsed.overwrite,
     )
 
@@ -181,4 +188,10 @@ def _show_files(output: Path, bundle: Bundle) -> None:
         )
         for artifact in bundle.manifest.artifacts
     ]
+    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.engine is not None]
+    if ahead := [f"{a.target} {a.precision}" for a in engines if a.engine is not None and a.engine.judged_on == ONNX]:
+        terminal.warn(
+            f"{', '.join(ahead)} built ahead of time: parity was judged on the ONNX it was built from. The engine "
+            "itself is judged on the golden slices each time it is opened on a GPU."
+        )
     terminal.table(f"{output}", ("artefact", "files", "form", "nodes", "MMAC", "kB"), rows)

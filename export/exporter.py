@@ -57,6 +57,8 @@ _TOOLS = (
     "numpy",
     "opencv-python",
     "safetensors",
+    "tensorrt",
+    "tensorrt_rtx_cu13_libs",
 )
 
 
@@ -189,9 +191,13 @@ def _built(
         form, timings = (
             tuned_form(graph, manifest, target, precision) if request.tune else (default_form(target, precision), ())
         )
-        with terminal.step(f"{target} {precision}, form {form.name}"):
-            built = artifact_files(graph, manifest, (target, precision), form)
-        artifacts.append(Artifact(target, precision, tuple(built.files), built.nodes, form.name, timings, built.macs))
+        with terminal.step(f"{target} {precision}, form {form.name}") as tell:
+            built = artifact_files(
+                graph, manifest, (target, precision), form, engine_options=request.engine_options, tell=tell
+            )
+        artifacts.append(
+            Artifact(target, precision, tuple(built.files), built.nodes, form.name, timings, built.macs, built.engine)
+        )
         contents |= built.files
     return tuple(artifacts), contents
 

@@ -5,14 +5,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniseg_edge.errors import UsageError
+from miniseg_edge.export.tensorrt.options import BY_DEFAULT, COMPUTE_CAPABILITIES, EngineOptions
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics, Window
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
 
-TARGETS = ("onnx", "openvino")
-PRECISIONS = ("fp32", "bf16")
-SUPPORTED = {"onnx": ("fp32",), "openvino": ("fp32", "bf16")}
-"""Precisions that each target can be built in."""
+TARGETS = ("onnx", "openvino", "trt", "trt-rtx")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+SUPPORTED = {"onnx": ("fp32",), "openvino": ("fp32", "bf16"), "trt": ("fp16", "fp32"), "trt-rtx": ("fp16", "fp32")}
+"""Precisions that each target can be built in; the first is taken where none is asked for."""
+
+REFUSED = {
+    (
+        "trt",
+        "int8",
+    ): "TensorRT takes INT8 as explicit QDQ, which this version does not write; fp16 is its fast precision",
+    ("trt-rtx", "int8"): "TensorRT for RTX has no INT8 convolutions; fp16 is its fast precision",
+}
+"""Why not, where somebody might expect it."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
 
@@ -25,7 +35,8 @@ class ExportRequest:
         checkpoint: path of the trained weights.
         output: directory that becomes the bundle.
         targets: of `TARGETS`, each once.
-        precisions: of `PRECISIONS`, each once; a target is built in those that it supports.
+        precisions: of `PRECISIONS`, each once; a target is built in those that it supports. None is each target's
+            own: FP16 for engines, FP32 for the others.
         statistics: normalisation, or None to take the checkpoint's.
         window: HU window that the bundle offers, or None.
         size: (height, width) of the network's input in pixels.
@@ -36,6 +47,7 @@ class ExportRequest:
         separate_channels: whether slices come with the network's own channels rather than one grey one.
         dynamic_batch, dynamic_size: whether the graph takes any number of slices, and slices of any size.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
+        engine_options: how to build `trt` and `trt-rtx`.
         overwrite: whether an existing bundle may be replaced.
 
     Raises:
@@ -45,7 +57,7 @@ class ExportRequest:
     checkpoint: Path
     output: Path
     targets: tuple[str, ...]
-    precisions: tuple[str, ...] = ("fp32",)
+    precisions: tuple[str, ...] | None = None
     statistics: Statistics | None = None
     window: Window | None = None
     size: tuple[int, int] = (512, 512)
@@ -58,6 +70,7 @@ class ExportRequest:
     dynamic_batch: bool = False
     dynamic_size: bool = False
     tune: bool = False
+    engine_options: EngineOptions = BY_DEFAULT
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -70,8 +83,23 @@ class ExportRequest:
                 f"each of {', '.join(TARGETS)} at most once",
                 ", ".join(self.targets),
             )
+        self._check_precisions()
+        if self.values not in (GREY, HU) or self.result not in (LOGIT, MASK):
+            got = f"{self.values}, {self.result}"
+            raise UsageError("no such graph", f"values {GREY} or {HU}, a result {LOGIT} or {MASK}", got)
+        if self.values == HU and self.window is None:
+            raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none")
+        self._check_engine_options()
+        if self.labels is not None and self.validation is None:
+            raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
+
+    def _check_precisions(self) -> None:
+        if self.precisions is None:
+            return
         if not self.precisions or len(set(self.precisions)) != len(self.precisions):
             raise UsageError("the precisions make no sense", "each at most once", ", ".join(self.precisions))
+        for refused in ((t, p) for t in self.targets for p in self.precisions if (t, p) in REFUSED):
+            raise UsageError(f"{refused[0]} cannot be built in {refused[1]}", "", REFUSED[refused])
         for precision in self.precisions:
             if not any(precision in SUPPORTED[target] for target in self.targets):
                 able = ", ".join(target for target, can in SUPPORTED.items() if precision in can) or "no target"
@@ -83,13 +111,25 @@ class ExportRequest:
                     f"a precision of {', '.join(SUPPORTED[target])}",
                     ", ".join(self.precisions),
                 )
-        if self.values not in (GREY, HU) or self.result not in (LOGIT, MASK):
-            got = f"{self.values}, {self.result}"
-            raise UsageError("no such graph", f"values {GREY} or {HU}, a result {LOGIT} or {MASK}", got)
-        if self.values == HU and self.window is None:
-            raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none")
-        if self.labels is not None and self.validation is None:
-            raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
+
+    def _check_engine_options(self) -> None:
+        options = self.engine_options
+        named = set(options.compute_capabilities)
+        if len(named) != len(options.compute_capabilities) or not named <= set(COMPUTE_CAPABILITIES):
+            offered, got = (", ".join(map(str, n)) for n in (COMPUTE_CAPABILITIES, options.compute_capabilities))
+            raise UsageError("the compute capabilities make no sense", f"each of {offered} at most once", got)
+        if options.workspace_mib is not None and options.workspace_mib < 1:
+            raise UsageError("the workspace makes no sense", "at least 1 MiB", f"{options.workspace_mib}")
+        if named and "trt-rtx" not in self.targets:
+            got = ", ".join(self.targets)
+            raise UsageError("compute capabilities without an engine built for them", "--target trt-rtx", got)
+        local = options.workspace_mib is not None or options.version_compatible or options.hardware_compatible
+        if local and "trt" not in self.targets:
+            raise UsageError("workspace and compatibility are TensorRT's", "--target trt", ", ".join(self.targets))
+        if self.tune and {"trt", "trt-rtx"} & set(self.targets):
+            raise UsageError(
+                "engines are not tuned by form", "--tune with onnx or openvino alone", "an engine's target"
+            )
 
     def interface(self, in_channels: int) -> GraphInterface:
         """How the graph of a network with `in_channels` is fed and what it answers."""
@@ -99,4 +139,5 @@ class ExportRequest:
     @property
     def builds(self) -> tuple[tuple[str, str], ...]:
         """The artefacts to build: (target, precision)."""
-        return tuple((t, p) for t in self.targets for p in self.precisions if p in SUPPORTED[t])
+        wanted = {t: SUPPORTED[t][:1] if self.precisions is None else self.precisions for t in self.targets}
+        return tuple((t, p) for t in self.targets for p in wanted[t] if p in SUPPORTED[t])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from miniseg_edge.architecture import Architecture
+from miniseg_edge.engine_record import EngineRecord
 from miniseg_edge.errors import BundleError, IncompatibleError, IntegrityError, MiniSegError, PathEscapeError
 from miniseg_edge.parity import ParityLimits
 from miniseg_edge.preprocessing import GREY_MAX, Statistics, Window
@@ -94,6 +95,7 @@ class Artifact:
         form: which of the equal ways of writing the graph, or "as trained".
         tuning: what `--tune` measured; empty without it.
         macs: multiplications by weights other than 0 for one slice of the bundle's size; 0 where nobody counted.
+        engine: how it was compiled and what for, if it is an engine.
     """
 
     target: str
@@ -103,6 +105,7 @@ class Artifact:
     form: str
     tuning: tuple[FormTiming, ...] = ()
     macs: int = 0
+    engine: EngineRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,8 @@ def _check_references(manifest: Manifest) -> None:
     """Whatever the manifest points at must be a file that it lists, and the sizes must be sane."""
     named = [*(f for a in manifest.artifacts for f in a.files), manifest.parity.report]
     named += [path for golden in manifest.golden for path in (golden.image, golden.logit)]
+    engines = [a.engine for a in manifest.artifacts if a.engine is not None]
+    named += [path for engine in engines for path in (engine.onnx, engine.timing_cache) if path is not None]
     if not manifest.golden:
         raise BundleError(f"{MANIFEST_NAME} names no golden slices", "at least one", "none")
     if not all(artifact.files for artifact in manifest.artifacts):

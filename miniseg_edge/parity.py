@@ -30,8 +30,9 @@ class ParityLimits:
 DEFAULT_LIMITS = {
     "fp32": ParityLimits(),
     "bf16": ParityLimits(max_real_flips=None, min_dice_mean=0.98, min_dice_worst=0.95),
+    "fp16": ParityLimits(max_real_flips=None, min_dice_mean=0.995, min_dice_worst=0.98),
 }
-"""By precision: FP32 may only round; BF16 must still draw the same lesion."""
+"""By precision: FP32 may only round; the others must still draw the same lesion."""
 
 
 @dataclass(frozen=True)

@@ -83,14 +83,17 @@ def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]
 
 
 @contextmanager
-def step(description: str) -> Iterator[None]:
-    """A step with a spinner while it runs, and a line with its duration in seconds when it is done."""
+def step(description: str) -> Iterator[Callable[[str], None]]:
+    """A step with a spinner while it runs, and a line with its duration in seconds when it is done.
+
+    Yields what takes a few words on how far it is, from any thread.
+    """
     start = time.perf_counter()
     if _HAS_RICH:
-        with _console(error=True).status(description):
-            yield
+        with _console(error=True).status(description) as status:
+            yield lambda said: status.update(f"{description}: {said}")
     else:
-        yield
+        yield lambda said: None
     say(f"  {description}: {time.perf_counter() - start:.1f} s")
 
 

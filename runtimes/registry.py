@@ -23,6 +23,7 @@ class RuntimeEntry:
         package: what must be importable.
         extra: what installs it.
         reference: for parity alone; never chosen by "auto".
+        other_names: what else the package may be called.
     """
 
     name: str
@@ -31,6 +32,7 @@ class RuntimeEntry:
     package: str
     extra: str
     reference: bool = False
+    other_names: tuple[str, ...] = ()
 
     def load(self) -> type[Runtime]:
         """The class; its module imports no vendor's package by itself."""
@@ -46,13 +48,23 @@ class RuntimeEntry:
         """Why this runtime cannot serve this bundle here, or None."""
         if self.artifact(bundle, precision) is None:
             return f"the bundle has no {self.target} artefact" + ("" if precision == AUTO else f" in {precision}")
-        if not installed(self.package):
+        if not any(installed(name) for name in (self.package, *self.other_names)):
             return f'{self.package} is not installed (pip install "miniseg-edge[{self.extra}]")'
         return None
 
 
-# In the order in which "auto" prefers them: OpenVINO is the faster of the two on every CPU measured so far.
+# In the order in which "auto" prefers them: an engine where its GPU is, then OpenVINO, which is the faster of the other
+# two on every CPU measured so far.
 REGISTRY = (
+    RuntimeEntry("tensorrt", "trt", "miniseg_edge.runtimes.tensorrt.runtime:TensorRt", "tensorrt", "tensorrt"),
+    RuntimeEntry(
+        "tensorrt-rtx",
+        "trt-rtx",
+        "miniseg_edge.runtimes.tensorrt.runtime:TensorRtForRtx",
+        "tensorrt_rtx",
+        "tensorrt-rtx",
+        other_names=("tensorrt_rtx_bindings",),
+    ),
     RuntimeEntry("openvino", "openvino", "miniseg_edge.runtimes.openvino:OpenVino", "openvino", "openvino"),
     RuntimeEntry("onnxruntime", "onnx", "miniseg_edge.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", "onnxruntime"),
     RuntimeEntry(
@@ -93,18 +105,26 @@ def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: s
             raise RuntimeUnavailableError(f"{runtime} has no device {device} here", offered, device)
         return _choice(entry, entry.artifact(bundle, precision), found, "asked for")
 
-    passed_over = []
+    passed_over: list[str] = []
+    absent: list[str] = []
     for entry in REGISTRY:
         if entry.reference:
             continue
         if (obstacle := entry.obstacle(bundle, precision)) is not None:
-            passed_over.append(f"{entry.name}: {obstacle}")
-        elif (found := _device(entry, device)) is None:
+            could_have = entry.artifact(bundle, precision) is not None
+            (passed_over if could_have else absent).append(f"{entry.name}: {obstacle}")
+            continue
+        try:
+            found = _device(entry, device)
+        except RuntimeUnavailableError as error:
+            passed_over.append(f"{entry.name}: {error.problem}, {error.got}")
+            continue
+        if found is None:
             passed_over.append(f"{entry.name}: no device {device} here")
         else:
             reason = "first in order of speed" + "".join(f"; {why}" for why in passed_over)
             return _choice(entry, entry.artifact(bundle, precision), found, reason)
-    raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over))
+    raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over + absent))
 
 
 def entry_named(name: str) -> RuntimeEntry:

@@ -60,7 +60,7 @@ def _replayed_by_all(bundle: Bundle) -> list[TargetParity]:
             try:
                 found.append(replay_golden(bundle, entry, artifact))
                 checked += not entry.reference
-            except IncompatibleError as error:
+            except (IncompatibleError, RuntimeUnavailableError) as error:
                 terminal.warn(f"not checked: {entry.name} {artifact.precision}: {error}")
     if not checked:
         raise RuntimeUnavailableError(
@@ -74,7 +74,7 @@ def replay_golden(bundle: Bundle, entry: RuntimeEntry, artifact: Artifact) -> Ta
 
     Raises:
         BundleError: a golden slice is not what the manifest says.
-        IncompatibleError: this machine cannot run the artefact's precision.
+        IncompatibleError, RuntimeUnavailableError: this machine cannot run the artefact.
         InferenceError, NumericError: the runtime failed.
     """
     limits = bundle.manifest.limits(artifact)
