@@ -55,7 +55,7 @@ def engine_precisions(inspected: str) -> Mapping[str, int]:
         ExportError: it says nothing about types.
     """
     layers = json.loads(inspected).get("Layers", [])
-    outputs = [layer["Outputs"][0] for layer in layers if isinstance(layer, dict) and layer.get("Outputs")]
+    outputs = [entry["Outputs"][0] for entry in layers if isinstance(entry, dict) and entry.get("Outputs")]
     formats = [str(output.get("Format/Datatype", "")) for output in outputs]
     found = Counter(name for text in formats for name, pattern in _IN_TEXT if pattern.search(text))
     if not found:

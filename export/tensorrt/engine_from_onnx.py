@@ -76,9 +76,10 @@ def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, t
     if built is None:
         raise ExportError(f"{vendor.title} cannot build the engine", "an engine", log.errors() or "no reason given")
     data = bytes(built)
+    timing_cache = config.get_timing_cache() if vendor.tunes else None
     return Engine(
         data=data,
-        timing_cache=bytes(config.get_timing_cache().serialize()) if vendor.tunes else b"",
+        timing_cache=b"" if timing_cache is None else bytes(timing_cache.serialize()),
         flags=_flags(trt, config, options),
         hardware_compatibility=config.hardware_compatibility_level.name if vendor.tunes else "",
         workspace_bytes=int(config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE)) if vendor.tunes else 0,
