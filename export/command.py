@@ -24,7 +24,7 @@ _CHECKPOINT_SUFFIXES = (".pth", ".pt")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage, 3 parity failed."""
     parsed = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _export(parsed))
+    return exit_code_of(lambda: _export(parsed) if parsed.rebuild is None else _rebuild(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,7 +39,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="trained weights (.pth); default: the only one in this folder",
     )
-    parser.add_argument("--target", action="append", choices=TARGETS, required=True, help="what to build; repeatable")
+    parser.add_argument("--target", action="append", choices=TARGETS, help="what to build; repeatable")
+    parser.add_argument(
+        "--rebuild",
+        type=Path,
+        metavar="BUNDLE",
+        help="instead: build a bundle's engines again for this machine and replay its golden slices",
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -125,7 +131,19 @@ def _export(parsed: argparse.Namespace) -> None:
     terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR", "good")
 
 
+def _rebuild(parsed: argparse.Namespace) -> None:
+    if parsed.checkpoint is not None or parsed.target is not None:
+        raise UsageError("a rebuild takes the bundle as it is", "--rebuild BUNDLE alone", "a checkpoint or --target")
+    from miniseg_edge.export.tensorrt.rebuild import rebuild
+
+    bundle = rebuild(parsed.rebuild)
+    _show_files(parsed.rebuild, bundle)
+    terminal.say(f"{parsed.rebuild} is rebuilt for this machine; bundle {bundle.manifest.digest}", "good")
+
+
 def _request(parsed: argparse.Namespace) -> ExportRequest:
+    if parsed.target is None:
+        raise UsageError("nothing to build", f"--target {' | '.join(TARGETS)}, or --rebuild BUNDLE", "neither")
     checkpoint = parsed.checkpoint or _only_checkpoint(Path())
     if (parsed.mean is None) != (parsed.std is None):
         raise UsageError("half of the normalisation", "--mean and --std together", "one of them")

@@ -22,15 +22,15 @@ class EngineRecord:
 
     Attributes:
         vendor, version: whose, in full: `tensorrt` or `tensorrt_rtx`.
-        judged_on: `engine`; or `onnx` where it was built ahead of time: then nobody has seen this engine run, and the
-            runtime replays the golden slices each time it opens it.
+        judged_on: `engine`, on `gpu`; or `onnx` where it was built ahead of time: then nobody has seen this engine run,
+            and the runtime replays the golden slices each time it opens it.
         system: operating system and processor that it was built on, such as `linux-x86_64`.
-        gpu, driver: GPU and CUDA driver version that it was built and judged on; empty if built ahead of time.
+        gpu, driver: GPU and CUDA driver version that it was judged on; empty if it was not.
         compute_capabilities: such as `8.6`; none means the vendor's own choice.
         flags: the builder's, by their names, in alphabetical order.
         tf32: whether FP32 convolutions may round their inputs to 10 bits.
         hardware_compatibility: the vendor's level, or "" where it has none.
-        workspace_bytes: what the builder was allowed; 0 where that means nothing.
+        workspace_bytes: what kernels were allowed; 0 is all that the GPU has.
         onnx: path of the ONNX that it was built from, and will be rebuilt from.
         timing_cache: path, or None where the vendor has none.
         network_precisions: layers of the network that the vendor's parser read, by the type of what they give.

@@ -4,6 +4,7 @@ The embedded runtime is numpy, OpenCV and one backend; `miniseg-segment` and `mi
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from miniseg_edge.dependencies import installed
 
 Item = TypeVar("Item")
 Style = Literal["plain", "good", "bad", "warning"]
+
+PATIENCE_S = 2.0
 
 _RICH_STYLES = {"plain": "", "good": "green", "bad": "bold red", "warning": "yellow"}
 _HAS_RICH = installed("rich")
@@ -95,6 +98,18 @@ def step(description: str) -> Iterator[Callable[[str], None]]:
     else:
         yield lambda said: None
     say(f"  {description}: {time.perf_counter() - start:.1f} s")
+
+
+@contextmanager
+def patience(description: str) -> Iterator[None]:
+    """Says what is going on, on standard error, if it takes longer than people wait without asking; else nothing."""
+    timer = threading.Timer(PATIENCE_S, lambda: _write(f"{description} ...", "plain", error=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _write(text: str, style: Style, *, error: bool) -> None:

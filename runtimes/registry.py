@@ -24,6 +24,7 @@ class RuntimeEntry:
         extra: what installs it.
         reference: for parity alone; never chosen by "auto".
         other_names: what else the package may be called.
+        needs_gpu: whether there may be no device at all.
     """
 
     name: str
@@ -33,6 +34,7 @@ class RuntimeEntry:
     extra: str
     reference: bool = False
     other_names: tuple[str, ...] = ()
+    needs_gpu: bool = False
 
     def load(self) -> type[Runtime]:
         """The class; its module imports no vendor's package by itself."""
@@ -50,13 +52,25 @@ class RuntimeEntry:
             return f"the bundle has no {self.target} artefact" + ("" if precision == AUTO else f" in {precision}")
         if not any(installed(name) for name in (self.package, *self.other_names)):
             return f'{self.package} is not installed (pip install "miniseg-edge[{self.extra}]")'
+        if self.needs_gpu:
+            try:
+                self.load().devices()
+            except RuntimeUnavailableError as error:
+                return f"{error.problem}, {error.got}"
         return None
 
 
 # In the order in which "auto" prefers them: an engine where its GPU is, then OpenVINO, which is the faster of the other
 # two on every CPU measured so far.
 REGISTRY = (
-    RuntimeEntry("tensorrt", "trt", "miniseg_edge.runtimes.tensorrt.runtime:TensorRt", "tensorrt", "tensorrt"),
+    RuntimeEntry(
+        "tensorrt",
+        "trt",
+        "miniseg_edge.runtimes.tensorrt.runtime:TensorRt",
+        "tensorrt",
+        "tensorrt",
+        needs_gpu=True,
+    ),
     RuntimeEntry(
         "tensorrt-rtx",
         "trt-rtx",
@@ -64,6 +78,7 @@ REGISTRY = (
         "tensorrt_rtx",
         "tensorrt-rtx",
         other_names=("tensorrt_rtx_bindings",),
+        needs_gpu=True,
     ),
     RuntimeEntry("openvino", "openvino", "miniseg_edge.runtimes.openvino:OpenVino", "openvino", "openvino"),
     RuntimeEntry("onnxruntime", "onnx", "miniseg_edge.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", "onnxruntime"),
@@ -113,13 +128,7 @@ def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: s
         if (obstacle := entry.obstacle(bundle, precision)) is not None:
             could_have = entry.artifact(bundle, precision) is not None
             (passed_over if could_have else absent).append(f"{entry.name}: {obstacle}")
-            continue
-        try:
-            found = _device(entry, device)
-        except RuntimeUnavailableError as error:
-            passed_over.append(f"{entry.name}: {error.problem}, {error.got}")
-            continue
-        if found is None:
+        elif (found := _device(entry, device)) is None:
             passed_over.append(f"{entry.name}: no device {device} here")
         else:
             reason = "first in order of speed" + "".join(f"; {why}" for why in passed_over)

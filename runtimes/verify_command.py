@@ -60,7 +60,7 @@ def _replayed_by_all(bundle: Bundle) -> list[TargetParity]:
             try:
                 found.append(replay_golden(bundle, entry, artifact))
                 checked += not entry.reference
-            except (IncompatibleError, RuntimeUnavailableError) as error:
+            except IncompatibleError as error:
                 terminal.warn(f"not checked: {entry.name} {artifact.precision}: {error}")
     if not checked:
         raise RuntimeUnavailableError(
@@ -74,11 +74,13 @@ def replay_golden(bundle: Bundle, entry: RuntimeEntry, artifact: Artifact) -> Ta
 
     Raises:
         BundleError: a golden slice is not what the manifest says.
-        IncompatibleError, RuntimeUnavailableError: this machine cannot run the artefact.
+        IncompatibleError: this machine cannot run the artefact.
         InferenceError, NumericError: the runtime failed.
     """
     limits = bundle.manifest.limits(artifact)
-    with load(bundle, entry.name, precision=artifact.precision) as segmenter:
+    with terminal.patience(f"opening {artifact.target} {artifact.precision}"):
+        segmenter = load(bundle, entry.name, precision=artifact.precision)
+    with segmenter:
         slices = tuple(_replayed(bundle, segmenter, limits))
         return TargetParity(
             target=artifact.target,

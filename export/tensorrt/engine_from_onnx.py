@@ -82,7 +82,7 @@ def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, t
         timing_cache=b"" if timing_cache is None else bytes(timing_cache.serialize()),
         flags=_flags(trt, config, options),
         hardware_compatibility=config.hardware_compatibility_level.name if vendor.tunes else "",
-        workspace_bytes=int(config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE)) if vendor.tunes else 0,
+        workspace_bytes=_workspace_bytes(trt, config, options) if vendor.tunes else 0,
         network_precisions=network_precisions(network),
         engine_precisions=None if vendor.builds_ahead else _inspected(trt, data, task.precision, log),
     )
@@ -132,6 +132,16 @@ def _flags(trt: Any, config: Any, options: EngineOptions) -> tuple[str, ...]:
     if wrong:
         raise ExportError("the builder did not take its flags", str(_wanted_flags(options)), ", ".join(found) or "none")
     return found
+
+
+def _workspace_bytes(trt: Any, config: Any, options: EngineOptions) -> int:
+    """What was asked for, as the builder has it; 0 if nothing was. Raises: ExportError if it took another size."""
+    if options.workspace_mib is None:
+        return 0
+    wanted, found = options.workspace_mib * 2**20, int(config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE))
+    if found != wanted:
+        raise ExportError("the builder did not take the workspace", f"{wanted} bytes", f"{found} bytes")
+    return wanted
 
 
 def _inspected(trt: Any, data: bytes, precision: str, log: VendorLog) -> Mapping[str, int]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from miniseg_edge.engine_record import EngineRecord
+from miniseg_edge.engine_record import ONNX, EngineRecord
 from miniseg_edge.errors import IncompatibleError
 from miniseg_edge.runtimes.tensorrt.logger import VendorLog
 from miniseg_edge.runtimes.tensorrt.machine import Gpu
@@ -51,6 +51,13 @@ def check_header(vendor: Vendor, runtime: Any, log: VendorLog, data: bytes) -> N
         reasons = ", ".join(name for name, flag in known.items() if int(flag) & int(found))
         reasons = reasons or log.errors() or "no reason given"
         raise IncompatibleError(f"{vendor.title} refuses the engine", "an engine that can run here", reasons, _REBUILD)
+
+
+def must_replay(vendor: Vendor, record: EngineRecord, gpu: Gpu) -> bool:
+    """Whether nobody has seen this engine run here: it was built ahead, or is compiled anew by this GPU's driver."""
+    if record.judged_on == ONNX:
+        return True
+    return vendor.builds_ahead and (record.gpu, record.driver) != (gpu.name, gpu.driver)
 
 
 def _serves(version: str, record: EngineRecord) -> bool:

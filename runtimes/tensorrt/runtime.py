@@ -4,11 +4,11 @@ import weakref
 from typing import ClassVar
 
 from miniseg_edge.bundle import Bundle
-from miniseg_edge.engine_record import ONNX
 from miniseg_edge.errors import BundleError, MiniSegError
 from miniseg_edge.files import sha256_of
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.interface import Runtime
+from miniseg_edge.runtimes.tensorrt.admission import must_replay
 from miniseg_edge.runtimes.tensorrt.engine import OpenEngine
 from miniseg_edge.runtimes.tensorrt.kernels import KernelCache, cache_folder
 from miniseg_edge.runtimes.tensorrt.lane import Lane
@@ -53,7 +53,7 @@ class TensorRt(Runtime):
         try:
             with self._lanes.borrowed():
                 pass  # memory, kernels and the CUDA graph are there before the first slice comes
-            if record.judged_on == ONNX:
+            if must_replay(self.vendor, record, gpu):
                 replay(self, bundle)
             engine.keep_kernels()
         except MiniSegError:

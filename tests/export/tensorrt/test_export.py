@@ -77,7 +77,7 @@ def test_without_a_driver_the_engine_is_refused_by_name_and_auto_says_why_it_goe
 @without_gpu
 def test_verify_says_what_it_could_not_check(engine_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify([str(engine_bundle)]) == 0
-    assert "not checked: tensorrt-rtx fp16" in capsys.readouterr().err
+    assert "not checked: tensorrt-rtx: there is no NVIDIA GPU" in capsys.readouterr().out
 
 
 @without_gpu
