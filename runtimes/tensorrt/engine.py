@@ -1,9 +1,9 @@
 """An engine, admitted and opened on one GPU."""
 
+import threading
 from typing import Any
 
 from miniseg_edge.engine_record import EngineRecord
-from miniseg_edge.errors import DeviceMemoryError, InferenceError
 from miniseg_edge.runtimes.tensorrt.admission import check_header, check_record
 from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime
 from miniseg_edge.runtimes.tensorrt.kernels import KernelCache
@@ -30,28 +30,29 @@ class OpenEngine:
         check_record(vendor, record, version=vendor.version(), system=system(), gpu=gpu)
         self.vendor, self.record, self.gpu, self.log = vendor, record, gpu, VendorLog(trt)
         self._cache = cache
+        self._making = threading.Lock()
         checked(cuda_runtime().cudaSetDevice, gpu.index)
         self._runtime = trt.Runtime(self.log.handle)
         check_header(vendor, self._runtime, self.log, data)
         # Version-compatible engines carry a runtime of their own, which TensorRT runs only where that is allowed.
-        self._runtime.engine_host_code_allowed = "VERSION_COMPATIBLE" in record.flags
+        if "VERSION_COMPATIBLE" in record.flags:
+            self._runtime.engine_host_code_allowed = True
         self._engine = self._runtime.deserialize_cuda_engine(data)
         if self._engine is None:
-            said = self.log.errors()
-            kind = DeviceMemoryError if "memory" in said.lower() else InferenceError
-            raise kind(f"{vendor.title} cannot open the engine", "an engine of this version", said or "no reason given")
+            raise self.log.failure(f"{vendor.title} cannot open the engine", "an engine of this version and GPU")
         self._config = self._engine.create_runtime_config() if vendor.caches_kernels else None
         if self._config is not None:
             cache.attach(self._config)
 
     def context(self) -> Any:
-        """A fresh execution context. Raises: DeviceMemoryError."""
-        if self._config is None:
-            found = self._engine.create_execution_context()
-        else:
-            found = self._engine.create_execution_context(self._config)
+        """A fresh execution context. Raises: DeviceMemoryError, InferenceError."""
+        with self._making:  # the vendors promise nothing for two at once
+            if self._config is None:
+                found = self._engine.create_execution_context()
+            else:
+                found = self._engine.create_execution_context(self._config)
         if found is None:
-            raise DeviceMemoryError("no execution context", "free memory on the GPU", self.log.errors())
+            raise self.log.failure("there is no execution context", "free memory on the GPU")
         return found
 
     def can_be_captured(self, context: Any, stream: int) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from miniseg_edge.errors import DeviceMemoryError, InferenceError, InputError, MiniSegError
+from miniseg_edge.errors import InputError, MiniSegError
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime
 from miniseg_edge.runtimes.tensorrt.engine import OpenEngine
@@ -87,7 +87,7 @@ class Lane:
             raise InputError("the engine does not serve this shape", wanted, str(shape))
         for name, buffer in ((self._input.name, self._in), (self._output.name, self._out)):
             if not context.set_tensor_address(name, buffer.device):
-                raise InferenceError("the engine refuses a buffer", name, self._engine.log.errors())
+                raise self._engine.log.failure("the engine refuses a buffer", name)
         self._bytes = taken, given
 
     def _at_least(self, buffer: Buffer | None, size_bytes: int) -> Buffer:
@@ -102,9 +102,7 @@ class Lane:
         taken, given = self._bytes
         self._in.to_device(taken, self._stream)
         if not self._context.execute_async_v3(int(self._stream)):
-            said = self._engine.log.errors()
-            kind = DeviceMemoryError if "memory" in said.lower() else InferenceError
-            raise kind("the network could not be started", "true", said or "no reason given")
+            raise self._engine.log.failure("the network could not be started", "true")
         self._out.to_host(given, self._stream)
 
     def _captured(self) -> Any:

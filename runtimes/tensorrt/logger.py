@@ -1,12 +1,16 @@
 """What the vendor's library says: kept for errors, and passed on to Python's logging."""
 
 import logging
+import re
 import threading
 from collections import deque
 from typing import Any
 
+from miniseg_edge.errors import DeviceMemoryError, InferenceError
+
 _log = logging.getLogger(__name__)
 _KEPT = 20
+_NO_MEMORY = re.compile(r"out ?of ?memory|bad_alloc|cudaErrorMemoryAllocation|allocation failed", re.IGNORECASE)
 
 
 class VendorLog:
@@ -22,6 +26,12 @@ class VendorLog:
         self._errors: deque[str] = deque(maxlen=_KEPT)
         self._lock = threading.Lock()
         self.handle = _handle(trt, self._hear)
+
+    def failure(self, problem: str, expected: str) -> InferenceError:
+        """The error for a call that gave nothing: DeviceMemoryError if the vendor speaks of memory that was not there."""
+        said = self.errors() or "no reason given"
+        kind = DeviceMemoryError if _NO_MEMORY.search(said) else InferenceError
+        return kind(problem, expected, said)
 
     def errors(self) -> str:
         """What went wrong since the last call, newest first, on one line; at most 300 characters."""
