@@ -132,11 +132,13 @@ def _export(parsed: argparse.Namespace) -> None:
 
 
 def _rebuild(parsed: argparse.Namespace) -> None:
-    if parsed.checkpoint is not None or parsed.target is not None:
-        raise UsageError("a rebuild takes the bundle as it is", "--rebuild BUNDLE alone", "a checkpoint or --target")
+    targets = parsed.target or []
+    if parsed.checkpoint is not None or len(targets) > 1 or not set(targets) <= {"trt", "trt-rtx"}:
+        wanted = "--rebuild BUNDLE, with --target trt or --target trt-rtx at most"
+        raise UsageError("a rebuild takes the bundle as it is", wanted, "a checkpoint or other targets")
     from miniseg_edge.export.tensorrt.rebuild import rebuild
 
-    bundle = rebuild(parsed.rebuild)
+    bundle = rebuild(parsed.rebuild, targets[0] if targets else None)
     _show_files(parsed.rebuild, bundle)
     terminal.say(f"{parsed.rebuild} is rebuilt for this machine; bundle {bundle.manifest.digest}", "good")
 

@@ -16,19 +16,25 @@ from miniseg_edge.export.tensorrt.engine_files import engine_files
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
 from miniseg_edge.manifest import Artifact, sealed
+from miniseg_edge.parity import TargetParity
+from miniseg_edge.parity_summary import summary
 from miniseg_edge.runtimes.registry import REGISTRY
 from miniseg_edge.runtimes.segmenter import load
 from miniseg_edge.runtimes.tensorrt.machine import Gpu, gpus
 from miniseg_edge.runtimes.tensorrt.replay import replay
-from miniseg_edge.runtimes.tensorrt.vendors import Vendor, vendor_of
+from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
 
 
-def rebuild(path: Path) -> Bundle:
+def rebuild(path: Path, target: str | None = None) -> Bundle:
     """Rebuilds every engine whose vendor is installed, and puts the bundle in the place of the old one.
+
+    Args:
+        path: of the bundle.
+        target: builds this target's engines beside those of the other, from the same ONNX; else each engine again.
 
     Raises:
         BundleError and its kin: see `open_bundle`.
-        UsageError: the bundle has no engine.
+        UsageError: the bundle has no engine to build from.
         MissingDependencyError: no engine's vendor is installed here.
         RuntimeUnavailableError: there is no GPU.
         ExportError, ParityError and their kin: an engine could not be built, or draws another lesion; nothing changed.
@@ -36,45 +42,59 @@ def rebuild(path: Path) -> Bundle:
     """
     bundle = open_bundle(path)
     check_destination(path, overwrite=True)
-    engines = [a for a in bundle.manifest.artifacts if a.engine is not None]
-    if not engines:
-        raise UsageError("nothing to rebuild", "a bundle with a target trt or trt-rtx", "none")
-    here = [artifact for artifact in engines if _vendor(artifact) is not None]
+    sources = _sources(bundle, target)
+    here = [(source, wanted) for source, wanted in sources if is_installed(wanted)]
     if not here:
-        targets = ", ".join(sorted({artifact.target for artifact in engines}))
-        raise MissingDependencyError("no engine's vendor is installed", "docs/tensorrt.md says how", targets)
+        targets = ", ".join(sorted({wanted for _, wanted in sources}))
+        raise MissingDependencyError("no engine's vendor is installed", "see docs/tensorrt.md", targets)
     gpu = gpus()[0]
-    for artifact in here:
-        name = f"{artifact.target} {artifact.precision}"
+    for source, wanted in here:
+        name = f"{wanted} {source.precision}"
         with terminal.step(f"{name} for {gpu.name}") as tell:
-            candidate = rebuilt(bundle, artifact, tell)
+            candidate = rebuilt(bundle, source, wanted, tell)
         with terminal.step(f"{name} on the golden slices; kernels are compiled first"):
-            bundle = _judged(candidate, artifact, gpu)
+            bundle = _judged(candidate, wanted, source.precision, gpu)
     bundle = replace(bundle, manifest=sealed(replace(bundle.manifest, files=file_records(bundle.contents))))
     write_bundle(bundle, path, overwrite=True)
     return bundle
 
 
-def rebuilt(bundle: Bundle, artifact: Artifact, tell: Tell) -> Bundle:
-    """The bundle with one engine built again as its record says, in memory, before anybody judged it.
+def is_installed(target: str) -> bool:
+    """Whether the vendor of an engine's target can be imported here."""
+    vendor = vendor_of(target)
+    return vendor is not None and any(installed(name) for name in vendor.modules)
+
+
+def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell) -> Bundle:
+    """The bundle with a target's engine built from a source's ONNX, in memory, before anybody judged it.
+
+    The source is replaced if it is that target's own; its options are taken as far as they are about the network.
 
     Raises:
         MissingDependencyError, RuntimeUnavailableError, ExportError: see `engine_files`.
     """
-    vendor, record = _vendor(artifact), artifact.engine
+    vendor, record = vendor_of(target), source.engine
     assert vendor is not None and record is not None  # noqa: S101, PT018  the caller has looked
+    same = source.target == target
     built = engine_files(
         vendor,
         bundle.contents[record.onnx],
         bundle.manifest,
-        (record.onnx.rpartition("/")[0], artifact.precision),
-        options=options_of(record),
+        (target if source.precision == "fp32" else f"{target}-{source.precision}", source.precision),
+        options=options_of(record) if same else EngineOptions(tf32=record.tf32),
         tell=tell,
-        timing_cache=bundle.contents[record.timing_cache] if record.timing_cache is not None else b"",
+        timing_cache=bundle.contents[record.timing_cache] if same and record.timing_cache is not None else b"",
     )
-    kept = {name: data for name, data in bundle.contents.items() if name not in artifact.files}
-    new = replace(artifact, files=tuple(built.files), engine=built.record)
-    return replace(_with(bundle, artifact, new), contents={**kept, **built.files})
+    kept = {name: data for name, data in bundle.contents.items() if not (same and name in source.files)}
+    new = replace(source, target=target, files=tuple(built.files), engine=built.record)
+    manifest = bundle.manifest
+    others = tuple(a for a in manifest.artifacts if (a.target, a.precision) != (target, source.precision))
+    verdicts = manifest.parity.verdicts
+    if not any((v.target, v.precision) == (target, source.precision) for v in verdicts):  # held to what the source was
+        limits = next(v for v in verdicts if (v.target, v.precision) == (source.target, source.precision))
+        verdicts = (*verdicts, replace(limits, target=target))
+    changed = replace(manifest, artifacts=(*others, new), parity=replace(manifest.parity, verdicts=verdicts))
+    return replace(bundle, manifest=changed, contents={**kept, **built.files})
 
 
 def options_of(record: EngineRecord) -> EngineOptions:
@@ -89,23 +109,31 @@ def options_of(record: EngineRecord) -> EngineOptions:
     )
 
 
-def _judged(bundle: Bundle, old: Artifact, gpu: Gpu) -> Bundle:
-    """The same with the record of where it was judged. Raises: ParityError, InferenceError and its kin."""
-    artifact = next(a for a in bundle.manifest.artifacts if (a.target, a.precision) == (old.target, old.precision))
+def _sources(bundle: Bundle, target: str | None) -> list[tuple[Artifact, str]]:
+    """What to build from, and for which target. Raises: UsageError."""
+    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.engine is not None]
+    own = [artifact for artifact in engines if target in (None, artifact.target)]
+    taken = {artifact.precision for artifact in own}
+    found = [*own, *(artifact for artifact in engines if artifact not in own and artifact.precision not in taken)]
+    if not found:
+        raise UsageError("nothing to rebuild", "a bundle with a target trt or trt-rtx", "none")
+    return [(artifact, target or artifact.target) for artifact in found]
+
+
+def _judged(bundle: Bundle, target: str, precision: str, gpu: Gpu) -> Bundle:
+    """The same with the record of where it was judged, and how. Raises: ParityError, InferenceError and its kin."""
+    manifest, runtime = bundle.manifest, next(entry.name for entry in REGISTRY if entry.target == target)
+    with load(bundle, runtime, f"cuda:{gpu.index}", precision=precision) as segmenter:
+        artifact = segmenter.choice.artifact
+        slices = replay(segmenter.runtime, bundle)
+    limits = manifest.limits(artifact)
+    verdict = summary(TargetParity(target, precision, runtime, limits, (), None, None, slices))
+    others = [v for v in manifest.parity.verdicts if (v.target, v.precision) != (target, precision)]
     assert artifact.engine is not None  # noqa: S101  it was just built
-    runtime = next(entry.name for entry in REGISTRY if entry.target == artifact.target)
-    with load(bundle, runtime, f"cuda:{gpu.index}", precision=artifact.precision) as segmenter:
-        replay(segmenter.runtime, bundle)
-    record = replace(artifact.engine, judged_on=ENGINE, gpu=gpu.name, driver=gpu.driver)
-    return _with(bundle, artifact, replace(artifact, engine=record))
-
-
-def _with(bundle: Bundle, old: Artifact, new: Artifact) -> Bundle:
-    artifacts = tuple(new if artifact is old else artifact for artifact in bundle.manifest.artifacts)
-    return replace(bundle, manifest=replace(bundle.manifest, artifacts=artifacts))
-
-
-def _vendor(artifact: Artifact) -> Vendor | None:
-    """An engine's vendor, if it is installed."""
-    vendor = vendor_of(artifact.target)
-    return vendor if vendor is not None and any(installed(name) for name in vendor.modules) else None
+    judged = replace(artifact, engine=replace(artifact.engine, judged_on=ENGINE, gpu=gpu.name, driver=gpu.driver))
+    changed = replace(
+        manifest,
+        artifacts=tuple(judged if a is artifact else a for a in manifest.artifacts),
+        parity=replace(manifest.parity, verdicts=(*others, verdict)),
+    )
+    return replace(bundle, manifest=changed)

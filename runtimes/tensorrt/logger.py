@@ -28,7 +28,7 @@ class VendorLog:
         self.handle = _handle(trt, self._hear)
 
     def failure(self, problem: str, expected: str) -> InferenceError:
-        """The error for a call that gave nothing: DeviceMemoryError if the vendor speaks of memory that was not there."""
+        """The error for a call that gave nothing: DeviceMemoryError if the vendor says that memory was short."""
         said = self.errors() or "no reason given"
         kind = DeviceMemoryError if _NO_MEMORY.search(said) else InferenceError
         return kind(problem, expected, said)

@@ -48,7 +48,7 @@ def test_an_engine_is_built_again_as_its_record_says(original: Path) -> None:
     asked = replace(artifact, engine=replace(artifact.engine, compute_capabilities=("8.9",), tf32=True))  # type: ignore[type-var]
     others = tuple(a for a in bundle.manifest.artifacts if a is not artifact)
     changed = replace(bundle, manifest=replace(bundle.manifest, artifacts=(*others, asked)))
-    found = rebuilt(changed, asked, lambda said: None)
+    found = rebuilt(changed, asked, "trt-rtx", lambda said: None)
     again = found.manifest.artifact("trt-rtx")
     assert again is not None
     assert again.engine is not None
@@ -56,6 +56,31 @@ def test_an_engine_is_built_again_as_its_record_says(original: Path) -> None:
     assert found.contents[again.engine.onnx] == bundle.contents[again.engine.onnx]
     assert found.contents[again.files[0]] != bundle.contents[again.files[0]]
     assert sealed_and_read(found).manifest.artifact("trt-rtx") == again
+
+
+def test_a_target_is_built_from_the_others_onnx_beside_it(original: Path) -> None:
+    """As for a Jetson, the other way round: here is no TensorRT, so an RTX engine is built from what is called trt."""
+    bundle = open_bundle(original)
+    artifact = bundle.manifest.artifact("trt-rtx")
+    assert artifact is not None
+    other = replace(artifact, target="trt", engine=replace(artifact.engine, vendor="tensorrt"))  # type: ignore[type-var]
+    verdicts = tuple(replace(v, target=v.target.replace("trt-rtx", "trt")) for v in bundle.manifest.parity.verdicts)
+    parity = replace(bundle.manifest.parity, verdicts=verdicts)
+    changed = replace(bundle, manifest=replace(bundle.manifest, artifacts=(other,), parity=parity))
+    found = rebuilt(changed, other, "trt-rtx", lambda said: None)
+    assert [a.target for a in found.manifest.artifacts] == ["trt", "trt-rtx"]
+    again = found.manifest.artifacts[1]
+    assert again.engine is not None
+    assert again.engine.vendor == "tensorrt_rtx"
+    assert found.manifest.limits(again).min_dice_worst == 0.98
+
+
+@pytest.mark.skipif(has_gpu(), reason="what happens where TensorRT is not installed")
+def test_a_target_whose_vendor_is_not_here_is_a_missing_dependency(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--rebuild", str(path), "--target", "trt"]) == 1
+    assert "MISSING_DEPENDENCY: no engine's vendor is installed" in capsys.readouterr().err
 
 
 def sealed_and_read(bundle: Bundle) -> Bundle:
@@ -78,7 +103,7 @@ def test_a_bundle_without_engines_has_nothing_to_rebuild(bundle_path: Path, tmp_
     assert main(["--rebuild", str(tmp_path / "nothing")]) == 1
 
 
-@pytest.mark.parametrize("words", [["network.pth"], ["--target", "trt"]])
+@pytest.mark.parametrize("words", [["network.pth"], ["--target", "onnx"], ["--target", "trt", "--target", "trt-rtx"]])
 def test_a_rebuild_takes_the_bundle_as_it_is(path: Path, words: list[str]) -> None:
     assert main(["--rebuild", str(path), *words]) == 2
 
