@@ -13,6 +13,7 @@ from miniseg_edge.export.tensorrt.engine_files import engine_files
 from miniseg_edge.export.tensorrt.half import half_from_onnx
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT, EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
+from miniseg_edge.export.tensorrt.uint8 import uint8_at_the_end
 from miniseg_edge.manifest import Manifest
 from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
 from miniseg_edge.tensors import HU
@@ -67,7 +68,8 @@ def artifact_files(
     if target == "onnx":
         return BuiltArtifact({f"{folder}/model.onnx": onnx.data}, onnx.nodes, macs)
     if (vendor := vendor_of(target)) is not None:
-        typed = half_from_onnx(onnx, manifest.input, manifest.output) if precision == "fp16" else onnx
+        exact = uint8_at_the_end(onnx, manifest.input, manifest.output)
+        typed = half_from_onnx(exact, manifest.input, manifest.output) if precision == "fp16" else exact
         built = engine_files(vendor, typed.data, manifest, (folder, precision), options=engine_options, tell=tell)
         return BuiltArtifact(built.files, typed.nodes, macs, built.record)
     model = openvino_from_onnx(onnx, manifest.input, manifest.output)
