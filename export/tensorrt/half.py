@@ -42,10 +42,10 @@ class _Conversion:
         self._types = {value.name: value.type.tensor_type.elem_type for value in values}
         self._weights = {weights.name: weights for weights in self._graph.initializer}
         self._types |= {name: weights.data_type for name, weights in self._weights.items()}
+        self._given = {value.name for value in model.graph.output}
         self._made: dict[tuple[str, int], str] = {}
 
     def run(self) -> None:
-        outputs = {value.name: value.type.tensor_type.elem_type for value in self._graph.output}
         nodes: list[onnx.NodeProto] = []
         for node in list(self._graph.node):
             wanted = _FLOAT if kept_in_fp32(node.name) else _HALF
@@ -53,20 +53,24 @@ class _Conversion:
             for index, name in enumerate(node.input):
                 if self._types.get(name) in (_FLOAT, _HALF) and _is_free(schema.inputs, index):
                     nodes += self._in_type(node, index, wanted)
+            nodes.append(node)
             for index, name in enumerate(node.output):
                 if wanted == _HALF and self._types.get(name) == _FLOAT and _is_free(schema.outputs, index):
-                    self._types[name] = _HALF
-                    if name in outputs:
-                        node.output[index] = f"{name}{_SUFFIX[_HALF]}"
-                        nodes += [node, _cast(node.output[index], name, _FLOAT)]
-                        break
-            else:
-                nodes.append(node)
+                    nodes += self._given_in_half(node, index)
         used = {name for node in nodes for name in node.input}
         kept = [weights for weights in self._graph.initializer if weights.name in used]
         del self._graph.node[:], self._graph.value_info[:], self._graph.initializer[:]
         self._graph.node.extend(nodes)
         self._graph.initializer.extend(kept)
+
+    def _given_in_half(self, node: onnx.NodeProto, index: int) -> Iterator[onnx.NodeProto]:
+        """Notes that the node's output is FP16 now; one that the graph gives away keeps its name and type by a cast."""
+        name = node.output[index]
+        if name not in self._given:
+            self._types[name] = _HALF
+            return
+        node.output[index] = self._made[name, _HALF] = f"{name}{_SUFFIX[_HALF]}"
+        yield _cast(node.output[index], name, _FLOAT)
 
     def _in_type(self, node: onnx.NodeProto, index: int, wanted: int) -> Iterator[onnx.NodeProto]:
         """Has the node read its input in `wanted`; gives the cast that it takes, if nobody made it before."""

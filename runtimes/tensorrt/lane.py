@@ -67,8 +67,8 @@ class Lane:
     def release(self) -> None:
         """Frees what the lane holds on the GPU; may be called twice."""
         cuda = cuda_runtime()
-        self._context = None
         release(cuda.cudaGraphExecDestroy, self._graph)
+        self._context = None
         for buffer in (self._in, self._out):
             if buffer is not None:
                 buffer.release()
@@ -77,14 +77,14 @@ class Lane:
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
         """Buffers that are large enough, and their addresses and the shape in the context."""
-        taken, given = 4 * int(np.prod(shape)), self._given_bytes(shape)
-        self._in = self._at_least(self._in, taken)
-        self._out = self._at_least(self._out, given)
         context = self._context
         if not context.set_input_shape(self._input.name, shape):
             ranges = self._engine.record.shapes
             wanted = str(self._input) if ranges is None else f"{ranges.minimum} to {ranges.maximum}"
             raise InputError("the engine does not serve this shape", wanted, str(shape))
+        taken, given = 4 * int(np.prod(shape)), self._given_bytes(shape)
+        self._in = self._at_least(self._in, taken)
+        self._out = self._at_least(self._out, given)
         for name, buffer in ((self._input.name, self._in), (self._output.name, self._out)):
             if not context.set_tensor_address(name, buffer.device):
                 raise self._engine.log.failure("the engine refuses a buffer", name)

@@ -25,18 +25,8 @@ without_gpu = pytest.mark.skipif(has_gpu(), reason="what happens where there is 
 
 
 @pytest.fixture(scope="module")
-def engine_bundle(tiny_checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """OpenVINO in FP32 beside an RTX engine in what that takes where nothing is said."""
-    pytest.importorskip("tensorrt_rtx_bindings")
-    output = tmp_path_factory.mktemp("engine") / "bundle"
-    words = ["--target", "openvino", "--target", "trt-rtx", "--compute-capability", "86", "120", *SMALL]
-    assert main([str(tiny_checkpoint_path), *words, "--output", str(output)]) == 0
-    return output
-
-
-@pytest.fixture(scope="module")
-def opened(engine_bundle: Path) -> Bundle:
-    return open_bundle(engine_bundle)
+def opened(engine_bundle_path: Path) -> Bundle:
+    return open_bundle(engine_bundle_path)
 
 
 def test_the_engine_is_a_citizen_of_the_bundle(opened: Bundle) -> None:
@@ -47,7 +37,7 @@ def test_the_engine_is_a_citizen_of_the_bundle(opened: Bundle) -> None:
     record = artifact.engine
     assert record is not None
     assert (record.vendor, record.version) == ("tensorrt_rtx", TENSORRT_RTX.version())
-    assert (record.system, record.gpu, record.compute_capabilities) == (system(), "", ("8.6", "12.0"))
+    assert (record.system, record.gpu, record.compute_capabilities) == (system(), "", ())
     assert (record.tf32, record.timing_cache, record.shapes) == (False, None, None)
     assert record.network_precisions["fp16"] > record.network_precisions["fp32"]
     assert opened.manifest.files[record.onnx].bytes > 1000
@@ -75,8 +65,8 @@ def test_without_a_driver_the_engine_is_refused_by_name_and_auto_says_why_it_goe
 
 
 @without_gpu
-def test_verify_says_what_it_could_not_check(engine_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify([str(engine_bundle)]) == 0
+def test_verify_says_what_it_could_not_check(engine_bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify([str(engine_bundle_path)]) == 0
     assert "not checked: tensorrt-rtx: there is no NVIDIA GPU" in capsys.readouterr().out
 
 

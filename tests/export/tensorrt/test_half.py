@@ -60,7 +60,11 @@ def run(data: bytes, values: FloatArray) -> FloatArray:
 ENDS = TensorSpec("slice", (1, 1, 4, 4), "float32", ""), TensorSpec("logit", (1, 1, 4, 4), "float32", "")
 
 
-@pytest.mark.parametrize("form", [DIRECT, PACKED, BLOCKED], ids=lambda form: form.name)
+@pytest.mark.parametrize(
+    "form",
+    [DIRECT, pytest.param(PACKED, marks=pytest.mark.slow), pytest.param(BLOCKED, marks=pytest.mark.slow)],
+    ids=lambda form: form.name,
+)
 def test_every_node_is_in_half_but_those_that_are_kept(form: Form) -> None:
     half = half_from_onnx(*single(form=form))
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(half.data), strict_mode=True)
@@ -91,7 +95,7 @@ def test_weights_are_rounded_to_nearest_and_none_is_left_twice() -> None:
 @pytest.mark.parametrize(
     "interface",
     [
-        GraphInterface(dynamic_batch=True, dynamic_size=True),
+        pytest.param(GraphInterface(dynamic_batch=True, dynamic_size=True), marks=pytest.mark.slow),
         GraphInterface(values="hu", result="mask"),
     ],
 )

@@ -8,8 +8,6 @@ import miniseg_edge
 from miniseg_edge.bundle import Bundle, file_records, open_bundle
 from miniseg_edge.engine_record import ENGINE
 from miniseg_edge.export.command import main
-from miniseg_edge.export.exporter import export_bundle
-from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.rebuild import options_of, rebuilt
 from miniseg_edge.manifest import manifest_from_json, sealed
@@ -20,17 +18,9 @@ from tests.runtimes.tensorrt.test_admission import AHEAD, HERE
 from tests.test_architecture import loaded_after
 
 
-@pytest.fixture(scope="module")
-def original(tiny_checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("tensorrt_rtx_bindings")
-    output = tmp_path_factory.mktemp("original") / "bundle"
-    export_bundle(ExportRequest(tiny_checkpoint_path, output, ("onnx", "trt-rtx"), size=(32, 32)))
-    return output
-
-
 @pytest.fixture
-def path(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "bundle"))
+def path(engine_bundle_path: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(engine_bundle_path, tmp_path / "bundle"))
 
 
 @pytest.mark.skipif(has_gpu(), reason="what happens where there is no GPU")
@@ -41,8 +31,8 @@ def test_without_a_gpu_nothing_is_built_and_nothing_changes(path: Path, capsys: 
     assert {name: (path / name).read_bytes() for name in files_below(path)} == before
 
 
-def test_an_engine_is_built_again_as_its_record_says(original: Path) -> None:
-    bundle = open_bundle(original)
+def test_an_engine_is_built_again_as_its_record_says(engine_bundle_path: Path) -> None:
+    bundle = open_bundle(engine_bundle_path)
     artifact = bundle.manifest.artifact("trt-rtx")
     assert artifact is not None
     asked = replace(artifact, engine=replace(artifact.engine, compute_capabilities=("8.9",), tf32=True))  # type: ignore[type-var]
@@ -58,9 +48,9 @@ def test_an_engine_is_built_again_as_its_record_says(original: Path) -> None:
     assert sealed_and_read(found).manifest.artifact("trt-rtx") == again
 
 
-def test_a_target_is_built_from_the_others_onnx_beside_it(original: Path) -> None:
+def test_a_target_is_built_from_the_others_onnx_beside_it(engine_bundle_path: Path) -> None:
     """As for a Jetson, the other way round: here is no TensorRT, so an RTX engine is built from what is called trt."""
-    bundle = open_bundle(original)
+    bundle = open_bundle(engine_bundle_path)
     artifact = bundle.manifest.artifact("trt-rtx")
     assert artifact is not None
     other = replace(artifact, target="trt", engine=replace(artifact.engine, vendor="tensorrt"))  # type: ignore[type-var]

@@ -36,7 +36,7 @@ def masks(classes: int, *, dynamic: bool = False) -> tuple[OnnxModel, TensorSpec
     return onnx_from_graph(graph, input_, output, size=SIZE), input_, output
 
 
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_masks_stay_the_same_to_the_last_pixel(classes: int) -> None:
     model, input_, output = masks(classes)
     changed = uint8_at_the_end(model, input_, output)

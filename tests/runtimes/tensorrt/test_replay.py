@@ -16,7 +16,7 @@ from miniseg_edge.preprocessing import Window
 from miniseg_edge.runtimes.tensorrt.replay import replay
 
 
-@pytest.fixture(scope="module", params=["grey to logits", "hu to masks"])
+@pytest.fixture(scope="module", params=["grey to logits", pytest.param("hu to masks", marks=pytest.mark.slow)])
 def replayable(
     request: pytest.FixtureRequest, tiny_checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
