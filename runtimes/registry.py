@@ -46,6 +46,11 @@ class RuntimeEntry:
         """The artefact that this runtime would read; FP32 before others unless a precision is asked for."""
         return bundle.manifest.artifact(self.target, None if precision == AUTO else precision)
 
+    def is_inexact(self, bundle: Bundle, precision: str = AUTO) -> bool:
+        """Whether this runtime's artefact is there, but not in FP32."""
+        found = self.artifact(bundle, precision)
+        return found is not None and found.precision != "fp32"
+
     def obstacle(self, bundle: Bundle, precision: str = AUTO) -> str | None:
         """Why this runtime cannot serve this bundle here, or None."""
         if self.artifact(bundle, precision) is None:
@@ -104,7 +109,7 @@ class Choice:
 
 
 def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: str = AUTO) -> Choice:
-    """Picks the runtime, device and artefact to open, and says why.
+    """Picks the runtime, device and artefact to open, and says why; "auto" takes FP32 wherever it finds it.
 
     Raises:
         UsageError: no runtime has that name.
@@ -120,17 +125,25 @@ def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: s
             raise RuntimeUnavailableError(f"{runtime} has no device {device} here", offered, device)
         return _choice(entry, entry.artifact(bundle, precision), found, "asked for")
 
+    return _chosen_for_you(bundle, device, precision)
+
+
+def _chosen_for_you(bundle: Bundle, device: str, precision: str) -> Choice:
+    """The first in the registry's order that can serve, those in FP32 before those that are not."""
     passed_over: list[str] = []
     absent: list[str] = []
-    for entry in REGISTRY:
-        if entry.reference:
-            continue
+    entries = [entry for entry in REGISTRY if not entry.reference]
+    inexact = [entry for entry in entries if entry.is_inexact(bundle, precision)]
+    for entry in [*(e for e in entries if e not in inexact), *inexact]:
         if (obstacle := entry.obstacle(bundle, precision)) is not None:
             could_have = entry.artifact(bundle, precision) is not None
             (passed_over if could_have else absent).append(f"{entry.name}: {obstacle}")
         elif (found := _device(entry, device)) is None:
             passed_over.append(f"{entry.name}: no device {device} here")
         else:
+            if entry not in inexact:
+                left = [other.name for other in inexact if entries.index(other) < entries.index(entry)]
+                passed_over += [f"{name}: not in FP32, and so only if asked for" for name in left]
             reason = "first in order of speed" + "".join(f"; {why}" for why in passed_over)
             return _choice(entry, entry.artifact(bundle, precision), found, reason)
     raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over + absent))

@@ -56,12 +56,17 @@ def test_the_manifest_reads_back_as_it_was_written(opened: Bundle) -> None:
 
 
 @without_gpu
-def test_without_a_driver_the_engine_is_refused_by_name_and_auto_says_why_it_goes_on(opened: Bundle) -> None:
+def test_without_a_driver_the_engine_is_refused_by_name_and_by_precision(opened: Bundle) -> None:
     with pytest.raises(RuntimeUnavailableError, match=r"no NVIDIA GPU.*cudaError(NoDevice|InsufficientDriver)"):
         miniseg_edge.load(opened, "tensorrt-rtx")
+    with pytest.raises(RuntimeUnavailableError, match="tensorrt-rtx: there is no NVIDIA GPU"):
+        choose(opened, precision="fp16")
+
+
+def test_auto_takes_fp32_and_says_what_it_left(opened: Bundle) -> None:
     choice = choose(opened)
-    assert choice.entry.name == "openvino"
-    assert "tensorrt-rtx: there is no NVIDIA GPU" in choice.reason
+    assert (choice.entry.name, choice.artifact.precision) == ("openvino", "fp32")
+    assert "tensorrt-rtx: not in FP32, and so only if asked for" in choice.reason
 
 
 @without_gpu
