@@ -1,6 +1,7 @@
 """CUDA through `cuda-python`: every return code is looked at, and each becomes an error of ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from miniseg_edge.dependencies import require
@@ -60,6 +61,25 @@ def checked(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
     if int(status) != 0:
         raise error_of(function.__name__, status.name, _explained(status))
     return results[0] if results else None
+
+
+@contextmanager
+def on_device(index: int) -> Iterator[None]:
+    """Makes a GPU this thread's own for a while: the thread is the host application's, and may use another one.
+
+    Raises:
+        RuntimeUnavailableError, DeviceLostError, InferenceError: see `checked`.
+    """
+    cuda = cuda_runtime()
+    before = checked(cuda.cudaGetDevice)
+    if before == index:
+        yield
+        return
+    checked(cuda.cudaSetDevice, index)
+    try:
+        yield
+    finally:
+        cuda.cudaSetDevice(before)  # unchecked: an error on the way out is the one to report
 
 
 def error_of(call: str, status: str, explained: str) -> InferenceError | RuntimeUnavailableError:

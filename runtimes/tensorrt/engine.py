@@ -5,7 +5,7 @@ from typing import Any
 
 from miniseg_edge.engine_record import EngineRecord
 from miniseg_edge.runtimes.tensorrt.admission import check_header, check_record
-from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime
+from miniseg_edge.runtimes.tensorrt.cuda import on_device
 from miniseg_edge.runtimes.tensorrt.kernels import KernelCache
 from miniseg_edge.runtimes.tensorrt.logger import VendorLog
 from miniseg_edge.runtimes.tensorrt.machine import Gpu, system
@@ -31,7 +31,11 @@ class OpenEngine:
         self.vendor, self.record, self.gpu, self.log = vendor, record, gpu, VendorLog(trt)
         self._cache = cache
         self._making = threading.Lock()
-        checked(cuda_runtime().cudaSetDevice, gpu.index)
+        with on_device(gpu.index):
+            self._open(trt, data)
+
+    def _open(self, trt: Any, data: bytes) -> None:
+        vendor, record = self.vendor, self.record
         self._runtime = trt.Runtime(self.log.handle)
         check_header(vendor, self._runtime, self.log, data)
         # Version-compatible engines carry a runtime of their own, which TensorRT runs only where that is allowed.
@@ -42,7 +46,10 @@ class OpenEngine:
             raise self.log.failure(f"{vendor.title} cannot open the engine", "an engine of this version and GPU")
         self._config = self._engine.create_runtime_config() if vendor.caches_kernels else None
         if self._config is not None:
-            cache.attach(self._config)
+            # Otherwise kernels for a free shape are exchanged in the background, and the same slice gives other bits.
+            eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+            self._config.dynamic_shapes_kernel_specialization_strategy = eager
+            self._cache.attach(self._config)
 
     def context(self) -> Any:
         """A fresh execution context. Raises: DeviceMemoryError, InferenceError."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from miniseg_edge.errors import InputError, MiniSegError
 from miniseg_edge.preprocessing import ByteArray, FloatArray
-from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime
+from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime, on_device
 from miniseg_edge.runtimes.tensorrt.engine import OpenEngine
 from miniseg_edge.runtimes.tensorrt.memory import Buffer, release
 from miniseg_edge.tensors import ANY, TensorSpec
@@ -23,22 +23,16 @@ class Lane:
 
     def __init__(self, engine: OpenEngine, input_: TensorSpec, output: TensorSpec) -> None:
         """Raises: DeviceMemoryError, DeviceLostError, InferenceError."""
-        cuda = cuda_runtime()
         self._engine, self._input, self._output = engine, input_, output
         self._in: Buffer | None = None
         self._out: Buffer | None = None
         self._stream: Any = None
+        self._context: Any = None
         self._graph: Any = None
         self._fixed = ANY not in input_.shape
-        checked(cuda.cudaSetDevice, engine.gpu.index)
         try:
-            self._stream = checked(cuda.cudaStreamCreateWithFlags, cuda.cudaStreamNonBlocking)
-            self._context = engine.context()
-            if self._fixed:
-                self._prepare(input_.shape)
-                self._enqueue()  # the first run sets up what a graph must not capture
-                checked(cuda.cudaStreamSynchronize, self._stream)
-                self._graph = self._captured()
+            with on_device(engine.gpu.index):
+                self._open()
         except MiniSegError:
             self.release()
             raise
@@ -50,17 +44,12 @@ class Lane:
             InputError: a shape outside the engine's range.
             DeviceMemoryError, DeviceLostError, InferenceError: the lane must be released.
         """
-        cuda = cuda_runtime()
-        checked(cuda.cudaSetDevice, self._engine.gpu.index)
-        if not self._fixed:
-            self._prepare(values.shape)
-        assert self._in is not None and self._out is not None  # noqa: S101, PT018  _prepare made them
-        np.copyto(self._in.array(values.shape, "float32"), values)
-        if self._graph is None:
-            self._enqueue()
-        else:
-            checked(cuda.cudaGraphLaunch, self._graph, self._stream)
-        checked(cuda.cudaStreamSynchronize, self._stream)
+        with on_device(self._engine.gpu.index):
+            if not self._fixed:
+                self._prepare(values.shape)
+            assert self._in is not None and self._out is not None  # noqa: S101, PT018  _prepare made them
+            np.copyto(self._in.array(values.shape, "float32"), values)
+            self._run()
         found: FloatArray | ByteArray = self._out.array(self._answer(values.shape), self._output.dtype).copy()
         return found
 
@@ -74,6 +63,23 @@ class Lane:
                 buffer.release()
         release(cuda.cudaStreamDestroy, self._stream)
         self._graph = self._in = self._out = self._stream = None
+
+    def _open(self) -> None:
+        cuda = cuda_runtime()
+        self._stream = checked(cuda.cudaStreamCreateWithFlags, cuda.cudaStreamNonBlocking)
+        self._context = self._engine.context()
+        if self._fixed:
+            self._prepare(self._input.shape)
+            self._run()  # the first run sets up what a graph must not capture
+            self._graph = self._captured()
+
+    def _run(self) -> None:
+        cuda = cuda_runtime()
+        if self._graph is None:
+            self._enqueue()
+        else:
+            checked(cuda.cudaGraphLaunch, self._graph, self._stream)
+        checked(cuda.cudaStreamSynchronize, self._stream)
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
         """Buffers that are large enough, and their addresses and the shape in the context."""

@@ -21,6 +21,7 @@ LOOK_UP = Path(__file__).with_name("look_up.py")
 
 RTX_ONLY = {
     "ComputeCapability",
+    "DynamicShapesKernelSpecializationStrategy",
     "EngineInvalidityDiagnostics",
     "EngineValidity",
     "IBuilderConfig.num_compute_capabilities",
@@ -29,6 +30,7 @@ RTX_ONLY = {
     "IRuntimeCache.deserialize",
     "IRuntimeCache.serialize",
     "IRuntimeConfig.create_runtime_cache",
+    "IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy",
     "IRuntimeConfig.set_runtime_cache",
     "Runtime.get_engine_validity",
 }

@@ -23,7 +23,8 @@ NAMES: dict[str, dict[str, str]] = {
     "export/tensorrt/progress.py": {"trt": ""},
     "runtimes/tensorrt/admission.py": {"trt": "", "runtime": "Runtime"},
     "runtimes/tensorrt/engine.py": {
-        "trt": "", "self._runtime": "Runtime", "self._engine": "ICudaEngine", "context": "IExecutionContext",
+        "trt": "", "self._runtime": "Runtime", "self._engine": "ICudaEngine",
+        "self._config": "IRuntimeConfig", "context": "IExecutionContext",
     },
     "runtimes/tensorrt/kernels.py": {
         "config": "IRuntimeConfig", "cache": "IRuntimeCache", "self._cache": "IRuntimeCache",
