@@ -21,6 +21,7 @@ from miniseg_edge.manifest import Manifest, Preprocessing
 from miniseg_edge.preprocessing import ByteArray, FloatArray, network_input, resized
 from miniseg_edge.runtimes.pipeline import in_flight
 from miniseg_edge.runtimes.preparation import PreparedSlice
+from miniseg_edge.runtimes.registry import AUTO
 from miniseg_edge.runtimes.segmenter import Segmenter, load
 
 
@@ -231,7 +232,7 @@ def _plain(configuration: Configuration, bundle: Path, streams: int) -> Subject:
     source, threads = Path(configuration.source), configuration.threads
     if configuration.kind == ARTIFACT:
         return ArtifactSubject(
-            load(source, configuration.runtime, "cpu", threads, streams=streams, precision=configuration.precision)
+            load(source, configuration.runtime, AUTO, threads, streams=streams, precision=configuration.precision)
         )
     if configuration.kind == "torch-eager":
         return TorchPeer(source, threads)

@@ -2,13 +2,20 @@
 
 from dataclasses import dataclass
 
+from miniseg_edge.engine_record import EngineRecord
 from miniseg_edge.export.arithmetic import multiplications
 from miniseg_edge.export.deployment_graph import DeploymentGraph
-from miniseg_edge.export.forms import BLOCKED, PACKED, PACKED_ROWS, Form
+from miniseg_edge.export.forms import BLOCKED, DIRECT, PACKED, PACKED_ROWS, Form
 from miniseg_edge.export.onnx_from_graph import OnnxModel, onnx_from_graph
 from miniseg_edge.export.openvino_from_onnx import openvino_from_onnx
 from miniseg_edge.export.rewrites.graph import rewritten
+from miniseg_edge.export.tensorrt.engine_files import engine_files
+from miniseg_edge.export.tensorrt.half import half_from_onnx
+from miniseg_edge.export.tensorrt.options import BY_DEFAULT, EngineOptions
+from miniseg_edge.export.tensorrt.progress import Tell
+from miniseg_edge.export.tensorrt.uint8 import uint8_at_the_end
 from miniseg_edge.manifest import Manifest
+from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
 from miniseg_edge.tensors import HU
 
 # The fastest of `FORMS` on the CPUs measured so far; `--tune` asks the machine itself.
@@ -22,33 +29,52 @@ _DEFAULT_FORMS = {
 
 
 def default_form(target: str, precision: str) -> Form:
-    """The form that a target gets without `--tune`; INT8 has one for all, so that it is one network."""
-    return _DEFAULT_FORMS[target, precision]
+    """The form that a target gets without `--tune`.
+
+    Engines fuse operators themselves, so theirs has the fewest; INT8 has one for all, so that it is one network.
+    """
+    return _DEFAULT_FORMS.get((target, precision), DIRECT)
 
 
 @dataclass(frozen=True)
 class BuiltArtifact:
-    """Files by their path in the bundle, the number of operators, and of multiplications for one slice."""
+    """Files by their path in the bundle, how many operators and multiplications a slice takes, an engine's record."""
 
     files: dict[str, bytes]
     nodes: int
     macs: int
+    engine: EngineRecord | None = None
 
 
-def artifact_files(graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str], form: Form) -> BuiltArtifact:
+def artifact_files(
+    graph: DeploymentGraph,
+    manifest: Manifest,
+    what: tuple[str, str],
+    form: Form,
+    *,
+    engine_options: EngineOptions = BY_DEFAULT,
+    tell: Tell = lambda said: None,
+) -> BuiltArtifact:
     """Builds an artefact in a precision that the graph itself is not changed for.
 
     Args:
         graph, manifest: of which network, and how it is fed.
         what: target and precision.
         form: how the graph is written.
+        engine_options: for targets that are engines.
+        tell: told how far a step is that takes long.
 
     Raises:
         ExportError and its kin: a step failed its check.
         MissingDependencyError: the vendor's package is not installed.
     """
     onnx, macs = onnx_of(graph, manifest, form)
-    return files_from_onnx(onnx, manifest, what, macs)
+    if (vendor := vendor_of(what[0])) is None:
+        return files_from_onnx(onnx, manifest, what, macs)
+    exact = uint8_at_the_end(onnx, manifest.input, manifest.output)
+    typed = half_from_onnx(exact, manifest.input, manifest.output) if what[1] == "fp16" else exact
+    built = engine_files(vendor, typed.data, manifest, (_folder(what), what[1]), options=engine_options, tell=tell)
+    return BuiltArtifact(built.files, typed.nodes, macs, built.record)
 
 
 def onnx_of(graph: DeploymentGraph, manifest: Manifest, form: Form) -> tuple[OnnxModel, int]:
@@ -60,19 +86,22 @@ def onnx_of(graph: DeploymentGraph, manifest: Manifest, form: Form) -> tuple[Onn
 
 
 def files_from_onnx(onnx: OnnxModel, manifest: Manifest, what: tuple[str, str], macs: int) -> BuiltArtifact:
-    """The files of a target and precision from the ONNX that it is made of.
+    """The files of a target that is no engine, in a precision, from the ONNX that it is made of.
 
     Raises:
         ExportError: the vendor cannot read it.
         MissingDependencyError: the vendor's package is not installed.
     """
-    target, precision = what
-    folder = target if precision == "fp32" else f"{target}-{precision}"
-    if target == "onnx":
+    folder = _folder(what)
+    if what[0] == "onnx":
         return BuiltArtifact({f"{folder}/model.onnx": onnx.data}, onnx.nodes, macs)
     model = openvino_from_onnx(onnx, manifest.input, manifest.output)
     files = {f"{folder}/model.xml": model.xml, f"{folder}/model.bin": model.weights}
     return BuiltArtifact(files, model.nodes, macs)
+
+
+def _folder(what: tuple[str, str]) -> str:
+    return what[0] if what[1] == "fp32" else "-".join(what)
 
 
 def about(manifest: Manifest, form: Form) -> dict[str, str]:

@@ -25,13 +25,14 @@ WORTH = 1.03
 
 def runnable(request: ExportRequest) -> ExportRequest:
     """The request without BF16 where this CPU would run it in FP32. Raises: MissingDependencyError."""
-    if "bf16" not in request.precisions:
+    wanted = request.precisions or ()
+    if "bf16" not in wanted:
         return request
     core: Any = require("openvino", "openvino").Core()
     if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return request
     terminal.say("BF16 is not tried: this CPU has none")
-    return replace(request, precisions=tuple(p for p in request.precisions if p != "bf16"))
+    return replace(request, precisions=tuple(p for p in wanted if p != "bf16"))
 
 
 def choices_among(bundle: Bundle, parities: Sequence[TargetParity]) -> tuple[PrecisionChoice, ...]:

@@ -9,8 +9,10 @@ from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.commands import exit_code_of
 from miniseg_edge.dependencies import check_installed
+from miniseg_edge.engine_record import ONNX
 from miniseg_edge.errors import ParityError, UsageError
 from miniseg_edge.export.request import AUTO, PRECISIONS, SUPPORTED, TARGETS, ExportRequest
+from miniseg_edge.export.tensorrt.arguments import add_engine_options, engine_options
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.parity_summary import show
 from miniseg_edge.preprocessing import Statistics, Window
@@ -22,7 +24,7 @@ _CHECKPOINT_SUFFIXES = (".pth", ".pt")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage, 3 parity failed."""
     parsed = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _export(parsed))
+    return exit_code_of(lambda: _export(parsed) if parsed.rebuild is None else _rebuild(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +39,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="trained weights (.pth); default: the only one in this folder",
     )
-    parser.add_argument("--target", action="append", choices=TARGETS, required=True, help="what to build; repeatable")
+    parser.add_argument("--target", action="append", choices=TARGETS, help="what to build; repeatable")
+    parser.add_argument(
+        "--rebuild",
+        type=Path,
+        metavar="BUNDLE",
+        help="instead: build a bundle's engines again for this machine and replay its golden slices",
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -48,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         action="append",
         choices=(*PRECISIONS, AUTO),
-        help="repeatable; bf16 is OpenVINO's; auto builds all that this machine runs, INT8 if there are calibration "
-        "slices, measures them and keeps the one that pays; default: fp32",
+        help="repeatable; bf16 is OpenVINO's, fp16 the engines'; auto builds all that this machine runs, INT8 if there "
+        "are calibration slices, measures them and keeps the one that pays; default: fp16 for engines, fp32 for others",
     )
     parser.add_argument(
         "--calibration", type=Path, metavar="DIR", help="slices that INT8 is fitted to, none of which it is judged on"
@@ -128,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="D",
         help="largest logit difference allowed; default: any",
     )
+    add_engine_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
     return parser
 
@@ -135,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 def _export(parsed: argparse.Namespace) -> None:
     request = _request(parsed)
     check_installed(("torch", "onnx", "onnxscript", "safetensors"), "export")
-    if "int8" in request.precisions:
+    if any(precision == "int8" for _, precision in request.builds):
         check_installed(("nncf", "onnxruntime", "matplotlib"), "quantize")
     from miniseg_edge.export.exporter import export_bundle
 
@@ -150,7 +159,21 @@ def _export(parsed: argparse.Namespace) -> None:
     terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR", "good")
 
 
+def _rebuild(parsed: argparse.Namespace) -> None:
+    targets = parsed.target or []
+    if parsed.checkpoint is not None or len(targets) > 1 or not set(targets) <= {"trt", "trt-rtx"}:
+        wanted = "--rebuild BUNDLE, with --target trt or --target trt-rtx at most"
+        raise UsageError("a rebuild takes the bundle as it is", wanted, "a checkpoint or other targets")
+    from miniseg_edge.export.tensorrt.rebuild import rebuild
+
+    bundle = rebuild(parsed.rebuild, targets[0] if targets else None)
+    _show_files(parsed.rebuild, bundle)
+    terminal.say(f"{parsed.rebuild} is rebuilt for this machine; bundle {bundle.manifest.digest}", "good")
+
+
 def _request(parsed: argparse.Namespace) -> ExportRequest:
+    if parsed.target is None:
+        raise UsageError("nothing to build", f"--target {' | '.join(TARGETS)}, or --rebuild BUNDLE", "neither")
     checkpoint = parsed.checkpoint or _only_checkpoint(Path())
     if (parsed.mean is None) != (parsed.std is None):
         raise UsageError("half of the normalisation", "--mean and --std together", "one of them")
@@ -175,13 +198,16 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         dynamic_batch=parsed.dynamic_batch,
         dynamic_size=parsed.dynamic_size,
         tune=parsed.tune,
+        engine_options=engine_options(parsed),
         overwrite=parsed.overwrite,
     )
 
 
-def _precisions(parsed: argparse.Namespace) -> tuple[str, ...]:
+def _precisions(parsed: argparse.Namespace) -> tuple[str, ...] | None:
     """What is to be built; of `auto`, everything that the targets support, INT8 if there is something to fit it to."""
-    asked = tuple(dict.fromkeys(parsed.precision or ["fp32"]))
+    if parsed.precision is None:
+        return None
+    asked = tuple(dict.fromkeys(parsed.precision))
     if AUTO not in asked:
         return asked
     if len(asked) > 1:
@@ -229,4 +255,10 @@ def _show_files(output: Path, bundle: Bundle) -> None:
         )
         for artifact in bundle.manifest.artifacts
     ]
+    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.engine is not None]
+    if ahead := [f"{a.target} {a.precision}" for a in engines if a.engine is not None and a.engine.judged_on == ONNX]:
+        terminal.warn(
+            f"{', '.join(ahead)} built ahead of time: parity was judged on the ONNX it was built from. The engine "
+            "itself is judged on the golden slices each time it is opened on a GPU."
+        )
     terminal.table(f"{output}", ("artefact", "files", "form", "nodes", "MMAC", "kB"), rows)

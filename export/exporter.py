@@ -63,6 +63,8 @@ _TOOLS = (
     "numpy",
     "opencv-python",
     "safetensors",
+    "tensorrt",
+    "tensorrt_rtx_cu13_libs",
 )
 
 
@@ -236,10 +238,13 @@ def _built_as_is(
 ) -> tuple[Artifact, dict[str, bytes]]:
     """An artefact of the graph as it is: everything but INT8."""
     form, timings = tuned_form(graph, manifest, *what) if request.tune else (default_form(*what), ())
-    with terminal.step(f"{' '.join(what)}, form {form.name}"):
-        built = artifact_files(graph, manifest, what, form)
-    shares = shares_of(built, manifest, what)
-    return Artifact(*what, tuple(built.files), built.nodes, form.name, timings, built.macs, shares), built.files
+    with terminal.step(f"{' '.join(what)}, form {form.name}") as tell:
+        built = artifact_files(graph, manifest, what, form, engine_options=request.engine_options, tell=tell)
+    artifact = Artifact(
+        *what, tuple(built.files), built.nodes, form.name, timings, built.macs, shares_of(built, manifest, what),
+        engine=built.engine,
+    )  # fmt: skip
+    return artifact, built.files
 
 
 def _reference_weights(graph: DeploymentGraph) -> bytes:

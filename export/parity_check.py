@@ -6,11 +6,14 @@ from dataclasses import replace
 
 from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle
+from miniseg_edge.engine_record import ONNX
+from miniseg_edge.export.tensorrt.stand_in import stand_in
 from miniseg_edge.export.validation import ValidationSet
+from miniseg_edge.manifest import Artifact
 from miniseg_edge.metrics import Confusion, dice
 from miniseg_edge.parity import ParityLimits, SliceParity, TargetParity, compare, failures
 from miniseg_edge.preprocessing import ByteArray
-from miniseg_edge.runtimes.registry import REGISTRY
+from miniseg_edge.runtimes.registry import REGISTRY, RuntimeEntry
 from miniseg_edge.runtimes.segmentation import Segmentation
 from miniseg_edge.runtimes.segmenter import Segmenter, load
 
@@ -18,9 +21,12 @@ from miniseg_edge.runtimes.segmenter import Segmenter, load
 class _Tally:
     """What is known so far of one artefact."""
 
-    def __init__(self, segmenter: Segmenter, classes: int, limits: Mapping[str, ParityLimits]) -> None:
+    def __init__(
+        self, artifact: Artifact, segmenter: Segmenter, classes: int, limits: Mapping[str, ParityLimits]
+    ) -> None:
+        self.artifact = artifact
         self.segmenter = segmenter
-        self.limits = limits[segmenter.choice.artifact.precision]
+        self.limits = limits[artifact.precision]
         self.slices: list[SliceParity] = []
         self.confusion = Confusion.empty(classes)
 
@@ -48,7 +54,7 @@ def check_parity(
     with contextlib.ExitStack() as opened:
         reference = opened.enter_context(load(bundle, runtime="torch", device="cpu"))
         tallies = [
-            _Tally(opened.enter_context(load(bundle, entry.name, "cpu", precision=artifact.precision)), classes, limits)
+            _Tally(artifact, opened.enter_context(_opened(bundle, entry, artifact)), classes, limits)
             for entry in REGISTRY
             for artifact in bundle.manifest.artifacts
             if artifact.target == entry.target and not entry.reference
@@ -64,12 +70,18 @@ def check_parity(
     return tuple(_verdict(tally, truth.mean_iou() if labelled else None) for tally in tallies)
 
 
+def _opened(bundle: Bundle, entry: RuntimeEntry, artifact: Artifact) -> Segmenter:
+    """The artefact on its runtime's first device; for an engine built ahead of time, its ONNX on ONNX Runtime."""
+    if artifact.engine is not None and artifact.engine.judged_on == ONNX:
+        return load(stand_in(bundle, artifact), "onnxruntime", "cpu", precision=artifact.precision)
+    return load(bundle, entry.name, precision=artifact.precision)
+
+
 def _verdict(tally: _Tally, reference_mean_iou: float | None) -> TargetParity:
-    artifact = tally.segmenter.choice.artifact
     mean_iou = tally.confusion.mean_iou() if reference_mean_iou is not None else None
     return TargetParity(
-        target=artifact.target,
-        precision=artifact.precision,
+        target=tally.artifact.target,
+        precision=tally.artifact.precision,
         runtime=tally.segmenter.choice.entry.name,
         limits=tally.limits,
         failures=failures(tally.slices, tally.limits, mean_iou, reference_mean_iou),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniseg_edge.errors import UsageError
+from miniseg_edge.export.tensorrt.options import BY_DEFAULT, COMPUTE_CAPABILITIES, EngineOptions
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics, Window
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
@@ -12,12 +13,24 @@ from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
 AUTO = "auto"
 """In the place of a precision: the one that pays on this machine."""
 
-TARGETS = ("onnx", "openvino")
-PRECISIONS = ("fp32", "bf16", "int8")
+TARGETS = ("onnx", "openvino", "trt", "trt-rtx")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 """From the most exact to the least."""
 
-SUPPORTED = {"onnx": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
-"""Precisions that each target can be built in."""
+SUPPORTED = {
+    "onnx": ("fp32", "int8"),
+    "openvino": ("fp32", "bf16", "int8"),
+    "trt": ("fp16", "fp32"),
+    "trt-rtx": ("fp16", "fp32"),
+}
+"""Precisions that each target can be built in; the first is taken where none is asked for."""
+
+ENGINES = ("trt", "trt-rtx")
+REFUSED = {
+    ("trt", "int8"): "TensorRT takes INT8 with symmetric activations alone, which is not written; fp16 is its fast one",
+    ("trt-rtx", "int8"): "TensorRT for RTX has no INT8 convolutions; fp16 is its fast precision",
+}
+"""Why not, where somebody might expect it."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
 
@@ -30,7 +43,8 @@ class ExportRequest:
         checkpoint: path of the trained weights.
         output: directory that becomes the bundle.
         targets: of `TARGETS`, each once.
-        precisions: of `PRECISIONS`, each once; a target is built in those that it supports.
+        precisions: of `PRECISIONS`, each once; a target is built in those that it supports. None is each target's
+            own: FP16 for engines, FP32 for the others.
         statistics: normalisation, or None to take the checkpoint's.
         window: HU window that the bundle offers, or None.
         size: (height, width) of the network's input in pixels.
@@ -45,6 +59,7 @@ class ExportRequest:
         quantization: plan to replay, or None to search for one.
         seed: of the draw among many calibration slices.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
+        engine_options: how to build `trt` and `trt-rtx`.
         overwrite: whether an existing bundle may be replaced.
 
     Raises:
@@ -54,7 +69,7 @@ class ExportRequest:
     checkpoint: Path
     output: Path
     targets: tuple[str, ...]
-    precisions: tuple[str, ...] = ("fp32",)
+    precisions: tuple[str, ...] | None = None
     statistics: Statistics | None = None
     window: Window | None = None
     size: tuple[int, int] = (512, 512)
@@ -71,6 +86,7 @@ class ExportRequest:
     quantization: Path | None = None
     seed: int = 0
     tune: bool = False
+    engine_options: EngineOptions = BY_DEFAULT
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -83,8 +99,24 @@ class ExportRequest:
                 f"each of {', '.join(TARGETS)} at most once",
                 ", ".join(self.targets),
             )
+        self._check_precisions()
+        if self.values not in (GREY, HU) or self.result not in (LOGIT, MASK):
+            got = f"{self.values}, {self.result}"
+            raise UsageError("no such graph", f"values {GREY} or {HU}, a result {LOGIT} or {MASK}", got)
+        if self.values == HU and self.window is None:
+            raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none")
+        self._check_engine_options()
+        self._check_int8()
+        if self.labels is not None and self.validation is None:
+            raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
+
+    def _check_precisions(self) -> None:
+        if self.precisions is None:
+            return
         if not self.precisions or len(set(self.precisions)) != len(self.precisions):
             raise UsageError("the precisions make no sense", "each at most once", ", ".join(self.precisions))
+        for refused in ((t, p) for t in self.targets for p in self.precisions if (t, p) in REFUSED):
+            raise UsageError(f"{refused[0]} cannot be built in {refused[1]}", "", REFUSED[refused])
         for precision in self.precisions:
             if not any(precision in SUPPORTED[target] for target in self.targets):
                 able = ", ".join(target for target, can in SUPPORTED.items() if precision in can) or "no target"
@@ -96,29 +128,43 @@ class ExportRequest:
                     f"a precision of {', '.join(SUPPORTED[target])}",
                     ", ".join(self.precisions),
                 )
-        if self.values not in (GREY, HU) or self.result not in (LOGIT, MASK):
-            got = f"{self.values}, {self.result}"
-            raise UsageError("no such graph", f"values {GREY} or {HU}, a result {LOGIT} or {MASK}", got)
-        if self.values == HU and self.window is None:
-            raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none")
-        if self.labels is not None and self.validation is None:
-            raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
-        self._check_int8()
 
     def _check_int8(self) -> None:
-        wanted = "int8" in self.precisions
+        wanted = any(precision == "int8" for _, precision in self.builds)
         if wanted and self.calibration is None:
             raise UsageError(
                 "INT8 needs slices to be fitted to", "--calibration DIR", "none",
                 "Twenty or more slices like those it will see, none of which it is judged on.",
             )  # fmt: skip
         if not wanted and (self.calibration is not None or self.quantization is not None):
-            raise UsageError("calibration without INT8", "--precision int8", ", ".join(self.precisions))
+            got = ", ".join(self.precisions or ("none",))
+            raise UsageError("calibration without INT8", "--precision int8", got)
         if wanted and (self.dynamic_batch or self.dynamic_size):
             raise UsageError(
                 "INT8 needs fixed shapes", "no --dynamic-batch, no --dynamic-size", "one of them",
                 "OpenVINO's INT8 with free shapes has crashed on CPUs with AMX.",
             )  # fmt: skip
+        if self.auto and set(ENGINES) & set(self.targets):
+            raise UsageError("auto chooses among what a CPU runs", "onnx or openvino", ", ".join(self.targets))
+
+    def _check_engine_options(self) -> None:
+        options = self.engine_options
+        named = set(options.compute_capabilities)
+        if len(named) != len(options.compute_capabilities) or not named <= set(COMPUTE_CAPABILITIES):
+            offered, got = (", ".join(map(str, n)) for n in (COMPUTE_CAPABILITIES, options.compute_capabilities))
+            raise UsageError("the compute capabilities make no sense", f"each of {offered} at most once", got)
+        if options.workspace_mib is not None and options.workspace_mib < 1:
+            raise UsageError("the workspace makes no sense", "at least 1 MiB", f"{options.workspace_mib}")
+        if named and "trt-rtx" not in self.targets:
+            got = ", ".join(self.targets)
+            raise UsageError("compute capabilities without an engine built for them", "--target trt-rtx", got)
+        local = options.workspace_mib is not None or options.version_compatible or options.hardware_compatible
+        if local and "trt" not in self.targets:
+            raise UsageError("workspace and compatibility are TensorRT's", "--target trt", ", ".join(self.targets))
+        if self.tune and set(ENGINES) & set(self.targets):
+            raise UsageError(
+                "engines are not tuned by form", "--tune with onnx or openvino alone", "an engine's target"
+            )
 
     def interface(self, in_channels: int) -> GraphInterface:
         """How the graph of a network with `in_channels` is fed and what it answers."""
@@ -128,4 +174,5 @@ class ExportRequest:
     @property
     def builds(self) -> tuple[tuple[str, str], ...]:
         """The artefacts to build: (target, precision)."""
-        return tuple((t, p) for t in self.targets for p in self.precisions if p in SUPPORTED[t])
+        wanted = {t: SUPPORTED[t][:1] if self.precisions is None else self.precisions for t in self.targets}
+        return tuple((t, p) for t in self.targets for p in wanted[t] if p in SUPPORTED[t])

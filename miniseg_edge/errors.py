@@ -25,7 +25,9 @@ MiniSegError
 │   └── IncompatibleError    INCOMPATIBLE         made for another schema, runtime or machine
 ├── RuntimeUnavailableError  RUNTIME_UNAVAILABLE  this bundle or machine cannot serve the runtime or device asked for
 ├── InferenceError           INFERENCE            the vendor's engine failed
-│   └── NumericError         NUMERIC              the network's output is not finite; it was discarded
+│   ├── NumericError         NUMERIC              the network's output is not finite; it was discarded
+│   ├── DeviceMemoryError    DEVICE_MEMORY        the GPU's memory is exhausted; the next call may succeed
+│   └── DeviceLostError      DEVICE_LOST          the GPU failed; this process cannot use it again
 ├── ClosedError              CLOSED               the Segmenter was closed
 ├── JobError                 JOB                  a slice that was handed over has no mask
 │   ├── BusyError            BUSY                 as many jobs as may wait are waiting
@@ -215,6 +217,18 @@ class NumericError(InferenceError):
     """The network's output is not finite; it was discarded."""
 
     code = "NUMERIC"
+
+
+class DeviceMemoryError(InferenceError):
+    """The GPU's memory is exhausted; the next call may succeed."""
+
+    code = "DEVICE_MEMORY"
+
+
+class DeviceLostError(InferenceError):
+    """The GPU failed; this process cannot use it again."""
+
+    code = "DEVICE_LOST"
 
 
 class ClosedError(MiniSegError):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from miniseg_edge.architecture import Architecture
+from miniseg_edge.engine_record import EngineRecord
 from miniseg_edge.errors import BundleError, IncompatibleError, IntegrityError, MiniSegError, PathEscapeError
 from miniseg_edge.parity import ParityLimits
 from miniseg_edge.preprocessing import GREY_MAX, Statistics, Window
@@ -128,6 +129,7 @@ class Artifact:
         macs: multiplications by weights other than 0 for one slice of the bundle's size; 0 where nobody counted.
         shares: what ran in which precision, for runtimes that tell, the one with most time first.
         quantization: of INT8, or None.
+        engine: how it was compiled and what for, if it is an engine.
     """
 
     target: str
@@ -139,6 +141,7 @@ class Artifact:
     macs: int = 0
     shares: tuple[PrecisionShare, ...] = ()
     quantization: Quantization | None = None
+    engine: EngineRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -310,6 +313,8 @@ def _check_references(manifest: Manifest) -> None:
     named = [*(f for a in manifest.artifacts for f in a.files), manifest.parity.report]
     named += [a.quantization.plan for a in manifest.artifacts if a.quantization is not None]
     named += [path for golden in manifest.golden for path in (golden.image, golden.logit)]
+    engines = [a.engine for a in manifest.artifacts if a.engine is not None]
+    named += [path for engine in engines for path in (engine.onnx, engine.timing_cache) if path is not None]
     if not manifest.golden:
         raise BundleError(f"{MANIFEST_NAME} names no golden slices", "at least one", "none")
     if not all(artifact.files for artifact in manifest.artifacts):

@@ -4,6 +4,7 @@ The embedded runtime is numpy, OpenCV and one backend; `miniseg-segment` and `mi
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from miniseg_edge.dependencies import installed
 
 Item = TypeVar("Item")
 Style = Literal["plain", "good", "bad", "warning"]
+
+PATIENCE_S = 2.0
 
 _RICH_STYLES = {"plain": "", "good": "green", "bad": "bold red", "warning": "yellow"}
 _HAS_RICH = installed("rich")
@@ -83,15 +86,30 @@ def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]
 
 
 @contextmanager
-def step(description: str) -> Iterator[None]:
-    """A step with a spinner while it runs, and a line with its duration in seconds when it is done."""
+def step(description: str) -> Iterator[Callable[[str], None]]:
+    """A step with a spinner while it runs, and a line with its duration in seconds when it is done.
+
+    Yields what takes a few words on how far it is, from any thread.
+    """
     start = time.perf_counter()
     if _HAS_RICH:
-        with _console(error=True).status(description):
-            yield
+        with _console(error=True).status(description) as status:
+            yield lambda said: status.update(f"{description}: {said}")
     else:
-        yield
+        yield lambda said: None
     say(f"  {description}: {time.perf_counter() - start:.1f} s")
+
+
+@contextmanager
+def patience(description: str) -> Iterator[None]:
+    """Says what is going on, on standard error, if it takes longer than people wait without asking; else nothing."""
+    timer = threading.Timer(PATIENCE_S, lambda: _write(f"{description} ...", "plain", error=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _write(text: str, style: Style, *, error: bool) -> None:

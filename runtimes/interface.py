@@ -57,7 +57,12 @@ class Runtime(ABC):
     @classmethod
     @abstractmethod
     def devices(cls) -> tuple[str, ...]:
-        """Devices that this machine offers to this runtime, the default first: `cpu`, `cuda:0`, ..."""
+        """Devices that this machine offers to this runtime, the default first: `cpu`, `cuda:0`, ...
+
+        Raises:
+            RuntimeUnavailableError: none, with the reason.
+            MissingDependencyError: a package that it also needs is not installed.
+        """
 
     @property
     @abstractmethod
@@ -86,6 +91,8 @@ class Runtime(ABC):
             raise InputError("the network's input is wrong", str(self.input), f"{values.shape} {values.dtype}")
         try:
             found = self._infer(np.ascontiguousarray(values))
+        except MiniSegError:
+            raise
         except Exception as error:
             raise InferenceError(f"{self.name} failed on {self.device}", "an inference", _short(error)) from error
         wanted = (len(values), self.output.shape[1], *values.shape[2:])

@@ -23,6 +23,8 @@ class RuntimeEntry:
         package: what must be importable.
         extra: what installs it.
         reference: for parity alone; never chosen by "auto".
+        other_names: what else the package may be called.
+        needs_gpu: whether there may be no device at all.
     """
 
     name: str
@@ -31,6 +33,8 @@ class RuntimeEntry:
     package: str
     extra: str
     reference: bool = False
+    other_names: tuple[str, ...] = ()
+    needs_gpu: bool = False
 
     def load(self) -> type[Runtime]:
         """The class; its module imports no vendor's package by itself."""
@@ -42,17 +46,45 @@ class RuntimeEntry:
         """The artefact that this runtime would read; FP32 before others unless a precision is asked for."""
         return bundle.manifest.artifact(self.target, None if precision == AUTO else precision)
 
+    def is_inexact(self, bundle: Bundle, precision: str = AUTO) -> bool:
+        """Whether this runtime's artefact is there, but not in FP32."""
+        found = self.artifact(bundle, precision)
+        return found is not None and found.precision != "fp32"
+
     def obstacle(self, bundle: Bundle, precision: str = AUTO) -> str | None:
         """Why this runtime cannot serve this bundle here, or None."""
         if self.artifact(bundle, precision) is None:
             return f"the bundle has no {self.target} artefact" + ("" if precision == AUTO else f" in {precision}")
-        if not installed(self.package):
+        if not any(installed(name) for name in (self.package, *self.other_names)):
             return f'{self.package} is not installed (pip install "miniseg-edge[{self.extra}]")'
+        if self.needs_gpu:
+            try:
+                self.load().devices()
+            except RuntimeUnavailableError as error:
+                return f"{error.problem}, {error.got}"
         return None
 
 
-# In the order in which "auto" prefers them: OpenVINO is the faster of the two on every CPU measured so far.
+# In the order in which "auto" prefers them: an engine where its GPU is, then OpenVINO, which is the faster of the other
+# two on every CPU measured so far.
 REGISTRY = (
+    RuntimeEntry(
+        "tensorrt",
+        "trt",
+        "miniseg_edge.runtimes.tensorrt.runtime:TensorRt",
+        "tensorrt",
+        "tensorrt",
+        needs_gpu=True,
+    ),
+    RuntimeEntry(
+        "tensorrt-rtx",
+        "trt-rtx",
+        "miniseg_edge.runtimes.tensorrt.runtime:TensorRtForRtx",
+        "tensorrt_rtx",
+        "tensorrt-rtx",
+        other_names=("tensorrt_rtx_bindings",),
+        needs_gpu=True,
+    ),
     RuntimeEntry("openvino", "openvino", "miniseg_edge.runtimes.openvino:OpenVino", "openvino", "openvino"),
     RuntimeEntry("onnxruntime", "onnx", "miniseg_edge.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", "onnxruntime"),
     RuntimeEntry(
@@ -78,7 +110,7 @@ class Choice:
 
 
 def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: str = AUTO) -> Choice:
-    """Picks the runtime, device and artefact to open, and says why.
+    """Picks the runtime, device and artefact to open, and says why; "auto" takes FP32 wherever it finds it.
 
     Raises:
         UsageError: no runtime has that name.
@@ -94,18 +126,28 @@ def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: s
             raise RuntimeUnavailableError(f"{runtime} has no device {device} here", offered, device)
         return _choice(entry, entry.artifact(bundle, precision), found, "asked for")
 
-    passed_over = []
-    for entry in REGISTRY:
-        if entry.reference:
-            continue
+    return _chosen_for_you(bundle, device, precision)
+
+
+def _chosen_for_you(bundle: Bundle, device: str, precision: str) -> Choice:
+    """The first in the registry's order that can serve, those in FP32 before those that are not."""
+    passed_over: list[str] = []
+    absent: list[str] = []
+    entries = [entry for entry in REGISTRY if not entry.reference]
+    inexact = [entry for entry in entries if entry.is_inexact(bundle, precision)]
+    for entry in [*(e for e in entries if e not in inexact), *inexact]:
         if (obstacle := entry.obstacle(bundle, precision)) is not None:
-            passed_over.append(f"{entry.name}: {obstacle}")
+            could_have = entry.artifact(bundle, precision) is not None
+            (passed_over if could_have else absent).append(f"{entry.name}: {obstacle}")
         elif (found := _device(entry, device)) is None:
             passed_over.append(f"{entry.name}: no device {device} here")
         else:
+            if entry not in inexact:
+                left = [other.name for other in inexact if entries.index(other) < entries.index(entry)]
+                passed_over += [f"{name}: not in FP32, and so only if asked for" for name in left]
             reason = "first in order of speed" + "".join(f"; {why}" for why in passed_over)
             return _choice(entry, entry.artifact(bundle, precision), found, reason)
-    raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over))
+    raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over + absent))
 
 
 def entry_named(name: str) -> RuntimeEntry:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from miniseg_edge import terminal
-from miniseg_edge.bundle import open_bundle
+from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.commands import exit_code_of
 from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UsageError
 from miniseg_edge.images import IMAGE_SUFFIXES, image_paths, overlay, slice_from_file, write_png
@@ -97,7 +97,7 @@ def _segment_study(parsed: argparse.Namespace) -> None:
     with terminal.step("opening the study"):
         study = open_study(parsed.input, series=parsed.series, phase=parsed.phase, rescale=rescale)
     check_outputs(parsed.output, formats, study, overwrite=parsed.overwrite)
-    with load(parsed.bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision) as segmenter:
+    with _opened(parsed, parsed.bundle) as segmenter:
         terminal.say(f"running {segmenter}")
         with terminal.counted("segmenting", len(study)) as progress:
             found = segmented_study(study, segmenter, progress)
@@ -106,11 +106,16 @@ def _segment_study(parsed: argparse.Namespace) -> None:
     terminal.say(f"{', '.join(formats)} in {parsed.output}", "good")
 
 
+def _opened(parsed: argparse.Namespace, bundle: Path | Bundle) -> Segmenter:
+    with terminal.patience("opening the bundle; an engine may be compiled for this GPU, once for each driver"):
+        return load(bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision)
+
+
 def _segment_images(parsed: argparse.Namespace) -> None:
     jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite)
     bundle = open_bundle(parsed.bundle)
     _check_readable(jobs, bundle.manifest.interface.channels)
-    with load(bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision) as segmenter:
+    with _opened(parsed, bundle) as segmenter:
         terminal.say(f"running {segmenter}")
         rows = [_row(job, _segmented(job, segmenter)) for job in terminal.track(jobs, "segmenting")]
     terminal.table("Findings", ("slice", "size", "lesion pixels", "share", "finding"), rows[:_SHOWN_ROWS])

@@ -74,11 +74,13 @@ def replay_golden(bundle: Bundle, entry: RuntimeEntry, artifact: Artifact) -> Ta
 
     Raises:
         BundleError: a golden slice is not what the manifest says.
-        IncompatibleError: this machine cannot run the artefact's precision.
+        IncompatibleError: this machine cannot run the artefact.
         InferenceError, NumericError: the runtime failed.
     """
     limits = bundle.manifest.limits(artifact)
-    with load(bundle, entry.name, precision=artifact.precision) as segmenter:
+    with terminal.patience(f"opening {artifact.target} {artifact.precision}"):
+        segmenter = load(bundle, entry.name, precision=artifact.precision)
+    with segmenter:
         slices = tuple(_replayed(bundle, segmenter, limits))
         return TargetParity(
             target=artifact.target,

@@ -1,20 +1,59 @@
 """Fixtures that many tests share: real exports of small networks, and the real data where it is present."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from miniseg_edge.architecture import Architecture
 from miniseg_edge.bundle import Bundle, open_bundle
+from miniseg_edge.dependencies import installed
+from miniseg_edge.errors import MiniSegError
 from miniseg_edge.export.exporter import export_bundle
-from miniseg_edge.export.request import TARGETS, ExportRequest
+from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.preprocessing import Statistics, Window
+from miniseg_edge.runtimes.registry import REGISTRY
+from miniseg_edge.runtimes.tensorrt.machine import gpus
+from miniseg_edge.runtimes.tensorrt.vendors import VENDORS, vendor_of
 from miniseg_edge.training.checkpoint import save_checkpoint
 from miniseg_edge.training.demo import CHECKPOINT
 from miniseg_edge.training.network import MiniSeg
 
 STATISTICS = Statistics(0.55, 0.29)
 SIZE = (64, 64)
+
+
+def has_gpu() -> bool:
+    """Whether an NVIDIA GPU and its driver are here."""
+    try:
+        return bool(gpus())
+    except MiniSegError:
+        return False
+
+
+def targets_here() -> tuple[str, ...]:
+    """Targets whose artefacts this machine can run: those for CPUs, and the engines where there is a GPU."""
+    engines = [v.target for v in VENDORS if has_gpu() and any(installed(name) for name in v.modules)]
+    return ("onnx", "openvino", *engines)
+
+
+def runtime_parameters(names: Iterable[str]) -> list[ParameterSet]:
+    """A parameter for each runtime; engines need a GPU and their vendor's package."""
+    engines = [entry.name for entry in REGISTRY if vendor_of(entry.target) is not None]
+    return [pytest.param(name, marks=pytest.mark.gpu if name in engines else []) for name in names]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu") is None:
+        return
+    if not has_gpu():
+        pytest.skip("needs an NVIDIA GPU")
+    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+    for vendor in (vendor for entry in REGISTRY if entry.name in parameters and (vendor := vendor_of(entry.target))):
+        if not any(installed(name) for name in vendor.modules):
+            pytest.skip(f"needs {vendor.title}")
 
 
 def random_network(architecture: Architecture, seed: int) -> MiniSeg:
@@ -54,10 +93,10 @@ def tiny_checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle_path(checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with every target, at 64 x 64, with a window. Read-only by agreement: copy it to change it."""
+    """A bundle with every target that runs here, in FP32, at 64 x 64, with a window. Read-only by agreement."""
     output = tmp_path_factory.mktemp("bundle") / "small"
     export_bundle(
-        ExportRequest(checkpoint_path, output, TARGETS, size=SIZE, window=Window(-1250.0, 250.0)),
+        ExportRequest(checkpoint_path, output, targets_here(), ("fp32",), size=SIZE, window=Window(-1250.0, 250.0)),
     )
     return output
 
@@ -72,7 +111,9 @@ def bundle(bundle_path: Path) -> Bundle:
 def demo_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo checkpoint at 64 x 64, with a window: its masks of phantoms hold lesions. Read-only by agreement."""
     output = tmp_path_factory.mktemp("demo") / "demo"
-    export_bundle(ExportRequest(CHECKPOINT, output, TARGETS, size=SIZE, window=Window(-1250.0, 250.0)))
+    export_bundle(
+        ExportRequest(CHECKPOINT, output, targets_here(), ("fp32",), size=SIZE, window=Window(-1250.0, 250.0))
+    )
     return output
 
 
@@ -82,7 +123,7 @@ def odd_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("odd")
     architecture = Architecture((4, 8, 12, 16), (1, 2, 1, 2), (0, 1, 1, 1), classes=3, in_channels=1)
     save_checkpoint(random_network(architecture, 2), STATISTICS, folder / "odd.pth")
-    export_bundle(ExportRequest(folder / "odd.pth", folder / "odd", TARGETS, size=(51, 70)))
+    export_bundle(ExportRequest(folder / "odd.pth", folder / "odd", targets_here(), ("fp32",), size=(51, 70)))
     return open_bundle(folder / "odd")
 
 

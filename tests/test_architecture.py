@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 VENDORS = {
     *("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "nncf", "safetensors", "onnxscript", "rich"),
-    *("pydicom", "highdicom", "nibabel"),
+    *("tensorrt_rtx", "tensorrt_rtx_bindings", "cuda", "pydicom", "highdicom", "nibabel"),
 }
 
 
@@ -77,6 +77,7 @@ def loaded_after(code: str) -> set[str]:
         "miniseg_edge.runtimes.openvino",
         "miniseg_edge.runtimes.onnxruntime",
         "miniseg_edge.runtimes.torch",
+        "miniseg_edge.runtimes.tensorrt.runtime",
         "miniseg_edge.export.command",
     ],
 )

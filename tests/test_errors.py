@@ -36,6 +36,8 @@ CODES = {
     "RuntimeUnavailableError": "RUNTIME_UNAVAILABLE",
     "InferenceError": "INFERENCE",
     "NumericError": "NUMERIC",
+    "DeviceMemoryError": "DEVICE_MEMORY",
+    "DeviceLostError": "DEVICE_LOST",
     "ClosedError": "CLOSED",
     "JobError": "JOB",
     "BusyError": "BUSY",

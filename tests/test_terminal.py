@@ -71,6 +71,20 @@ except ValueError:
 """
         assert output_of(code, rich=rich).stdout == ""
 
+    def test_a_long_wait_is_explained_and_a_short_one_is_not(self, rich: bool) -> None:
+        code = """
+import time
+with terminal.patience('opening'): pass
+terminal.PATIENCE_S = 0.01
+with terminal.patience('compiling'): time.sleep(0.5)
+"""
+        found = output_of(code, rich=rich)
+        assert (found.stdout, found.stderr) == ("", "compiling ...\n")
+
+    def test_a_step_can_say_how_far_it_is(self, rich: bool) -> None:
+        found = output_of("with terminal.step('engine') as tell: tell('3 of 5')", rich=rich)
+        assert re.fullmatch(r"  engine: \d+\.\d s\n", found.stdout)
+
     @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
     def test_a_sign_that_the_stream_does_not_know_stops_nothing(self, rich: bool, encoding: str) -> None:
         code = "terminal.say('max Δ'); terminal.table('Δ', ['Δ', 'worst'], [['Δ', '0.5']]); terminal.fail('Δ \\udc80')"

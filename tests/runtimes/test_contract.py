@@ -17,12 +17,16 @@ from miniseg_edge.bundle import Bundle
 from miniseg_edge.errors import ClosedError, InferenceError, InputError, NumericError
 from miniseg_edge.export.onnx_from_graph import OnnxModel
 from miniseg_edge.export.openvino_from_onnx import openvino_from_onnx
+from miniseg_edge.export.tensorrt.engine_files import engine_files
+from miniseg_edge.export.tensorrt.options import BY_DEFAULT
 from miniseg_edge.golden import golden_image, golden_logits
 from miniseg_edge.runtimes.registry import REGISTRY, choose
+from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
+from tests.conftest import runtime_parameters
 
-RUNTIMES = ("openvino", "onnxruntime", "torch")
+RUNTIMES = ("openvino", "onnxruntime", "torch", "tensorrt", "tensorrt-rtx")
 
-pytestmark = pytest.mark.parametrize("runtime", RUNTIMES)
+pytestmark = pytest.mark.parametrize("runtime", runtime_parameters(RUNTIMES))
 
 
 def slices(count: int, size: tuple[int, int] = (64, 64)) -> list[npt.NDArray[np.uint8]]:
@@ -51,13 +55,14 @@ def test_serves_any_architecture_classes_and_size(odd_bundle: Bundle, runtime: s
 
 
 def test_result_has_shapes_and_says_what_ran(bundle: Bundle, runtime: str) -> None:
-    with miniseg_edge.load(bundle, runtime, device="cpu", threads=1) as segmenter:
+    device = "cuda:0" if runtime.startswith("tensorrt") else "cpu"
+    with miniseg_edge.load(bundle, runtime, device=device, threads=1) as segmenter:
         result = segmenter.segment(slices(1)[0])
     assert result.mask.shape == result.logit.shape == (64, 64)
     assert str(result.mask.dtype) == "uint8"
     assert str(result.logit.dtype) == "float32"
     np.testing.assert_array_equal(result.mask, result.logit > 0)
-    assert (result.runtime, result.device, result.precision) == (runtime, "cpu", "fp32")
+    assert (result.runtime, result.device, result.precision) == (runtime, device, "fp32")
     assert result.bundle_digest == bundle.manifest.digest
 
 
@@ -238,7 +243,7 @@ def test_a_broken_artefact_is_a_typed_error(bundle: Bundle, runtime: str) -> Non
 
 def test_non_finite_output_is_discarded(bundle: Bundle, runtime: str) -> None:
     poisoned = replace(bundle, contents={**bundle.contents, **_poison(bundle, runtime)})
-    with miniseg_edge.load(poisoned, runtime) as segmenter, pytest.raises(NumericError):
+    with pytest.raises(NumericError), miniseg_edge.load(poisoned, runtime) as segmenter:
         segmenter.segment(slices(1)[0])
 
 
@@ -251,6 +256,13 @@ def _poison(bundle: Bundle, runtime: str) -> dict[str, bytes]:
     model = OnnxModel(_logarithm().SerializeToString(), 1)
     if runtime == "onnxruntime":
         return {"onnx/model.onnx": model.data}
+    if runtime.startswith("tensorrt"):
+        artifact = choose(bundle, runtime).artifact
+        vendor = vendor_of(artifact.target)
+        assert vendor is not None
+        what = (artifact.target, "fp32")
+        built = engine_files(vendor, model.data, bundle.manifest, what, options=BY_DEFAULT, tell=lambda said: None)
+        return {artifact.files[0]: built.files[artifact.files[0]]}
     converted = openvino_from_onnx(model, bundle.manifest.input, bundle.manifest.output)
     return {"openvino/model.xml": converted.xml, "openvino/model.bin": converted.weights}
 

@@ -11,12 +11,12 @@ from miniseg_edge.architecture import Architecture
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.errors import InputError, NumericError, UsageError
 from miniseg_edge.export.exporter import export_bundle
-from miniseg_edge.export.request import TARGETS, ExportRequest
+from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.golden import golden_image
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.preprocessing import ByteArray, Window
 from miniseg_edge.training.checkpoint import save_checkpoint
-from tests.conftest import STATISTICS, random_network
+from tests.conftest import STATISTICS, random_network, runtime_parameters, targets_here
 from tests.runtimes.test_contract import RUNTIMES
 
 SIZE = (48, 64)
@@ -37,7 +37,7 @@ ARCHITECTURES = {
 SEEDS = {"two classes": 39, "three classes": 164}
 """Of networks that draw every class: a mask of one class would hide a graph that always gives that."""
 
-every_runtime = pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name != "torch"])
+every_runtime = pytest.mark.parametrize("runtime", runtime_parameters([name for name in RUNTIMES if name != "torch"]))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,9 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], B
     for name, architecture in ARCHITECTURES.items():
         folder = tmp_path_factory.mktemp("ways")
         save_checkpoint(random_network(architecture, SEEDS[name]), STATISTICS, folder / "network.pth")
-        base = ExportRequest(folder / "network.pth", folder / "none", TARGETS, size=SIZE, window=WINDOW)
+        base = ExportRequest(
+            folder / "network.pth", folder / "none", targets_here(), ("fp32",), size=SIZE, window=WINDOW
+        )
         for way in WAYS if architecture.classes == 2 else (EVERYTHING,):
             output = folder / way.replace(" ", "-")
             assert export_bundle(replace(base, output=output, **WAYS[way])).bundle is not None  # type: ignore[arg-type]
@@ -170,4 +172,4 @@ def test_a_volume_is_its_slices(
 
 def test_a_graph_that_takes_hu_needs_a_window() -> None:
     with pytest.raises(UsageError, match="--window LOW HIGH"):
-        ExportRequest(Path("a.pth"), Path("b"), TARGETS, values="hu")
+        ExportRequest(Path("a.pth"), Path("b"), ("onnx",), values="hu")

@@ -1,0 +1,31 @@
+"""How engines are to be built. Importable without torch and without any vendor."""
+
+from dataclasses import dataclass
+
+COMPUTE_CAPABILITIES = (75, 80, 86, 89, 120, 121)
+"""That TensorRT for RTX builds for: Turing, Ampere (data centre, workstation), Ada, Blackwell."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What a user may say about engines.
+
+    Attributes:
+        compute_capabilities: of `COMPUTE_CAPABILITIES`, for targets that are built ahead of time; none is the vendor's
+            own choice: one engine for Ampere and later. Each one named makes the engine larger.
+        workspace_mib: memory that kernels may use while they run, in MiB; None for all that the GPU has.
+        tf32: lets FP32 convolutions round their inputs to 10 bits of mantissa: faster, and no parity to FP32's limits.
+        version_compatible: the engine also opens with later releases of the same major version; it is larger, some
+            kernels are left out, and it carries a runtime of its own, which is run as native code.
+        hardware_compatible: the engine runs on all GPUs from Ampere on, not on this one alone; slower.
+    """
+
+    compute_capabilities: tuple[int, ...] = ()
+    workspace_mib: int | None = None
+    tf32: bool = False
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+
+
+BY_DEFAULT = EngineOptions()
+"""What an engine gets if nothing is said."""

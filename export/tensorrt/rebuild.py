@@ -1,0 +1,139 @@
+"""`miniseg-export --rebuild`: a bundle's engines, built again on the machine that will run them.
+
+A rebuilt engine is a new artefact: it replaces the old one only after it drew the reference's lesion on the golden
+slices. Needs the vendor's package and a GPU; no torch, no onnx.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from miniseg_edge import terminal
+from miniseg_edge.bundle import Bundle, check_destination, file_records, open_bundle, write_bundle
+from miniseg_edge.dependencies import installed
+from miniseg_edge.engine_record import ENGINE, EngineRecord
+from miniseg_edge.errors import MissingDependencyError, UsageError
+from miniseg_edge.export.tensorrt.engine_files import engine_files
+from miniseg_edge.export.tensorrt.options import EngineOptions
+from miniseg_edge.export.tensorrt.progress import Tell
+from miniseg_edge.manifest import Artifact, sealed
+from miniseg_edge.parity import TargetParity
+from miniseg_edge.parity_summary import summary
+from miniseg_edge.runtimes.registry import REGISTRY
+from miniseg_edge.runtimes.segmenter import load
+from miniseg_edge.runtimes.tensorrt.machine import Gpu, gpus
+from miniseg_edge.runtimes.tensorrt.replay import replay
+from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
+
+
+def rebuild(path: Path, target: str | None = None) -> Bundle:
+    """Rebuilds every engine whose vendor is installed, and puts the bundle in the place of the old one.
+
+    Args:
+        path: of the bundle.
+        target: builds this target's engines beside those of the other, from the same ONNX; else each engine again.
+
+    Raises:
+        BundleError and its kin: see `open_bundle`.
+        UsageError: the bundle has no engine to build from.
+        MissingDependencyError: no engine's vendor is installed here.
+        RuntimeUnavailableError: there is no GPU.
+        ExportError, ParityError and their kin: an engine could not be built, or draws another lesion; nothing changed.
+        OutputError: nothing changed.
+    """
+    bundle = open_bundle(path)
+    check_destination(path, overwrite=True)
+    sources = _sources(bundle, target)
+    here = [(source, wanted) for source, wanted in sources if is_installed(wanted)]
+    if not here:
+        targets = ", ".join(sorted({wanted for _, wanted in sources}))
+        raise MissingDependencyError("no engine's vendor is installed", "see docs/tensorrt.md", targets)
+    gpu = gpus()[0]
+    for source, wanted in here:
+        name = f"{wanted} {source.precision}"
+        with terminal.step(f"{name} for {gpu.name}") as tell:
+            candidate = rebuilt(bundle, source, wanted, tell)
+        with terminal.step(f"{name} on the golden slices; kernels are compiled first"):
+            bundle = _judged(candidate, wanted, source.precision, gpu)
+    bundle = replace(bundle, manifest=sealed(replace(bundle.manifest, files=file_records(bundle.contents))))
+    write_bundle(bundle, path, overwrite=True)
+    return bundle
+
+
+def is_installed(target: str) -> bool:
+    """Whether the vendor of an engine's target can be imported here."""
+    vendor = vendor_of(target)
+    return vendor is not None and any(installed(name) for name in vendor.modules)
+
+
+def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell) -> Bundle:
+    """The bundle with a target's engine built from a source's ONNX, in memory, before anybody judged it.
+
+    The source is replaced if it is that target's own; its options are taken as far as they are about the network.
+
+    Raises:
+        MissingDependencyError, RuntimeUnavailableError, ExportError: see `engine_files`.
+    """
+    vendor, record = vendor_of(target), source.engine
+    assert vendor is not None and record is not None  # noqa: S101, PT018  the caller has looked
+    same = source.target == target
+    built = engine_files(
+        vendor,
+        bundle.contents[record.onnx],
+        bundle.manifest,
+        (target if source.precision == "fp32" else f"{target}-{source.precision}", source.precision),
+        options=options_of(record) if same else EngineOptions(tf32=record.tf32),
+        tell=tell,
+        timing_cache=bundle.contents[record.timing_cache] if same and record.timing_cache is not None else b"",
+    )
+    kept = {name: data for name, data in bundle.contents.items() if not (same and name in source.files)}
+    new = replace(source, target=target, files=tuple(built.files), engine=built.record)
+    manifest = bundle.manifest
+    others = tuple(a for a in manifest.artifacts if (a.target, a.precision) != (target, source.precision))
+    verdicts = manifest.parity.verdicts
+    if not any((v.target, v.precision) == (target, source.precision) for v in verdicts):  # held to what the source was
+        limits = next(v for v in verdicts if (v.target, v.precision) == (source.target, source.precision))
+        verdicts = (*verdicts, replace(limits, target=target))
+    changed = replace(manifest, artifacts=(*others, new), parity=replace(manifest.parity, verdicts=verdicts))
+    return replace(bundle, manifest=changed, contents={**kept, **built.files})
+
+
+def options_of(record: EngineRecord) -> EngineOptions:
+    """The options that an engine was built with."""
+    ahead = not record.hardware_compatibility  # else its compute capability is that of the GPU it was built on
+    return EngineOptions(
+        compute_capabilities=tuple(int(n.replace(".", "")) for n in record.compute_capabilities) if ahead else (),
+        workspace_mib=record.workspace_bytes // 2**20 or None,
+        tf32=record.tf32,
+        version_compatible="VERSION_COMPATIBLE" in record.flags,
+        hardware_compatible=record.hardware_compatibility == "AMPERE_PLUS",
+    )
+
+
+def _sources(bundle: Bundle, target: str | None) -> list[tuple[Artifact, str]]:
+    """What to build from, and for which target. Raises: UsageError."""
+    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.engine is not None]
+    own = [artifact for artifact in engines if target in (None, artifact.target)]
+    taken = {artifact.precision for artifact in own}
+    found = [*own, *(artifact for artifact in engines if artifact not in own and artifact.precision not in taken)]
+    if not found:
+        raise UsageError("nothing to rebuild", "a bundle with a target trt or trt-rtx", "none")
+    return [(artifact, target or artifact.target) for artifact in found]
+
+
+def _judged(bundle: Bundle, target: str, precision: str, gpu: Gpu) -> Bundle:
+    """The same with the record of where it was judged, and how. Raises: ParityError, InferenceError and its kin."""
+    manifest, runtime = bundle.manifest, next(entry.name for entry in REGISTRY if entry.target == target)
+    with load(bundle, runtime, f"cuda:{gpu.index}", precision=precision) as segmenter:
+        artifact = segmenter.choice.artifact
+        slices = replay(segmenter.runtime, bundle)
+    limits = manifest.limits(artifact)
+    verdict = summary(TargetParity(target, precision, runtime, limits, (), None, None, slices))
+    others = [v for v in manifest.parity.verdicts if (v.target, v.precision) != (target, precision)]
+    assert artifact.engine is not None  # noqa: S101  it was just built
+    judged = replace(artifact, engine=replace(artifact.engine, judged_on=ENGINE, gpu=gpu.name, driver=gpu.driver))
+    changed = replace(
+        manifest,
+        artifacts=tuple(judged if a is artifact else a for a in manifest.artifacts),
+        parity=replace(manifest.parity, verdicts=(*others, verdict)),
+    )
+    return replace(bundle, manifest=changed)

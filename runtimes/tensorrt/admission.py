@@ -1,0 +1,72 @@
+"""Whether an engine may be opened here: its record against this machine, then the vendor's own look at its header."""
+
+from typing import Any
+
+from miniseg_edge.engine_record import ONNX, EngineRecord
+from miniseg_edge.errors import IncompatibleError
+from miniseg_edge.runtimes.tensorrt.logger import VendorLog
+from miniseg_edge.runtimes.tensorrt.machine import Gpu
+from miniseg_edge.runtimes.tensorrt.vendors import Vendor
+
+AMPERE = "8.0"
+_REBUILD = "On the machine that will run it: miniseg-export --rebuild BUNDLE"
+
+
+def check_record(vendor: Vendor, record: EngineRecord, *, version: str, system: str, gpu: Gpu) -> None:
+    """Refuses an engine of another vendor, version, system or GPU.
+
+    Raises:
+        IncompatibleError: names what it was built for and what is here.
+    """
+    if record.vendor != vendor.name:
+        raise IncompatibleError("the engine is another vendor's", vendor.name, record.vendor)
+    if not _serves(version, record):
+        built, here = f"{vendor.title} {record.version}", f"{vendor.title} {version}"
+        raise IncompatibleError("the engine was built with another version", built, here, _REBUILD)
+    if record.system != system and not vendor.moves_between_systems:
+        raise IncompatibleError("the engine was built on another system", record.system, system, _REBUILD)
+    here = f"{gpu.name}, compute capability {gpu.compute_capability}"
+    if vendor.builds_ahead or record.hardware_compatibility not in ("", "NONE"):
+        named = () if not vendor.builds_ahead else record.compute_capabilities
+        if gpu.compute_capability not in named if named else _number(gpu.compute_capability) < _number(AMPERE):
+            wanted = ", ".join(named) or f"compute capability {AMPERE} or later"
+            raise IncompatibleError("the engine was built for other GPUs", wanted, here, _REBUILD)
+    elif gpu.name != record.gpu:
+        built = f"{record.gpu}, compute capability {', '.join(record.compute_capabilities)}"
+        raise IncompatibleError("the engine was built on another GPU", built, here, _REBUILD)
+
+
+def check_header(vendor: Vendor, runtime: Any, log: VendorLog, data: bytes) -> None:
+    """Asks a vendor that offers it what its runtime thinks of an engine, before the engine is opened.
+
+    Raises:
+        IncompatibleError: broken, or of another version, GPU or driver; names the vendor's reasons.
+    """
+    if not vendor.builds_ahead:
+        return  # TensorRT itself offers no such question
+    trt = vendor.module()
+    validity, found = runtime.get_engine_validity(data)
+    if validity == trt.EngineValidity.INVALID:
+        known = trt.EngineInvalidityDiagnostics.__members__
+        reasons = ", ".join(name for name, flag in known.items() if int(flag) & int(found))
+        reasons = reasons or log.errors() or "no reason given"
+        raise IncompatibleError(f"{vendor.title} refuses the engine", "an engine that can run here", reasons, _REBUILD)
+
+
+def must_replay(vendor: Vendor, record: EngineRecord, gpu: Gpu) -> bool:
+    """Whether nobody has seen this engine run here: it was built ahead, or is compiled anew by this GPU's driver."""
+    if record.judged_on == ONNX:
+        return True
+    return vendor.builds_ahead and (record.gpu, record.driver) != (gpu.name, gpu.driver)
+
+
+def _serves(version: str, record: EngineRecord) -> bool:
+    """A version opens its own engines, and version-compatible ones of its major version that are not younger."""
+    if "VERSION_COMPATIBLE" in record.flags:
+        here, built = _number(version), _number(record.version)
+        return here[:1] == built[:1] and here >= built
+    return version == record.version
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

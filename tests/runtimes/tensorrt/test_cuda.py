@@ -1,0 +1,61 @@
+import subprocess
+import sys
+
+import pytest
+
+from miniseg_edge.errors import DeviceLostError, DeviceMemoryError, InferenceError, RuntimeUnavailableError
+from miniseg_edge.runtimes.tensorrt import cuda
+from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime, error_of
+from miniseg_edge.runtimes.tensorrt.machine import gpus
+from tests.conftest import has_gpu
+
+pytest.importorskip("cuda.bindings.runtime")
+
+
+@pytest.mark.skipif(has_gpu(), reason="what happens where there is no GPU")
+def test_without_a_driver_the_error_says_so_and_how_to_mend_it() -> None:
+    with pytest.raises(RuntimeUnavailableError, match=r"cudaError(InsufficientDriver|NoDevice) \(.*Install or update"):
+        gpus()
+
+
+@pytest.mark.skipif(has_gpu(), reason="what happens where there is no GPU")
+@pytest.mark.parametrize(
+    ("call", "arguments"), [("cudaMalloc", (64,)), ("cudaStreamCreateWithFlags", (1,)), ("cudaSetDevice", (0,))]
+)
+def test_every_return_code_is_looked_at(call: str, arguments: tuple[int, ...]) -> None:
+    with pytest.raises(RuntimeUnavailableError):
+        checked(getattr(cuda_runtime(), call), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("cudaErrorMemoryAllocation", DeviceMemoryError),
+        ("cudaErrorIllegalAddress", DeviceLostError),
+        ("cudaErrorECCUncorrectable", DeviceLostError),
+        ("cudaErrorNoDevice", RuntimeUnavailableError),
+        ("cudaErrorInvalidValue", InferenceError),
+    ],
+)
+def test_each_failure_has_its_error(status: str, kind: type[Exception]) -> None:
+    found = error_of("cudaMalloc", status, "as CUDA explains it")
+    assert type(found) is kind
+    assert f"{status} (as CUDA explains it)" in str(found)
+
+
+def test_the_names_that_we_know_are_cudas() -> None:
+    known = {status.name for status in cuda_runtime().cudaError_t}
+    assert known >= cuda._NO_DRIVER | cuda._NO_MEMORY | cuda._LOST
+
+
+def test_a_missing_cuda_python_names_the_extra() -> None:
+    code = (
+        "import sys; sys.modules['cuda.bindings'] = None\n"
+        "from miniseg_edge.errors import MissingDependencyError\n"
+        "from miniseg_edge.runtimes.tensorrt.machine import gpus\n"
+        "try: gpus()\n"
+        "except MissingDependencyError as error: print(error)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.startswith("MISSING_DEPENDENCY: cuda.bindings.runtime cannot be imported")
+    assert 'pip install "miniseg-edge[tensorrt-rtx]"' in shown
