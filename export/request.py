@@ -27,7 +27,10 @@ SUPPORTED = {
 
 ENGINES = ("trt", "trt-rtx")
 REFUSED = {
-    ("trt", "int8"): "TensorRT takes INT8 with symmetric activations alone, which is not written; fp16 is its fast one",
+    (
+        "trt",
+        "int8",
+    ): "it takes explicit QDQ with symmetric activations, which is not written yet; fp16 is its fast precision",
     ("trt-rtx", "int8"): "TensorRT for RTX has no INT8 convolutions; fp16 is its fast precision",
 }
 """Why not, where somebody might expect it."""

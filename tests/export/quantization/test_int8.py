@@ -131,6 +131,7 @@ def test_requests_that_cannot_be_are_refused(tiny: ExportRequest, change: dict[s
         replace(tiny, **change)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_where_nothing_keeps_the_limits_nothing_is_built(
     tiny: ExportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
