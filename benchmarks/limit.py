@@ -42,7 +42,8 @@ def _main() -> None:
     runtime, precision, threads, seconds = json.loads(sys.argv[1])
     run = {"openvino": _openvino, "onnxruntime": _onnxruntime}[runtime](precision, threads)
     image = np.random.default_rng(0).random((1, CHANNELS, SIDE, SIDE), np.float32)
-    taken, start = [], time.perf_counter()
+    taken: list[float] = []
+    start = time.perf_counter()
     while time.perf_counter() - start < 2 * seconds or not taken:
         before = time.perf_counter()
         run(image)
