@@ -15,7 +15,7 @@ from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.records import json_from_record
 from miniseg_edge.runtimes.segmenter import Segmenter
 from miniseg_edge.studies.dicom_seg import dicom_seg_from_mask
-from miniseg_edge.studies.findings import Findings, Ran, findings_from_mask
+from miniseg_edge.studies.findings import Findings, Ran, findings_from_counts, measured
 from miniseg_edge.studies.nifti_mask import nifti_from_mask
 from miniseg_edge.studies.pictures import contact_sheet, shown_indices, slice_picture
 from miniseg_edge.studies.study import SliceHu, Study, digest_of, summarized
@@ -34,7 +34,7 @@ class SegmentedStudy:
 
 
 def segmented_study(study: Study, segmenter: Segmenter, progress: Callable[[int, int], None]) -> SegmentedStudy:
-    """Reads and segments slice by slice: decoding goes on while earlier slices are segmented, and none is kept.
+    """Reads, segments and measures slice by slice: all that goes on while other slices are segmented; none is kept.
 
     Raises:
         UsageError: the bundle has no window.
@@ -51,9 +51,13 @@ def segmented_study(study: Study, segmenter: Segmenter, progress: Callable[[int,
             hashes.append(one.sha256)
             yield one.voxels_hu
 
-    for index, result in enumerate(segmenter.stream_hu(slices())):
-        mask[index] = result.mask
-        progress(index + 1, len(study))
+    def masks() -> Iterator[ByteArray]:
+        for index, result in enumerate(segmenter.stream_hu(slices())):
+            mask[index] = result.mask
+            progress(index + 1, len(study))
+            yield mask[index]
+
+    counts = measured(masks())
     choice = segmenter.choice
     ran = Ran(
         runtime=choice.entry.name,
@@ -63,7 +67,7 @@ def segmented_study(study: Study, segmenter: Segmenter, progress: Callable[[int,
         input_sha256=digest_of(hashes),
         remarks=(*study.remarks, *summarized(remarks), *(f"passed over: {why}" for why in choice.passed_over)),
     )
-    return SegmentedStudy(study, mask, findings_from_mask(mask, study.geometry, ran))
+    return SegmentedStudy(study, mask, findings_from_counts(counts, study.geometry, ran))
 
 
 def check_outputs(output: Path, formats: tuple[str, ...], study: Study, *, overwrite: bool) -> None:

@@ -40,7 +40,7 @@ def dicom_seg_from_mask(mask: ByteArray, origin: Origin, bundle_digest: str) -> 
     if mask.ndim != 3 or len(mask) != len(origin.images):
         raise InputError("the mask does not fit the study", f"({len(origin.images)}, H, W)", str(mask.shape))
     with _silent():
-        return _encoded(_segmentation((mask > 0).astype(np.uint8), origin, bundle_digest))
+        return _encoded(_segmentation((mask > 0).view(np.uint8), origin, bundle_digest))
 
 
 def _segmentation(mask: ByteArray, origin: Origin, bundle_digest: str) -> Any:

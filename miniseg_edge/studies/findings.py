@@ -1,5 +1,6 @@
 """Findings: what a volume's mask says in figures, without a word about the patient."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,28 +62,56 @@ class Findings:
     ran: Ran
 
 
-def findings_from_mask(mask: ByteArray, geometry: Geometry, ran: Ran) -> Findings:
-    """Measures a mask.
+@dataclass(frozen=True)
+class Measured:
+    """What is counted in masks, slice by slice: lesion pixels of each, and connected lesions in all."""
+
+    pixels: tuple[int, ...]
+    lesions: int
+
+
+def measured(masks: Iterable[ByteArray]) -> Measured:
+    """Counts slices (H, W) uint8, lesion above 0, in order, as they come."""
+    pixels: list[int] = []
+
+    def counted() -> Iterator[ByteArray]:
+        for mask in masks:
+            pixels.append(int(np.count_nonzero(mask)))
+            yield mask
+
+    lesions = lesion_count(counted())
+    return Measured(tuple(pixels), lesions)
+
+
+def findings_from_counts(counts: Measured, geometry: Geometry, ran: Ran) -> Findings:
+    """Counts as volumes and areas.
 
     Args:
-        mask: (D, H, W) uint8, lesion above 0.
+        counts: of the volume's slices.
         geometry: of the volume; areas and volumes are exact for tilted gantries too.
         ran: goes into the result as it is.
 
     Raises:
-        InputError: the mask has not the volume's slices.
+        InputError: the counts are not of the volume's slices.
     """
-    if mask.ndim != 3 or len(mask) != len(geometry.positions_mm):
-        raise InputError("the mask does not fit the volume", f"({len(geometry.positions_mm)}, H, W)", str(mask.shape))
-    pixels = [int(np.count_nonzero(one)) for one in mask]
+    if len(counts.pixels) != len(geometry.positions_mm):
+        wanted, got = f"{len(geometry.positions_mm)} slices", f"{len(counts.pixels)}"
+        raise InputError("the masks do not fit the volume", wanted, got)
     return Findings(
         schema_version=FINDINGS_SCHEMA_VERSION,
-        finding=any(pixels),
-        lesion_volume_ml=sum(pixels) * geometry.voxel_volume_ml,
-        lesions=lesion_count(mask),
-        slices=len(mask),
+        finding=any(counts.pixels),
+        lesion_volume_ml=sum(counts.pixels) * geometry.voxel_volume_ml,
+        lesions=counts.lesions,
+        slices=len(counts.pixels),
         slices_with_findings=tuple(
-            SliceFinding(index, count * geometry.pixel_area_mm2) for index, count in enumerate(pixels) if count
+            SliceFinding(index, count * geometry.pixel_area_mm2) for index, count in enumerate(counts.pixels) if count
         ),
         ran=ran,
     )
+
+
+def findings_from_mask(mask: ByteArray, geometry: Geometry, ran: Ran) -> Findings:
+    """Measures a mask (D, H, W) uint8, lesion above 0; see `findings_from_counts`. Raises: InputError."""
+    if mask.ndim != 3:
+        raise InputError("the mask does not fit the volume", f"({len(geometry.positions_mm)}, H, W)", str(mask.shape))
+    return findings_from_counts(measured(mask), geometry, ran)

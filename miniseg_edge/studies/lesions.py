@@ -27,7 +27,8 @@ def lesion_count(masks: Iterable[ByteArray]) -> int:
         if below is not None and labels_below is not None:
             over = np.flatnonzero((mask > 0) & (below > 0))
             pairs = labels.ravel()[over].astype(np.int64) * _PAIR + labels_below.ravel()[over]
-            for here, there in (divmod(pair, _PAIR) for pair in np.unique(pairs).tolist()):
+            runs = pairs[np.flatnonzero(np.diff(pairs, prepend=-1))]  # along a row, most are like the one before
+            for here, there in (divmod(pair, _PAIR) for pair in np.unique(runs).tolist()):
                 groups.join(first + here - 1, first_below + there - 1)
         below, labels_below, first_below = mask, labels, first
     return groups.count
