@@ -17,12 +17,12 @@ from miniseg_edge.export.artifacts import artifact_files, default_form
 from miniseg_edge.export.choice import choices_among, runnable
 from miniseg_edge.export.deployment_graph import DeploymentGraph, Feeding, graph_from_checkpoint
 from miniseg_edge.export.parity_check import check_parity
-from miniseg_edge.export.quantization.calibration import CalibrationSlice, calibration_set, check_apart
+from miniseg_edge.export.quantization.calibration import CalibrationSlice, calibration_set, check_apart, held_back
 from miniseg_edge.export.quantization.int8 import INT8, int8_artifacts
 from miniseg_edge.export.quantization.proof import shares_of
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.export.tuning import tuned_form
-from miniseg_edge.export.validation import ValidationSet, phantom_set, validation_set
+from miniseg_edge.export.validation import PixelSlice, ValidationSet, phantom_set, validation_set
 from miniseg_edge.files import replace_file
 from miniseg_edge.golden import npy_from_logits, png_from_golden
 from miniseg_edge.manifest import (
@@ -99,8 +99,7 @@ def export_bundle(request: ExportRequest) -> ExportResult:
         f"{checkpoint.name}: {preset_name(checkpoint.architecture)}, {checkpoint.architecture.classes} classes"
     )
     statistics, source = resolved_statistics(request.statistics, checkpoint)
-    validation = _validation(request, checkpoint)
-    calibration = _calibration(request, checkpoint, validation)
+    validation, calibration = _slices(request, checkpoint)
     if request.validation is not None:
         warn_if_unlike(statistics, validation)
 
@@ -151,22 +150,22 @@ def warn_if_unlike(statistics: Statistics, validation: ValidationSet) -> None:
         )
 
 
-def _validation(request: ExportRequest, checkpoint: Checkpoint) -> ValidationSet:
-    channels = request.interface(checkpoint.architecture.in_channels).channels
-    if request.validation is None:
-        return phantom_set(request.size, channels)
-    return validation_set(request.validation, request.labels, checkpoint.architecture.classes, channels)
-
-
-def _calibration(
-    request: ExportRequest, checkpoint: Checkpoint, validation: ValidationSet
-) -> tuple[CalibrationSlice, ...]:
-    if request.calibration is None:
-        return ()
-    channels = request.interface(checkpoint.architecture.in_channels).channels
-    found = calibration_set(request.calibration, channels, request.seed)
-    check_apart(found, ((item.name, item.image()) for item in validation.slices))
-    return found
+def _slices(request: ExportRequest, checkpoint: Checkpoint) -> tuple[ValidationSet, tuple[CalibrationSlice, ...]]:
+    """What artefacts are judged on, and what INT8 is fitted to."""
+    classes, channels = checkpoint.architecture.classes, request.interface(checkpoint.architecture.in_channels).channels
+    calibration: tuple[CalibrationSlice, ...] = ()
+    if request.calibration is not None:
+        calibration = calibration_set(request.calibration, channels, request.seed)
+    if request.validation is not None:
+        validation = validation_set(request.validation, request.labels, classes, channels)
+        check_apart(calibration, ((item.name, item.image()) for item in validation.slices))
+        return validation, calibration
+    if not calibration:
+        return phantom_set(request.size, channels), ()
+    # INT8 that is fitted to real slices draws phantoms, which look unlike them, less well.
+    held, fitted = held_back(calibration)
+    description = f"{len(held)} of the calibration slices, held back, no labels"
+    return ValidationSet(description, tuple(PixelSlice(item.sha256[:12], item.pixels) for item in held)), fitted
 
 
 def _candidate(

@@ -9,6 +9,7 @@ from miniseg_edge.bundle import Bundle
 from miniseg_edge.engine_record import ONNX
 from miniseg_edge.export.tensorrt.stand_in import stand_in
 from miniseg_edge.export.validation import ValidationSet
+from miniseg_edge.golden import golden_image, golden_logits
 from miniseg_edge.manifest import Artifact
 from miniseg_edge.metrics import Confusion, dice
 from miniseg_edge.parity import ParityLimits, SliceParity, TargetParity, compare, failures
@@ -29,6 +30,7 @@ class _Tally:
         self.limits = limits[artifact.precision]
         self.slices: list[SliceParity] = []
         self.confusion = Confusion.empty(classes)
+        self.golden_dice = 1.0
 
     def add(self, name: str, reference: Segmentation, label: ByteArray | None, image: ByteArray) -> None:
         result = self.segmenter.segment(image)
@@ -39,6 +41,13 @@ class _Tally:
                 found, dice_label=dice(result.mask, label), reference_dice_label=dice(reference.mask, label)
             )
         self.slices.append(found)
+
+    def add_golden(self, bundle: Bundle) -> None:
+        for golden in bundle.manifest.golden:
+            image = golden_image(bundle, golden)
+            reference = golden_logits(bundle, golden, (image.shape[0], image.shape[1]))
+            found = compare(golden.name, reference, self.segmenter.segment(image).evidence, self.limits)
+            self.golden_dice = min(self.golden_dice, found.dice)
 
 
 def check_parity(
@@ -67,6 +76,8 @@ def check_parity(
                 truth, labelled = truth.plus(expected.mask, label), labelled + 1
             for tally in tallies:
                 tally.add(item.name, expected, label, image)
+        for tally in tallies:
+            tally.add_golden(bundle)
     return tuple(_verdict(tally, truth.mean_iou() if labelled else None) for tally in tallies)
 
 
@@ -88,4 +99,5 @@ def _verdict(tally: _Tally, reference_mean_iou: float | None) -> TargetParity:
         mean_iou=mean_iou,
         reference_mean_iou=reference_mean_iou,
         slices=tuple(tally.slices),
+        golden_dice=tally.golden_dice,
     )

@@ -40,8 +40,11 @@ class ValidationSlice:
 
 
 @dataclass(frozen=True)
-class PhantomSlice:
-    """A demo phantom, in the place of a ValidationSlice."""
+class PixelSlice:
+    """A slice in memory without a label, in the place of a ValidationSlice: a demo phantom, or one held back.
+
+    Phantoms have none because somebody's own checkpoint is not judged by what our phantoms call a lesion.
+    """
 
     name: str
     pixels: ByteArray
@@ -51,7 +54,7 @@ class PhantomSlice:
         return self.pixels
 
     def label(self) -> ByteArray | None:
-        """No label: an artefact of somebody's own checkpoint is not judged by what our phantoms call a lesion."""
+        """No label."""
         return None
 
 
@@ -60,13 +63,13 @@ class ValidationSet:
     """What the slices are, in words, and the slices."""
 
     description: str
-    slices: tuple[ValidationSlice | PhantomSlice, ...]
+    slices: tuple[ValidationSlice | PixelSlice, ...]
 
 
 def phantom_set(size: tuple[int, int], channels: int = 1) -> ValidationSet:
     """The demo phantoms at the network's size."""
     found = phantoms(PHANTOM_COUNT, first_seed=PHANTOM_FIRST_SEED, size=size)
-    slices = tuple(PhantomSlice(p.name, _in_channels(p.image, channels)) for p in found)
+    slices = tuple(PixelSlice(p.name, _in_channels(p.image, channels)) for p in found)
     return ValidationSet(f"{len(slices)} demo phantoms, no labels", slices)
 
 

@@ -87,6 +87,7 @@ class TargetParity:
         failures: in words; empty if it passed.
         mean_iou, reference_mean_iou: over all labelled pixels, or None.
         slices: one by one.
+        golden_dice: the worst on the bundle's golden slices.
     """
 
     target: str
@@ -97,6 +98,7 @@ class TargetParity:
     mean_iou: float | None
     reference_mean_iou: float | None
     slices: tuple[SliceParity, ...]
+    golden_dice: float = 1.0
 
     @property
     def passed(self) -> bool:

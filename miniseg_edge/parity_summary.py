@@ -20,6 +20,7 @@ def summary(parity: TargetParity) -> ParityVerdict:
         dice_mean=parity.dice_mean,
         dice_worst=parity.dice_worst,
         limits=parity.limits,
+        golden_dice=parity.golden_dice,
     )
 
 

@@ -314,3 +314,13 @@ class TestLookup:
         assert both.artifact("onnx") == exact
         assert both.artifact("onnx", "bf16") == fast
         assert both.artifact("onnx", "int8") is None
+
+    def test_golden_slices_are_held_to_what_was_reached_at_export(self) -> None:
+        (artifact,), verdict = small_manifest().artifacts, small_manifest().parity.verdicts[0]
+        limits = ParityLimits(max_real_flips=None, min_dice_mean=0.98, min_dice_worst=0.95, tiny_lesion=100)
+        for golden_dice, wanted in (
+            (0.99, limits),
+            (0.9, replace(limits, min_dice_mean=0.89, min_dice_worst=0.89, tiny_lesion=0)),
+        ):
+            parity = ParityRecord("parity.json", "slices", (replace(verdict, limits=limits, golden_dice=golden_dice),))
+            assert replace(small_manifest(), parity=parity).limits(artifact) == wanted

@@ -18,6 +18,9 @@ from miniseg_edge.tensors import HU
 FEW_SLICES = 16
 """Below this many, what comes out depends on which slices happened to be there."""
 
+HELD_BACK = 4
+"""Every fourth slice judges where there are no validation slices."""
+
 MAX_SLICES = 64
 """More make no difference that is worth their time; beyond, the seed draws."""
 
@@ -66,6 +69,14 @@ def calibration_set(folder: Path, channels: int, seed: int) -> tuple[Calibration
         terminal.say(f"{MAX_SLICES} of {len(kept)} calibration slices are used, drawn with seed {seed}")
         kept = sorted(random.Random(seed).sample(kept, MAX_SLICES))  # noqa: S311  no secret
     return tuple(CalibrationSlice(digest, found[digest]) for digest in kept)
+
+
+def held_back(
+    calibration: tuple[CalibrationSlice, ...],
+) -> tuple[tuple[CalibrationSlice, ...], tuple[CalibrationSlice, ...]]:
+    """A quarter of the slices to judge on where nothing else was given, and the others to fit to; chosen by hash."""
+    held = calibration[::HELD_BACK]
+    return held, tuple(item for item in calibration if item not in held)
 
 
 def check_apart(calibration: Collection[CalibrationSlice], validation: Iterable[tuple[str, ByteArray]]) -> None:

@@ -65,13 +65,23 @@ def test_the_manifest_says_what_was_quantized_and_what_ran(exported: Bundle) -> 
         assert artifact is not None
         assert artifact.quantization is not None
         assert artifact.quantization.groups == ("first", "exchange-2", "decoder")
-        assert len(set(artifact.quantization.calibration)) == 16
+        assert len(set(artifact.quantization.calibration)) == 12, "a quarter is held back to judge on"
         assert artifact.quantization.plan in exported.contents
         shown = {share.precision: share for share in artifact.shares}
         assert set(shown) == ({"int8", "fp32"} if target == "openvino" else set())
     exact = exported.manifest.artifact("openvino", "fp32")
     assert exact is not None
     assert "int8" not in {share.precision for share in exact.shares}
+
+
+def test_without_validation_slices_those_held_back_judge(exported: Bundle) -> None:
+    assert exported.manifest.parity.validation == "4 of the calibration slices, held back, no labels"
+    report = json.loads(exported.contents["parity.json"])
+    judged = {found["name"] for found in report["targets"][0]["slices"]}
+    artifact = exported.manifest.artifact("onnx", "int8")
+    assert artifact is not None
+    assert artifact.quantization is not None
+    assert not judged & {digest[:12] for digest in artifact.quantization.calibration}
 
 
 def test_fp32_goes_first_and_int8_runs_on_both_runtimes(exported: Bundle) -> None:
