@@ -120,7 +120,8 @@ def test_int8_draws_the_same_lesions(ct100: Path, names: list[str], tmp_path: Pa
     script = (
         "import pathlib, sys, numpy, miniseg_edge; from miniseg_edge.images import slice_from_file\n"
         "with miniseg_edge.load(sys.argv[1]) as segmenter:\n"
-        "    numpy.savez(sys.argv[2], *[segmenter.segment(slice_from_file(pathlib.Path(path))).mask for path in sys.argv[3:]])"
+        "    slices = [slice_from_file(pathlib.Path(path)) for path in sys.argv[3:]]\n"
+        "    numpy.savez(sys.argv[2], *[segmenter.segment(one).mask for one in slices])"
     )
     paths = [str(tmp_path / "images" / f"{name}.png") for name in names[:6]]
     masks = []

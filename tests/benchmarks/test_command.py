@@ -149,6 +149,7 @@ def test_a_report_of_another_schema_is_refused(run: Path, tmp_path: Path) -> Non
         report_from_file(tmp_path / "future.json")
 
 
+@pytest.mark.slow
 def test_profile_names_operators(bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--runtime", "openvino", "onnxruntime", "--profile")
     assert main([str(bundle_path), "--output", str(tmp_path / "out"), *SHORT, *words]) == 0

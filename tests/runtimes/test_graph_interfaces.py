@@ -19,6 +19,8 @@ from miniseg_edge.training.checkpoint import save_checkpoint
 from tests.conftest import STATISTICS, random_network, runtime_parameters, targets_here
 from tests.runtimes.test_contract import RUNTIMES
 
+pytestmark = pytest.mark.slow
+
 SIZE = (48, 64)
 WINDOW = Window(-1250.0, 250.0)
 EVERYTHING = "hu in, mask out, any batch and size"

@@ -114,11 +114,13 @@ def test_slices_that_are_validated_on_may_not_calibrate(tiny: ExportRequest, tmp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_plan_for_another_network_is_refused(tiny: ExportRequest, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot be quantized.*fuse-9"):
         export_bundle(replace(tiny, output=tmp_path / "out", quantization=plan_of(tmp_path / "p.json", "fuse-9")))
 
 
+@pytest.mark.slow
 def test_an_artefact_that_draws_another_lesion_is_not_released(tiny: ExportRequest, tmp_path: Path) -> None:
     strict = LENIENT | {"int8": ParityLimits(max_real_flips=None, max_logit_difference=1e-6)}
     result = export_bundle(replace(tiny, output=tmp_path / "out", limits=strict))
