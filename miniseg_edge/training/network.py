@@ -184,6 +184,16 @@ class MiniSeg(nn.Module):
             self.pred2 = _head(c2, classes)
         self.pred1 = _head(c1, classes)
 
+    @property
+    def in_channels(self) -> int:
+        """Channels of the input."""
+        return self.architecture.in_channels
+
+    @property
+    def classes(self) -> int:
+        """Classes of the output, background included."""
+        return self.architecture.classes
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the main head: normalised image (N, in_channels, H, W) -> (N, classes, H, W)."""
         up1, *_ = self._decoded(x)
