@@ -42,9 +42,13 @@ class Confusion:
         index = label[judged].astype(np.int64) * classes + prediction[judged]
         return Confusion(self.counts + np.bincount(index, minlength=classes**2).reshape(classes, classes))
 
+    def class_iou(self) -> tuple[float | None, ...]:
+        """TP / (TP + FP + FN) of each class, over all pixels counted; None for classes that never occur."""
+        hits = np.diag(self.counts)
+        union = self.counts.sum(0) + self.counts.sum(1) - hits
+        return tuple(float(h) / float(u) if u else None for h, u in zip(hits, union, strict=True))
+
     def mean_iou(self) -> float:
-        """Mean over classes of TP / (TP + FP + FN), over all pixels counted; classes that never occur are left out."""
-        hits = np.diag(self.counts).astype(np.float64)
-        union = self.counts.sum(0) + self.counts.sum(1) - np.diag(self.counts)
-        occurring = union > 0
-        return float(np.mean(hits[occurring] / union[occurring])) if occurring.any() else 1.0
+        """Mean over the classes that occur of their IoU; 1 where nothing was counted."""
+        known = [iou for iou in self.class_iou() if iou is not None]
+        return float(np.mean(known)) if known else 1.0

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import miniseg_edge
+from miniseg_edge.benchmarks.evaluation.command import main as evaluate
+from miniseg_edge.commands import DONE
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.quantization.plan import PLAN_SCHEMA_VERSION, QuantizationPlan
 from miniseg_edge.export.request import ExportRequest
@@ -75,6 +77,17 @@ def test_the_published_masks_come_out(published: Path, ct100: Path, names: list[
             confusion = confusion.plus(mask, label_from_file(ct100 / "masks" / f"{name}.png", 2))
     assert differing <= 1
     assert confusion.mean_iou() == pytest.approx(0.8080, abs=5e-5)
+
+
+def test_the_published_scores_come_out(ct100: Path, names: list[str], tmp_path: Path) -> None:
+    fold = json.loads((ct100 / "fold1.json").read_text())
+    statistics = ("--mean", str(fold["mean"]), "--std", str(fold["std"]))
+    images, masks = (copied(ct100, kind, names, tmp_path / kind) for kind in ("images", "masks"))
+    where = ("--images", str(images), "--masks", str(masks), "--output", str(tmp_path / "out"))
+    assert evaluate([str(ct100 / "MiniSeg_CrossVal1.pth"), *statistics, *where]) == DONE
+    report = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert report["mean_iou"] == pytest.approx(0.8080, abs=5e-5)
+    assert report["published"]["dice"] == pytest.approx(0.7579, abs=5e-5)
 
 
 def test_the_manifest_says_so(published: Path) -> None:

@@ -17,18 +17,18 @@ def slice_picture(slice_hu: FloatArray, mask: ByteArray, window: Window) -> Byte
     return overlay(window.grey_from_hu(slice_hu), mask)
 
 
-def contact_sheet(pictures: Iterable[tuple[str, ByteArray]], columns: int = 8) -> ByteArray:
+def contact_sheet(pictures: Iterable[tuple[str, ByteArray]], columns: int = 8, tile: int = TILE) -> ByteArray:
     """Captions and BGR pictures of any size -> one BGR picture of tiles, row by row, each with its caption."""
     from miniseg_edge.opencv import cv2
 
     tiles = []
     for caption, picture in pictures:
-        scale = TILE / max(picture.shape[:2])
+        scale = tile / max(picture.shape[:2])
         height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-        tile = np.zeros((TILE + _CAPTION, TILE, 3), np.uint8)
-        tile[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        cv2.putText(tile, caption, (4, TILE + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
-        tiles.append(tile)
+        shown = np.zeros((tile + _CAPTION, tile, 3), np.uint8)
+        shown[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        cv2.putText(shown, caption, (4, tile + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
+        tiles.append(shown)
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns if len(tiles) > columns else 0)
     rows = [np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)]
     return np.concatenate(rows, axis=0)

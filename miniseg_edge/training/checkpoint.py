@@ -23,7 +23,10 @@ from miniseg_edge.architecture import Architecture
 from miniseg_edge.errors import CheckpointError, StatisticsError, UnsafeCheckpointError
 from miniseg_edge.files import bytes_from_file, replace_file
 from miniseg_edge.preprocessing import Statistics
+from miniseg_edge.records import json_from_record, object_from_json, record_from_object
 from miniseg_edge.training.network import MiniSeg
+from miniseg_edge.training.networks import SegmentationNetwork
+from miniseg_edge.training_record import TrainingRecord
 
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 """Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
@@ -41,6 +44,7 @@ class Checkpoint:
         architecture: inferred from the shapes.
         auxiliary: whether the training heads are included.
         statistics: normalisation saved with the weights, or None.
+        training: what is known of the training, or None.
         sha256: of the file, hex.
         name: file name without its folder.
     """
@@ -49,6 +53,7 @@ class Checkpoint:
     architecture: Architecture
     auxiliary: bool
     statistics: Statistics | None
+    training: TrainingRecord | None
     sha256: str
     name: str
 
@@ -77,16 +82,25 @@ def checkpoint_from_file(path: Path) -> Checkpoint:
         architecture=architecture,
         auxiliary=auxiliary,
         statistics=_statistics(content),
+        training=_training(content),
         sha256=hashlib.sha256(data).hexdigest(),
         name=path.name,
     )
 
 
-def save_checkpoint(network: MiniSeg, statistics: Statistics, path: Path) -> None:
+def save_checkpoint(
+    network: SegmentationNetwork, statistics: Statistics, path: Path, training: TrainingRecord | None = None
+) -> None:
     """Writes weights together with their statistics, so that an export needs nothing else. Atomic."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    content: dict[str, object] = {
+        "state_dict": state,
+        "statistics": {"mean": statistics.mean, "std": statistics.std},
+    }
+    if training is not None:
+        content["training"] = json_from_record(training)
     buffer = io.BytesIO()
-    torch.save({"state_dict": state, "statistics": {"mean": statistics.mean, "std": statistics.std}}, buffer)
+    torch.save(content, buffer)
     replace_file(path, buffer.getvalue())
 
 
@@ -244,6 +258,17 @@ def _statistics(content: object) -> Statistics | None:
             "the checkpoint's statistics are unusable", '{"mean": number, "std": number}', repr(found)[:80]
         )
     return Statistics(float(found["mean"]), float(found["std"]))
+
+
+def _training(content: object) -> TrainingRecord | None:
+    found = content.get("training") if isinstance(content, Mapping) else None
+    if found is None:
+        return None
+    what = "the checkpoint's training record"
+    if not isinstance(found, str):
+        raise CheckpointError(f"{what} is unusable", "JSON text", type(found).__name__)
+    data = object_from_json(found.encode("utf-8", "surrogatepass"), what, CheckpointError)
+    return record_from_object(TrainingRecord, data, what, CheckpointError)
 
 
 def _is_number(value: object) -> bool:

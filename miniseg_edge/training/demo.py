@@ -6,22 +6,22 @@ weights. It has seen drawings only, and says nothing about a real chest.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from miniseg_edge.commands import exit_code_of
-from miniseg_edge.metrics import Confusion, dice
 from miniseg_edge.phantoms import Phantom, phantoms
-from miniseg_edge.preprocessing import ByteArray, Statistics
+from miniseg_edge.preprocessing import Statistics
+from miniseg_edge.recipe import Pass, Recipe
 from miniseg_edge.training.checkpoint import save_checkpoint
 from miniseg_edge.training.network import MiniSeg
-from miniseg_edge.training.recipe import Epoch, Pass, Recipe, normalised, train, training_statistics
+from miniseg_edge.training.prediction import scores_of
+from miniseg_edge.training.samples import Sample, training_statistics
+from miniseg_edge.training.trainer import Trainer
 
 CHECKPOINT = Path(__file__).with_name("demo.pth")
 """The shipped demo checkpoint."""
@@ -44,55 +44,27 @@ RECIPE = Recipe(
 SEED = 0
 
 
-@dataclass(frozen=True)
-class Scores:
-    """How well a network does on phantoms.
-
-    Attributes:
-        mean_iou: mean of background and lesion IoU over all pixels of all phantoms, 0..1.
-        dice: of each phantom by name, 0..1; 1 where both masks are empty.
-    """
-
-    mean_iou: float
-    dice: dict[str, float]
-
-
-def predicted_mask(network: MiniSeg, slice_: ByteArray, statistics: Statistics) -> ByteArray:
-    """(H, W) uint8 grey -> (H, W) uint8 class per pixel, at the slice's own size."""
-    image = torch.from_numpy(normalised(slice_, statistics))[None, None]
-    with torch.inference_mode():
-        logits = network(image.expand(-1, network.architecture.in_channels, -1, -1))
-    mask: ByteArray = logits[0].argmax(0).numpy().astype(np.uint8)
-    return mask
-
-
-def scores(network: MiniSeg, statistics: Statistics, held_out: Sequence[Phantom]) -> Scores:
-    """Scores of a network in eval mode, on the CPU, on phantoms that it has not seen."""
-    confusion, dices = Confusion.empty(network.architecture.classes), {}
-    for one in held_out:
-        mask = predicted_mask(network, one.image, statistics)
-        confusion = confusion.plus(mask, one.mask)
-        dices[one.name] = dice(mask, one.mask)
-    return Scores(confusion.mean_iou(), dices)
-
-
 def trained(recipe: Recipe, training: Sequence[Phantom], console: Console) -> tuple[MiniSeg, Statistics]:
     """Trains a new network of the published shape on phantoms; shows progress and loss on `console`."""
-    slices, labels = [one.image for one in training], [one.mask for one in training]
-    statistics = training_statistics(slices)
+    samples = samples_of(training)
+    statistics = training_statistics([sample.image for sample in samples])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         network = MiniSeg()
+    trainer = Trainer(network, samples, statistics, recipe, seed=SEED)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("training", total=recipe.epochs)
-
-        def on_epoch(epoch: Epoch) -> None:
+        while not trainer.done:
+            epoch = trainer.run_epoch()
             progress.console.print(f"epoch {epoch.number}: loss {epoch.loss:.4f}")
             progress.update(task, advance=1, description=f"loss {epoch.loss:.4f}")
-
-        train(network, slices, labels, statistics, recipe, seed=SEED, on_epoch=on_epoch)
     return network, statistics
+
+
+def samples_of(drawn: Sequence[Phantom]) -> list[Sample]:
+    """Phantoms as training sees them."""
+    return [Sample(one.name, one.name, one.image, one.mask) for one in drawn]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,7 +86,7 @@ def _run(output: Path) -> None:
     # With the auxiliary heads (1 KB), like the published checkpoints: the demonstration of the export then
     # shows that it leaves them out, and the file can be trained further.
     save_checkpoint(network, statistics, output)
-    found = scores(network, statistics, phantoms(HELD_OUT_PHANTOMS))
+    found = scores_of(network, samples_of(phantoms(HELD_OUT_PHANTOMS)), statistics, (RECIPE.size, RECIPE.size))
     table = Table("phantom", "Dice", title=f"held out: mIoU {found.mean_iou:.4f}")
     for name, value in found.dice.items():
         table.add_row(name, f"{value:.4f}")

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from miniseg_edge.architecture import BRANCHES, PRESETS, Architecture
+from miniseg_edge.training.networks import SegmentationNetwork
 
 
 def _conv1x1(inputs: int, outputs: int, *, groups: int = 1, bias: bool = False) -> nn.Conv2d:
@@ -116,7 +117,7 @@ def _head(channels: int, classes: int) -> nn.Sequential:
     return nn.Sequential(nn.Dropout2d(0.01), _conv1x1(channels, classes, bias=True))
 
 
-class MiniSeg(nn.Module):
+class MiniSeg(SegmentationNetwork):
     """The network of the paper, in any width and depth.
 
     Args:

@@ -1,28 +1,27 @@
 """What training and export ask of a network, whoever wrote it."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
-class SegmentationNetwork(Protocol):
-    """A 2-D segmentation `nn.Module` with a few facts about itself; `MiniSeg` is one.
-
-    Attributes:
-        in_channels: channels of the input; grey slices are fed as so many equal ones.
-        classes: channels of the output; class 0 is background.
-    """
+class SegmentationNetwork(nn.Module, ABC):
+    """A 2-D segmentation network with a few facts about itself; `MiniSeg` is one."""
 
     @property
-    def in_channels(self) -> int: ...  # noqa: D102
+    @abstractmethod
+    def in_channels(self) -> int:
+        """Channels of the input; a grey slice is fed as so many equal ones."""
 
     @property
-    def classes(self) -> int: ...  # noqa: D102
+    @abstractmethod
+    def classes(self) -> int:
+        """Channels of the output; class 0 is background."""
 
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Normalised image (N, in_channels, H, W) float32 -> logits (N, classes, H, W)."""
-        ...
 
     def forward_all(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits of the main head and of any auxiliary ones, each (N, classes, H, W); for training only."""
-        ...
+        return (self.forward(x),)

@@ -6,9 +6,10 @@ import torch
 from miniseg_edge.architecture import PRESETS
 from miniseg_edge.commands import DONE, FAILED
 from miniseg_edge.phantoms import phantoms
+from miniseg_edge.recipe import Pass, Recipe
 from miniseg_edge.training import demo
 from miniseg_edge.training.checkpoint import checkpoint_from_file
-from miniseg_edge.training.recipe import Pass, Recipe
+from miniseg_edge.training.prediction import scores_of
 
 
 def test_the_shipped_checkpoint_segments_phantoms_that_it_has_not_seen() -> None:
@@ -16,7 +17,8 @@ def test_the_shipped_checkpoint_segments_phantoms_that_it_has_not_seen() -> None
     assert checkpoint.statistics is not None
     assert checkpoint.architecture == PRESETS["miniseg-83k"]
     assert checkpoint.auxiliary
-    found = demo.scores(checkpoint.network(), checkpoint.statistics, phantoms(4, first_seed=8))
+    samples = demo.samples_of(phantoms(4, first_seed=8))
+    found = scores_of(checkpoint.network(), samples, checkpoint.statistics, (512, 512))
     assert found.mean_iou >= 0.90
     assert min(found.dice.values()) >= 0.80
 

@@ -1,0 +1,79 @@
+"""What a training is asked for. Importable without torch, so that a command can check its arguments first."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from miniseg_edge.errors import UsageError
+from miniseg_edge.label_mapping import LabelMapping
+from miniseg_edge.preprocessing import Window
+from miniseg_edge.recipe import Recipe
+
+Selecting = Literal["last", "best"]
+DEFAULT_WINDOW = Window(-1250.0, 250.0)
+"""Of those tried, the one that fits the published P20 masks best."""
+
+HELD_OUT_PARTS = 5
+"""Without `folds` one fifth of the groups is held out."""
+
+
+@dataclass(frozen=True)
+class LabelledFolder:
+    """Images or studies, and their masks."""
+
+    images: Path
+    masks: Path
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """Arguments of a training.
+
+    Attributes:
+        data: what to learn from.
+        output: folder; a training that was stopped there goes on.
+        network: preset of a new network; an initial checkpoint brings its own.
+        initial: checkpoint to begin from.
+        folds: that many trainings, each holding out another part; None: one, which holds out a fifth.
+        validation: slices to validate on, instead of holding any out.
+        on_all: hold nothing out, and validate on nothing.
+        recipe, seed: see `Trainer`.
+        selecting: which epoch's weights to keep.
+        window: for studies in HU.
+        mapping: of label values.
+        separate_channels: see `miniseg_edge.labelled.SEPARATE_CHANNELS`.
+        group_pattern: see `labelled_cases`.
+        device: "auto": CUDA where there is one.
+        overwrite: whether another training in the output may be replaced.
+
+    Raises:
+        UsageError: arguments that contradict each other.
+    """
+
+    data: LabelledFolder
+    output: Path
+    network: str = "miniseg-83k"
+    initial: Path | None = None
+    folds: int | None = None
+    validation: LabelledFolder | None = None
+    on_all: bool = False
+    recipe: Recipe = field(default_factory=Recipe)
+    seed: int = 0
+    selecting: Selecting = "last"
+    window: Window = DEFAULT_WINDOW
+    mapping: LabelMapping = field(default_factory=LabelMapping)
+    separate_channels: bool = False
+    group_pattern: str | None = None
+    device: str = "auto"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        ways = (self.folds is not None, self.validation is not None, self.on_all)
+        if sum(ways) > 1:
+            raise UsageError(
+                "what to validate on is said twice", "one of --folds, --validation and --on-all", "several"
+            )
+        if self.on_all and self.selecting == "best":
+            raise UsageError("nothing to select on", "held-out slices", "--on-all with --select best")
+        if self.seed < 0:
+            raise UsageError("no such seed", "0 or more", str(self.seed))
