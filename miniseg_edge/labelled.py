@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -204,11 +205,8 @@ def _unmatched(name: str, pattern: str) -> str:
 def _with_neighbours(slices: Sequence[LabelledSlice]) -> tuple[LabelledSlice, ...]:
     """Each slice with the one before and the one after it as channels; at the ends it stands in for them itself."""
     values = [slice_.values for slice_ in slices]
-    stacked = (
-        np.stack((values[max(0, i - 1)], values[i], values[min(len(values) - 1, i + 1)]), axis=-1)
-        for i in range(len(values))
-    )
-    return tuple(
-        replace(slice_, values=np.asarray(channels, dtype=slice_.values.dtype))
-        for slice_, channels in zip(slices, stacked, strict=True)
-    )
+    last, found = len(values) - 1, []
+    for i, slice_ in enumerate(slices):
+        channels: Any = np.stack((values[max(0, i - 1)], values[i], values[min(last, i + 1)]), axis=-1)
+        found.append(replace(slice_, values=channels))
+    return tuple(found)

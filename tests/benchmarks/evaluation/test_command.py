@@ -1,7 +1,9 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from miniseg_edge.benchmarks.evaluation.command import main
@@ -51,7 +53,7 @@ def test_a_volume_by_its_voxels_in_mm(demo_bundle_path: Path, tmp_path: Path) ->
     import nibabel
 
     drawn = [phantom(seed, (64, 64)) for seed in range(4)]
-    stacks = {
+    stacks: dict[str, npt.NDArray[Any]] = {
         "images": np.stack([one.image / 255.0 * 1500 - 1250 for one in drawn]).astype(np.float32),
         "masks": np.stack([one.mask * 4 for one in drawn]).astype(np.uint8),
     }

@@ -88,6 +88,6 @@ def test_monai_agrees() -> None:
         masks = [np.kron(generator.random((6, 6)) > 0.6, np.ones((5, 5), bool)) for _ in range(2)]
         one, other = (torch.from_numpy(mask[None, None].astype(np.float32)) for mask in masks)
         monai = metrics.compute_hausdorff_distance(one, other, include_background=True, percentile=95)
-        assert hausdorff_95(*masks) == pytest.approx(float(monai), abs=1e-5)
+        assert hausdorff_95(masks[0], masks[1]) == pytest.approx(float(monai), abs=1e-5)
         dices = metrics.compute_dice(one, other)
         assert corrected(masks[0].astype(np.uint8), masks[1].astype(np.uint8)).dice == pytest.approx(float(dices))
