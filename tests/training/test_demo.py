@@ -8,6 +8,7 @@ from miniseg_edge.commands import DONE, FAILED
 from miniseg_edge.phantoms import phantoms
 from miniseg_edge.training import demo
 from miniseg_edge.training.checkpoint import checkpoint_from_file
+from miniseg_edge.training.network import MiniSeg
 from miniseg_edge.training.recipe import Pass, Recipe
 
 
@@ -16,7 +17,9 @@ def test_the_shipped_checkpoint_segments_phantoms_that_it_has_not_seen() -> None
     assert checkpoint.statistics is not None
     assert checkpoint.architecture == PRESETS["miniseg-83k"]
     assert checkpoint.auxiliary
-    found = demo.scores(checkpoint.network(), checkpoint.statistics, phantoms(4, first_seed=8))
+    network = checkpoint.network()
+    assert isinstance(network, MiniSeg)
+    found = demo.scores(network, checkpoint.statistics, phantoms(4, first_seed=8))
     assert found.mean_iou >= 0.90
     assert min(found.dice.values()) >= 0.80
 
