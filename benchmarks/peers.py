@@ -142,13 +142,12 @@ def _onnx_file(files: PeerFiles) -> Path:
     import miniseg_edge.training  # noqa: F401  settles how torch's threads wait
 
     torch: Any = require("torch", "export")
-    from miniseg_edge.training.network import MiniSeg
+    from miniseg_edge.training.reference import reference_network
 
-    architecture = files.bundle.manifest.network.architecture
-    network = MiniSeg(architecture, auxiliary=False).eval()
-    weights = files.bundle.contents["reference/weights.safetensors"]
-    network.load_state_dict(require("safetensors.torch", "export").load(weights))
-    example = torch.zeros(1, architecture.in_channels, *files.bundle.manifest.preprocessing.size)
+    manifest = files.bundle.manifest
+    weights = require("safetensors.torch", "export").load(files.bundle.contents["reference/weights.safetensors"])
+    network = reference_network(manifest.network, weights)
+    example = torch.zeros(1, manifest.network.in_channels, *manifest.preprocessing.size)
     torch.onnx.export(
         network,
         (example,),
@@ -165,7 +164,7 @@ def _images(files: PeerFiles) -> Iterator[FloatArray]:
     manifest = files.bundle.manifest
     for path in files.calibration[:CALIBRATION_SLICES]:
         slice_ = slice_from_file(path, manifest.interface.channels)
-        yield published_input(slice_, manifest.preprocessing, manifest.network.architecture.in_channels)
+        yield published_input(slice_, manifest.preprocessing, manifest.network.in_channels)
 
 
 @contextlib.contextmanager

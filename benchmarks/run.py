@@ -115,7 +115,7 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
             bundle=request.bundle,
             slices=slices,
             labels=labels,
-            classes=bundle.manifest.network.architecture.classes,
+            classes=bundle.manifest.network.classes,
             scenarios=request.scenarios,
             duration_s=request.duration_s,
             rounds=request.rounds,
@@ -178,7 +178,7 @@ def _slices(
     by_stem = {path.stem: path for path in image_paths(request.labels)}
     if missing := [path.stem for path in paths if path.stem not in by_stem]:
         raise UsageError("slices without a label", "a label of the same stem for each", ", ".join(missing[:12]))
-    classes = bundle.manifest.network.architecture.classes
+    classes = bundle.manifest.network.classes
     labels = tuple(label_from_file(by_stem[path.stem], classes) for path in paths)
     for path, shape, label in zip(paths, shapes, labels, strict=True):
         if label.shape != shape:

@@ -122,15 +122,13 @@ class TorchPeer(PeerSubject):
 
         self.torch: Any = require("torch", "bench")
         bundle = open_bundle(source)
-        architecture = bundle.manifest.network.architecture
-        super().__init__(bundle.manifest.preprocessing, architecture.in_channels, streams=1)
-        from miniseg_edge.training.network import MiniSeg
+        super().__init__(bundle.manifest.preprocessing, bundle.manifest.network.in_channels, streams=1)
+        from miniseg_edge.training.reference import reference_network
 
         if threads is not None:
             self.torch.set_num_threads(threads)
-        self.network = MiniSeg(architecture, auxiliary=False).eval()
         weights = require("safetensors.torch", "bench").load(bundle.contents["reference/weights.safetensors"])
-        self.network.load_state_dict(weights)
+        self.network = reference_network(bundle.manifest.network, weights)
 
     def run(self, image: FloatArray) -> FloatArray:
         """As `PeerSubject.run`."""
@@ -142,7 +140,7 @@ class OnnxPeer(PeerSubject):
     """An ONNX file in ONNX Runtime with its default options, but for the number of threads."""
 
     def __init__(self, source: Path, manifest: Manifest, threads: int | None, streams: int) -> None:
-        super().__init__(manifest.preprocessing, manifest.network.architecture.in_channels, streams)
+        super().__init__(manifest.preprocessing, manifest.network.in_channels, streams)
         ort: Any = require("onnxruntime", "onnxruntime")
         options = ort.SessionOptions()
         options.log_severity_level = 3
@@ -160,7 +158,7 @@ class OpenVinoPeer(PeerSubject):
     """An IR in OpenVINO; FP32 is held to FP32, as a fair comparison of FP32 wants."""
 
     def __init__(self, source: Path, manifest: Manifest, threads: int | None, streams: int) -> None:
-        super().__init__(manifest.preprocessing, manifest.network.architecture.in_channels, streams)
+        super().__init__(manifest.preprocessing, manifest.network.in_channels, streams)
         core = require("openvino", "openvino").Core()
         hint = "LATENCY" if streams == 1 else "THROUGHPUT"
         config: dict[str, Any] = {"PERFORMANCE_HINT": hint, "NUM_STREAMS": streams, "INFERENCE_PRECISION_HINT": "f32"}

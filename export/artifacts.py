@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from miniseg_edge.engine_record import EngineRecord
 from miniseg_edge.export.arithmetic import multiplications
 from miniseg_edge.export.deployment_graph import DeploymentGraph
-from miniseg_edge.export.forms import BLOCKED, DIRECT, PACKED, PACKED_ROWS, Form
+from miniseg_edge.export.forms import AS_TRAINED, BLOCKED, DIRECT, PACKED, PACKED_ROWS, Form
 from miniseg_edge.export.onnx_from_graph import OnnxModel, onnx_from_graph
 from miniseg_edge.export.openvino_from_onnx import openvino_from_onnx
+from miniseg_edge.export.rewrites.as_trained import AsTrained
 from miniseg_edge.export.rewrites.graph import rewritten
 from miniseg_edge.export.tensorrt.engine_files import engine_files
 from miniseg_edge.export.tensorrt.half import half_from_onnx
@@ -17,6 +20,7 @@ from miniseg_edge.export.tensorrt.uint8 import uint8_at_the_end
 from miniseg_edge.manifest import Manifest
 from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
 from miniseg_edge.tensors import HU
+from miniseg_edge.training.network import MiniSeg
 
 # The fastest of `FORMS` on the CPUs measured so far; `--tune` asks the machine itself.
 _DEFAULT_FORMS = {
@@ -34,6 +38,11 @@ def default_form(target: str, precision: str) -> Form:
     Engines fuse operators themselves, so theirs has the fewest; INT8 has one for all, so that it is one network.
     """
     return _DEFAULT_FORMS.get((target, precision), DIRECT)
+
+
+def form_of(graph: DeploymentGraph, target: str, precision: str) -> Form:
+    """The form that a graph gets without `--tune`: the rewrites know MiniSeg's structure alone."""
+    return default_form(target, precision) if isinstance(graph.network, MiniSeg) else AS_TRAINED
 
 
 @dataclass(frozen=True)
@@ -80,9 +89,15 @@ def artifact_files(
 def onnx_of(graph: DeploymentGraph, manifest: Manifest, form: Form) -> tuple[OnnxModel, int]:
     """The graph as ONNX in FP32, and its multiplications for one slice. Raises: ExportError and its kin."""
     size = manifest.preprocessing.size
-    module = rewritten(graph.network, graph.feeding, form, size)
+    module = _written(graph, form, size)
     onnx = onnx_from_graph(module, manifest.input, manifest.output, about(manifest, form), size)
     return onnx, multiplications(module, manifest.interface.channels, size)
+
+
+def _written(graph: DeploymentGraph, form: Form, size: tuple[int, int]) -> nn.Module:
+    if not isinstance(graph.network, MiniSeg):
+        return AsTrained(graph).eval()
+    return rewritten(graph.network, graph.feeding, form, size)
 
 
 def files_from_onnx(onnx: OnnxModel, manifest: Manifest, what: tuple[str, str], macs: int) -> BuiltArtifact:
@@ -110,7 +125,7 @@ def about(manifest: Manifest, form: Form) -> dict[str, str]:
     found = {
         "origin": manifest.origin,
         "checkpoint_sha256": manifest.checkpoint.sha256,
-        "network": manifest.network.preset,
+        "network": manifest.network.name,
         "form": form.name,
         "normalisation": f"inside: mean {statistics.mean!r}, std {statistics.std!r} on the 0..1 scale",
     }

@@ -8,6 +8,7 @@ from miniseg_edge.preprocessing import GREY_MAX, Statistics, Window
 from miniseg_edge.tensors import HU, GraphInterface
 from miniseg_edge.training.checkpoint import Checkpoint
 from miniseg_edge.training.network import MiniSeg
+from miniseg_edge.training.networks import RegisteredNetwork
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class DeploymentGraph(nn.Module):
     at the borders. This is the function; `rewrites` has the ways to write it.
     """
 
-    def __init__(self, network: MiniSeg, feeding: Feeding) -> None:
+    def __init__(self, network: MiniSeg | RegisteredNetwork, feeding: Feeding) -> None:
         super().__init__()
         self.network = network
         self.feeding = feeding
@@ -50,7 +51,7 @@ class DeploymentGraph(nn.Module):
             slice_ = ((slice_ - window.low_hu) / (window.high_hu - window.low_hu)).clamp(0, 1) * GREY_MAX
         normalised = slice_ * (1.0 / (GREY_MAX * statistics.std)) - statistics.mean / statistics.std
         if self.feeding.interface.channels == 1:
-            normalised = normalised.expand(-1, self.network.architecture.in_channels, -1, -1)
+            normalised = normalised.expand(-1, self.network.in_channels, -1, -1)
         logits = self.network(normalised)
         over_background: Tensor = logits[:, 1:] - logits[:, :1]
         return over_background
@@ -58,6 +59,13 @@ class DeploymentGraph(nn.Module):
 
 def graph_from_checkpoint(checkpoint: Checkpoint, feeding: Feeding) -> DeploymentGraph:
     """The deployment graph of a checkpoint, in eval mode."""
+    return DeploymentGraph(_deployed_network(checkpoint), feeding).eval()
+
+
+def _deployed_network(checkpoint: Checkpoint) -> MiniSeg | RegisteredNetwork:
+    """A MiniSeg comes without its training heads, any other network as it is."""
+    if checkpoint.architecture is None:
+        return checkpoint.network()
     network = MiniSeg(checkpoint.architecture, auxiliary=False)
     network.load_state_dict({key: checkpoint.state[key] for key in network.state_dict()})
-    return DeploymentGraph(network, feeding).eval()
+    return network

@@ -9,13 +9,13 @@ from platform import python_version
 import numpy as np
 
 from miniseg_edge import terminal
-from miniseg_edge.architecture import preset_name
 from miniseg_edge.bundle import Bundle, check_destination, file_records, write_bundle
 from miniseg_edge.dependencies import require, versions
 from miniseg_edge.errors import ParityError, StatisticsError
-from miniseg_edge.export.artifacts import artifact_files, default_form
+from miniseg_edge.export.artifacts import artifact_files, form_of
 from miniseg_edge.export.choice import choices_among, runnable
 from miniseg_edge.export.deployment_graph import DeploymentGraph, Feeding, graph_from_checkpoint
+from miniseg_edge.export.other_networks import check_other_network
 from miniseg_edge.export.parity_check import check_parity
 from miniseg_edge.export.quantization.calibration import CalibrationSlice, calibration_set, check_apart, held_back
 from miniseg_edge.export.quantization.int8 import INT8, int8_artifacts
@@ -45,6 +45,7 @@ from miniseg_edge.preprocessing import GREY_MAX, Statistics
 from miniseg_edge.records import json_from_record
 from miniseg_edge.runtimes.segmenter import load
 from miniseg_edge.training.checkpoint import Checkpoint, checkpoint_from_file
+from miniseg_edge.training.networks import RegisteredNetwork, stored
 
 PARITY_REPORT = "parity.json"
 PARITY_SCHEMA_VERSION = 1
@@ -65,6 +66,7 @@ _TOOLS = (
     "safetensors",
     "tensorrt",
     "tensorrt_rtx_cu13_libs",
+    "monai",
 )
 
 
@@ -95,16 +97,16 @@ def export_bundle(request: ExportRequest) -> ExportResult:
     check_destination(request.output, overwrite=request.overwrite)
     request = runnable(request) if request.auto else request
     checkpoint = checkpoint_from_file(request.checkpoint)
-    terminal.say(
-        f"{checkpoint.name}: {preset_name(checkpoint.architecture)}, {checkpoint.architecture.classes} classes"
-    )
+    terminal.say(f"{checkpoint.name}: {checkpoint.identity.name}, {checkpoint.identity.classes} classes")
     statistics, source = resolved_statistics(request.statistics, checkpoint)
+    interface = request.interface(checkpoint.identity.in_channels)
+    graph = graph_from_checkpoint(checkpoint, Feeding(statistics, interface, request.window))
+    if isinstance(graph.network, RegisteredNetwork):
+        check_other_network(graph.network, request)
     validation, calibration = _slices(request, checkpoint)
     if request.validation is not None:
         warn_if_unlike(statistics, validation)
 
-    interface = request.interface(checkpoint.architecture.in_channels)
-    graph = graph_from_checkpoint(checkpoint, Feeding(statistics, interface, request.window))
     preprocessing = Preprocessing(GREY_MAX, statistics, source, request.size, "opencv-bilinear", request.window)
     candidate = _candidate(request, checkpoint, graph, preprocessing, calibration)
     parities = check_parity(candidate, validation, request.limits)
@@ -152,7 +154,7 @@ def warn_if_unlike(statistics: Statistics, validation: ValidationSet) -> None:
 
 def _slices(request: ExportRequest, checkpoint: Checkpoint) -> tuple[ValidationSet, tuple[CalibrationSlice, ...]]:
     """What artefacts are judged on, and what INT8 is fitted to."""
-    classes, channels = checkpoint.architecture.classes, request.interface(checkpoint.architecture.in_channels).channels
+    classes, channels = checkpoint.identity.classes, request.interface(checkpoint.identity.in_channels).channels
     calibration: tuple[CalibrationSlice, ...] = ()
     if request.calibration is not None:
         calibration = calibration_set(request.calibration, channels, request.seed)
@@ -176,7 +178,7 @@ def _candidate(
     calibration: Sequence[CalibrationSlice],
 ) -> Bundle:
     """The bundle in memory, with all artefacts and golden slices, before anybody judged it."""
-    interface, architecture = graph.feeding.interface, checkpoint.architecture
+    interface, identity = graph.feeding.interface, checkpoint.identity
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         digest="",
@@ -184,14 +186,16 @@ def _candidate(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         checkpoint=CheckpointRecord(checkpoint.name, checkpoint.sha256),
         network=NetworkRecord(
-            preset_name(architecture),
-            architecture,
+            identity.name,
+            identity.in_channels,
+            identity.classes,
             sum(p.numel() for p in graph.network.parameters()),
+            checkpoint.architecture,
         ),
         preprocessing=preprocessing,
         interface=interface,
         input=interface.input(request.size),
-        output=interface.output(request.size, architecture.classes),
+        output=interface.output(request.size, identity.classes),
         artifacts=(),
         golden=(),
         parity=ParityRecord(PARITY_REPORT, "", ()),
@@ -236,7 +240,7 @@ def _built_as_is(
     request: ExportRequest, graph: DeploymentGraph, manifest: Manifest, what: tuple[str, str]
 ) -> tuple[Artifact, dict[str, bytes]]:
     """An artefact of the graph as it is: everything but INT8."""
-    form, timings = tuned_form(graph, manifest, *what) if request.tune else (default_form(*what), ())
+    form, timings = tuned_form(graph, manifest, *what) if request.tune else (form_of(graph, *what), ())
     with terminal.step(f"{' '.join(what)}, form {form.name}") as tell:
         built = artifact_files(graph, manifest, what, form, engine_options=request.engine_options, tell=tell)
     artifact = Artifact(
@@ -247,7 +251,10 @@ def _built_as_is(
 
 
 def _reference_weights(graph: DeploymentGraph) -> bytes:
-    data: bytes = require("safetensors.torch", "export").save(dict(graph.network.state_dict()))
+    state = {
+        key: tensor.clone() for key, tensor in stored(graph.network).state_dict().items()
+    }  # tied weights share memory
+    data: bytes = require("safetensors.torch", "export").save(state)
     return data
 
 

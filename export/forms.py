@@ -62,6 +62,9 @@ PACKED = Form("packed", gate_maps="branches", fusion="two", head_doubling="rows"
 PACKED_ROWS = Form("packed-rows", gate_maps="branches", doubling="rows", head_doubling="rows", packed=True)
 """The same for BF16: no transposed convolutions, which OpenVINO runs slowly, and normalised before rounding."""
 
+AS_TRAINED = Form("as trained")
+"""No form at all: networks other than MiniSeg are written as they are, and nothing else that this says is looked at."""
+
 BLOCKED = Form(
     "blocked", multiples=(8, 32, 32, 64), branches="paired", gate_maps="branches", doubling="interpolate",
     head_doubling="phases", activation="maximum",

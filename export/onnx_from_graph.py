@@ -60,7 +60,7 @@ def onnx_from_graph(
                 external_data=False, optimize=True, verbose=False,
             )  # fmt: skip
     except Exception as error:  # the exporter raises many kinds; all of them mean the same
-        raise ExportError("torch cannot export the graph to ONNX", "a model", str(error)[:300]) from error
+        raise ExportError("torch cannot export the graph to ONNX", "a model", _reason(error)) from error
     finally:
         exporter_log.setLevel(level)
     if program is None:
@@ -73,6 +73,13 @@ def onnx_from_graph(
     onnx.helper.set_model_props(model, dict(metadata))
     check_onnx(model, input_, output)
     return OnnxModel(model.SerializeToString(), len(model.graph.node))
+
+
+def _reason(error: BaseException) -> str:
+    """What the exporter fell over, without its advice to its own developers."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _name_free_sides(model: onnx.ModelProto) -> None:

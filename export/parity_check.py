@@ -59,7 +59,7 @@ def check_parity(
         InputError and its kin: a slice or label is unusable.
         InferenceError, NumericError: the reference itself failed, or an artefact did.
     """
-    classes = bundle.manifest.network.architecture.classes
+    classes = bundle.manifest.network.classes
     with contextlib.ExitStack() as opened:
         reference = opened.enter_context(load(bundle, runtime="torch", device="cpu"))
         tallies = [

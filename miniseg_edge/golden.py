@@ -41,7 +41,7 @@ def png_from_golden(image: ByteArray) -> bytes:
 
 def golden_logits(bundle: Bundle, golden: GoldenSlice, size: tuple[int, int]) -> FloatArray:
     """The reference's logit maps (C - 1, H, W) float32 for a slice of `size`. Raises: BundleError."""
-    shape = (bundle.manifest.network.architecture.classes - 1, *size)
+    shape = (bundle.manifest.network.classes - 1, *size)
     return _float_array(bundle.contents[golden.logit], shape, golden.logit)
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from miniseg_edge.architecture import Architecture
+from miniseg_edge.architecture import MAX_CHANNELS, MAX_CLASSES, Architecture
 from miniseg_edge.engine_record import EngineRecord
 from miniseg_edge.errors import BundleError, IncompatibleError, IntegrityError, MiniSegError, PathEscapeError
 from miniseg_edge.parity import ParityLimits
@@ -44,11 +44,28 @@ class CheckpointRecord:
 
 @dataclass(frozen=True)
 class NetworkRecord:
-    """What the weights are: preset name, shape, and parameters without the training heads."""
+    """What the weights are.
 
-    preset: str
-    architecture: Architecture
+    Attributes:
+        name: a preset's, "custom" for a MiniSeg of another shape, or the name that another network is registered by.
+        in_channels: of the network's input.
+        classes: of its output; class 0 is background.
+        parameters: without MiniSeg's training heads.
+        architecture: a MiniSeg's; None for another network.
+    """
+
+    name: str
+    in_channels: int
+    classes: int
     parameters: int
+    architecture: Architecture | None = None
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.in_channels <= MAX_CHANNELS and 2 <= self.classes <= MAX_CLASSES):
+            raise ValueError(f"1..{MAX_CHANNELS} channels and 2..{MAX_CLASSES} classes")
+        shape = self.architecture
+        if shape is not None and (shape.in_channels, shape.classes) != (self.in_channels, self.classes):
+            raise ValueError(f"{shape.in_channels} channels and {shape.classes} classes, as its architecture says")
 
 
 @dataclass(frozen=True)
@@ -348,14 +365,14 @@ def _check_references(manifest: Manifest) -> None:
 def _check_interface(manifest: Manifest) -> None:
     """Input, output, window and origin are said twice, for readers without our code; the two must agree."""
     interface, size = manifest.interface, manifest.preprocessing.size
-    architecture = manifest.network.architecture
-    wanted = interface.input(size), interface.output(size, architecture.classes)
+    network = manifest.network
+    wanted = interface.input(size), interface.output(size, network.classes)
     for spec, found in zip(wanted, (manifest.input, manifest.output), strict=True):
         if (spec.name, spec.shape, spec.dtype) != (found.name, found.shape, found.dtype):
             raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"{spec.name} {spec}", f"{found.name} {found}")
-    if interface.channels not in (1, architecture.in_channels):
+    if interface.channels not in (1, network.in_channels):
         got = f"{interface.channels} channels"
-        raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"1 or {architecture.in_channels} channels", got)
+        raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"1 or {network.in_channels} channels", got)
     if interface.values == HU and manifest.preprocessing.window is None:
         raise BundleError(f"{MANIFEST_NAME} contradicts itself", "a window for a graph that takes HU", "none")
     if manifest.origin != origin_of(manifest):

@@ -169,7 +169,7 @@ def _segmented(job: _Job, segmenter: Segmenter) -> Segmentation:
     result = segmenter.segment(slice_)
     for remark in result.warnings:
         terminal.warn(f"{job.image.name}: {remark}")
-    two_classes = segmenter.bundle.manifest.network.architecture.classes == 2
+    two_classes = segmenter.bundle.manifest.network.classes == 2
     write_png(job.mask, result.mask * 255 if two_classes else result.mask)
     write_png(job.overlay, overlay(slice_, result.mask))
     return result

@@ -7,7 +7,6 @@ import numpy as np
 
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import require
-from miniseg_edge.errors import BundleError
 from miniseg_edge.preprocessing import FloatArray
 from miniseg_edge.runtimes.interface import Runtime
 from miniseg_edge.tensors import HU, LOGIT, TensorSpec
@@ -37,29 +36,20 @@ class TorchReference(Runtime):
     def _open(self, bundle: Bundle, files: list[bytes]) -> None:
         torch = _torch()
         weights = require("safetensors.torch", "torch").load(files[0])
-        from miniseg_edge.training.network import MiniSeg
+        from miniseg_edge.training.reference import reference_network
 
-        architecture = bundle.manifest.network.architecture
-        with torch.device("meta"):
-            network = MiniSeg(architecture, auxiliary=False)
-        wanted = {key: value.shape for key, value in network.state_dict().items()}
-        if {key: value.shape for key, value in weights.items()} != wanted:
-            raise BundleError(
-                "the reference weights do not fit the manifest's network", str(architecture), "other shapes"
-            )
-        network.load_state_dict(weights, strict=True, assign=True)
         if self.threads is not None:
             torch.set_num_threads(self.threads)  # torch knows only one number for the whole process
-        self._network = network.eval().to(self.device)
+        self._network = reference_network(bundle.manifest.network, weights).to(self.device)
         self._preprocessing = bundle.manifest.preprocessing
         self._interface = bundle.manifest.interface
-        self._in_channels = architecture.in_channels
+        self._in_channels = bundle.manifest.network.in_channels
 
     def _output_of(self, bundle: Bundle) -> TensorSpec:
         """Logit maps, whatever the artefacts give: masks alone cannot tell a near-tie from a flip."""
         manifest = bundle.manifest
         interface = replace(manifest.interface, result=LOGIT)
-        return interface.output(manifest.preprocessing.size, manifest.network.architecture.classes)
+        return interface.output(manifest.preprocessing.size, manifest.network.classes)
 
     def _infer(self, values: FloatArray) -> FloatArray:
         torch = _torch()

@@ -55,7 +55,7 @@ def small_manifest() -> Manifest:
             origin="",
             created="2024-01-01T00:00:00Z",
             checkpoint=CheckpointRecord("fold1.pth", "c" * 64),
-            network=NetworkRecord("miniseg-83k", Architecture(), 82_924),
+            network=NetworkRecord("miniseg-83k", 3, 2, 82_924, Architecture()),
             preprocessing=Preprocessing(
                 255.0, Statistics(0.55, 0.29), "command line", (SIDE, SIDE), "opencv-bilinear", Window(-1250.0, 250.0)
             ),

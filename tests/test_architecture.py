@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 VENDORS = {
     *("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "nncf", "safetensors", "onnxscript", "rich"),
-    *("tensorrt_rtx", "tensorrt_rtx_bindings", "cuda", "pydicom", "highdicom", "nibabel"),
+    *("tensorrt_rtx", "tensorrt_rtx_bindings", "cuda", "pydicom", "highdicom", "nibabel", "monai"),
 }
 
 

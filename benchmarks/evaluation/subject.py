@@ -67,7 +67,7 @@ def opened_subject(path: Path, running: Running) -> Iterator[Subject]:
             result = segmenter.segment_hu(slice_.values) if slice_.in_hu else segmenter.segment(slice_.values)
             return result.mask
 
-        classes, separate = manifest.network.architecture.classes, manifest.interface.channels > 1
+        classes, separate = manifest.network.classes, manifest.interface.channels > 1
         yield Subject(f"{path.name}, {segmenter}", manifest.digest, classes, separate, mask)
 
 
@@ -91,4 +91,4 @@ def _checkpoint_subject(path: Path, running: Running) -> Subject:
 
     separate = record is not None and record.separate_channels
     name = f"{path.name}, torch fp32 on cpu"
-    return Subject(name, checkpoint.sha256, checkpoint.architecture.classes, separate, mask)
+    return Subject(name, checkpoint.sha256, checkpoint.identity.classes, separate, mask)

@@ -19,13 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from miniseg_edge.architecture import Architecture
-from miniseg_edge.errors import CheckpointError, StatisticsError, UnsafeCheckpointError
+from miniseg_edge.architecture import Architecture, preset_name
+from miniseg_edge.errors import CheckpointError, StatisticsError, UnsafeCheckpointError, UsageError
 from miniseg_edge.files import bytes_from_file, replace_file
 from miniseg_edge.preprocessing import Statistics
 from miniseg_edge.records import json_from_record, object_from_json, record_from_object
 from miniseg_edge.training.network import MiniSeg
-from miniseg_edge.training.networks import SegmentationNetwork
+from miniseg_edge.training.networks import NetworkIdentity, RegisteredNetwork, build_network, stored
+from miniseg_edge.training.segmentation_network import SegmentationNetwork
 from miniseg_edge.training_record import TrainingRecord
 
 MAX_CHECKPOINT_BYTES = 256 * 2**20
@@ -41,8 +42,9 @@ class Checkpoint:
 
     Attributes:
         state: parameters and buffers by name, float32 on the CPU (counters int64), all finite.
-        architecture: inferred from the shapes.
-        auxiliary: whether the training heads are included.
+        identity: which network it is.
+        architecture: a MiniSeg's, inferred from the shapes; None for another network.
+        auxiliary: whether a MiniSeg's training heads are included.
         statistics: normalisation saved with the weights, or None.
         training: what is known of the training, or None.
         sha256: of the file, hex.
@@ -50,35 +52,45 @@ class Checkpoint:
     """
 
     state: Mapping[str, Tensor]
-    architecture: Architecture
+    identity: NetworkIdentity
+    architecture: Architecture | None
     auxiliary: bool
     statistics: Statistics | None
     training: TrainingRecord | None
     sha256: str
     name: str
 
-    def network(self) -> MiniSeg:
+    def network(self) -> MiniSeg | RegisteredNetwork:
         """A new network with these weights, in eval mode."""
-        network = MiniSeg(self.architecture, auxiliary=self.auxiliary)
-        network.load_state_dict(dict(self.state), strict=True)
+        network = _network(self.identity, self.architecture, self.auxiliary)
+        stored(network).load_state_dict(dict(self.state), strict=True)
         return network.eval()
 
 
 def checkpoint_from_file(path: Path) -> Checkpoint:
     """Reads a `.pth` file: a bare state dict, or one under "state_dict" or "model", with or without `module.`.
 
+    It is a MiniSeg's, unless it says "network", "in_channels" and "classes": that network is built from the registry.
+
     Raises:
         UnsafeCheckpointError: the pickle asks for code, or the file holds no state dict.
-        CheckpointError: unreadable, over the budget, non-finite, or not a MiniSeg's weights (keys are listed).
+        CheckpointError: unreadable, over the budget, non-finite, of a network that is not registered, or not its
+            weights (keys are listed).
         StatisticsError: statistics are included but make no sense.
     """
     data = bytes_from_file(path, MAX_CHECKPOINT_BYTES, CheckpointError)
     content = _unpickled(data, path.name)
     state = _state(content, path.name)
-    architecture, auxiliary = _inferred(state)
-    _check_keys(state, architecture, auxiliary)
+    architecture, auxiliary = None, False
+    if (identity := _named(content, path.name)) is None:
+        architecture, auxiliary = _inferred(state)
+        identity = NetworkIdentity(preset_name(architecture), architecture.in_channels, architecture.classes)
+    _check_keys(
+        state, _wanted(identity, architecture, auxiliary), identity.name if architecture is None else "a MiniSeg"
+    )
     return Checkpoint(
         state=state,
+        identity=identity,
         architecture=architecture,
         auxiliary=auxiliary,
         statistics=_statistics(content),
@@ -91,17 +103,47 @@ def checkpoint_from_file(path: Path) -> Checkpoint:
 def save_checkpoint(
     network: SegmentationNetwork, statistics: Statistics, path: Path, training: TrainingRecord | None = None
 ) -> None:
-    """Writes weights together with their statistics, so that an export needs nothing else. Atomic."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    content: dict[str, object] = {
-        "state_dict": state,
-        "statistics": {"mean": statistics.mean, "std": statistics.std},
-    }
+    """Writes weights with their statistics and their network's name, so that an export needs nothing else. Atomic."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in stored(network).state_dict().items()}
+    content: dict[str, Any] = {"state_dict": state, "statistics": {"mean": statistics.mean, "std": statistics.std}}
+    if isinstance(network, RegisteredNetwork):
+        content |= {
+            "network": network.identity.name, "in_channels": network.in_channels, "classes": network.classes
+        }  # fmt: skip
     if training is not None:
         content["training"] = json_from_record(training)
     buffer = io.BytesIO()
     torch.save(content, buffer)
     replace_file(path, buffer.getvalue())
+
+
+def _network(
+    identity: NetworkIdentity, architecture: Architecture | None, auxiliary: bool
+) -> MiniSeg | RegisteredNetwork:
+    if architecture is not None:
+        return MiniSeg(architecture, auxiliary=auxiliary)
+    return build_network(identity.name, identity.in_channels, identity.classes)
+
+
+def _named(content: object, name: str) -> NetworkIdentity | None:
+    """What a checkpoint says of its network, looked up among those that are registered; None for a MiniSeg."""
+    if not isinstance(content, Mapping) or not {"network", "in_channels", "classes"} <= content.keys():
+        return None
+    found = (content["network"], content["in_channels"], content["classes"])
+    if [type(value) for value in found] != [str, int, int]:
+        raise CheckpointError(f"{name} names no network", "a name, channels and classes", repr(found)[:80])
+    return NetworkIdentity(*found)
+
+
+def _wanted(identity: NetworkIdentity, architecture: Architecture | None, auxiliary: bool) -> Mapping[str, Tensor]:
+    """The state dict that a network of this shape has; a MiniSeg's without memory."""
+    if architecture is not None:
+        with torch.device("meta"):
+            return MiniSeg(architecture, auxiliary=auxiliary).state_dict()
+    try:
+        return stored(_network(identity, architecture, auxiliary)).state_dict()
+    except UsageError as error:
+        raise CheckpointError(error.problem, error.expected, error.got, error.remedy) from error
 
 
 def _unpickled(data: bytes, name: str) -> object:
@@ -170,7 +212,7 @@ def _plain(key: str, tensor: Tensor) -> Tensor:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
         raise CheckpointError(f"{key} is not a plain tensor", "a dense real tensor", str(tensor.dtype))
     if tensor.numel() > MAX_CHECKPOINT_BYTES // 4:  # a few stored bytes can be expanded to any size
-        raise CheckpointError(f"{key} is absurdly large", "a MiniSeg's weights", f"shape {tuple(tensor.shape)}")
+        raise CheckpointError(f"{key} is absurdly large", "a network's weights", f"shape {tuple(tensor.shape)}")
     if not tensor.is_floating_point():
         return tensor.to(torch.int64).contiguous()
     tensor = tensor.to(torch.float32).contiguous()
@@ -202,8 +244,8 @@ def _inferred(state: Mapping[str, Tensor]) -> tuple[Architecture, bool]:
 
 def _shape(state: Mapping[str, Tensor], key: str, dimensions: int) -> tuple[int, ...]:
     if key not in state:
-        missing, unexpected = _key_differences(state, Architecture(), auxiliary=True)
-        raise _key_error(missing, unexpected)
+        wanted = _wanted(NetworkIdentity("MiniSeg", 3, 2), Architecture(), auxiliary=True)
+        raise _key_error(*_key_differences(state, wanted), "a MiniSeg")
     shape = tuple(state[key].shape)
     if len(shape) != dimensions:
         raise CheckpointError(f"{key} has a wrong shape", f"{dimensions} dimensions", str(shape))
@@ -216,31 +258,26 @@ def _depth(state: Mapping[str, Tensor], level: str) -> int:
     return max(indices, default=-1) + 1
 
 
-def _check_keys(state: Mapping[str, Tensor], architecture: Architecture, auxiliary: bool) -> None:
-    missing, unexpected = _key_differences(state, architecture, auxiliary)
+def _check_keys(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], network: str) -> None:
+    missing, unexpected = _key_differences(state, wanted)
     if missing or unexpected:
-        raise _key_error(missing, unexpected)
-    with torch.device("meta"):
-        wanted = MiniSeg(architecture, auxiliary=auxiliary).state_dict()
+        raise _key_error(missing, unexpected, network)
     for key, tensor in wanted.items():
         if state[key].shape != tensor.shape:
             raise CheckpointError(f"{key} has a wrong shape", str(tuple(tensor.shape)), str(tuple(state[key].shape)))
 
 
-def _key_differences(
-    state: Mapping[str, Tensor], architecture: Architecture, auxiliary: bool
-) -> tuple[list[str], list[str]]:
-    with torch.device("meta"):
-        wanted = MiniSeg(architecture, auxiliary=auxiliary).state_dict()
+def _key_differences(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
     return [key for key in wanted if key not in state], [key for key in state if key not in wanted]
 
 
-def _key_error(missing: list[str], unexpected: list[str]) -> CheckpointError:
+def _key_error(missing: list[str], unexpected: list[str], network: str) -> CheckpointError:
     return CheckpointError(
-        "the keys are not a MiniSeg's",
-        f"the names of a MiniSeg state dict (missing {len(missing)}: {_listed(missing)})",
+        f"the keys are not {network}'s",
+        f"the names of its state dict (missing {len(missing)}: {_listed(missing)})",
         f"{len(unexpected)} unexpected: {_listed(unexpected)}",
-        "Export the state dict of the MiniSeg module itself, without the trainer around it.",
+        "Export the state dict of the network itself, without the trainer around it; networks other than MiniSeg are "
+        "saved by save_checkpoint, with their name.",
     )
 
 

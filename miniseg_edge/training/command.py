@@ -35,7 +35,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="weights to begin from")
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="miniseg-83k", help="default: %(default)s")
+    parser.add_argument(
+        "--preset",
+        "--network",
+        dest="network",
+        default="miniseg-83k",
+        metavar="NAME",
+        help=f"{', '.join(PRESETS)}, or a registered network (default: %(default)s)",
+    )
     parser.add_argument("--folds", type=int, metavar="N", help="N trainings, each holding out another part")
     parser.add_argument(
         "--validation", type=Path, metavar="DIR", help="held-out images; default: one fifth of --images"
@@ -104,7 +111,7 @@ def _request(parsed: argparse.Namespace) -> TrainingRequest:
     return TrainingRequest(
         data=LabelledFolder(parsed.images, parsed.masks),
         output=parsed.output,
-        network=parsed.preset,
+        network=parsed.network,
         initial=parsed.init,
         folds=parsed.folds,
         validation=None if parsed.validation is None else LabelledFolder(parsed.validation, parsed.validation_masks),

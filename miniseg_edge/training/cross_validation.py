@@ -22,8 +22,8 @@ def train(request: TrainingRequest) -> tuple[Trained, ...]:
     """
     device = chosen_device(request.device)
     cases = _cases(request, request.data)
-    samples = _samples(request, cases)
     start = start_of(request, device, from_hu=any(case.is_study for case in cases))
+    samples = _samples(request, cases)
     folds = _folds(request, samples)
     _show_data(folds)
     several = request.folds is not None

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from miniseg_edge.architecture import BRANCHES, PRESETS, Architecture
-from miniseg_edge.training.networks import SegmentationNetwork
+from miniseg_edge.training.segmentation_network import SegmentationNetwork
 
 
 def _conv1x1(inputs: int, outputs: int, *, groups: int = 1, bias: bool = False) -> nn.Conv2d:

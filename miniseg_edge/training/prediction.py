@@ -9,8 +9,8 @@ import torch
 from miniseg_edge.metrics import IGNORED_LABEL, Confusion, dice
 from miniseg_edge.preprocessing import ByteArray, FloatArray, Statistics, mask_from_logits, resized
 from miniseg_edge.training.batches import as_input, channels_first
-from miniseg_edge.training.networks import SegmentationNetwork
 from miniseg_edge.training.samples import Sample, normalised
+from miniseg_edge.training.segmentation_network import SegmentationNetwork
 
 
 def predicted_mask(

@@ -32,7 +32,7 @@ class TrainingRequest:
     Attributes:
         data: what to learn from.
         output: folder; a training that was stopped there goes on.
-        network: preset of a new network; an initial checkpoint brings its own.
+        network: preset or registered name of a new network; an initial checkpoint brings its own.
         initial: checkpoint to begin from.
         folds: that many trainings, each holding out another part; None: one, which holds out a fifth.
         validation: slices to validate on, instead of holding any out.

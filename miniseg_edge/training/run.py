@@ -18,10 +18,10 @@ from miniseg_edge.records import json_from_record
 from miniseg_edge.training.checkpoint import checkpoint_from_file, save_checkpoint
 from miniseg_edge.training.folds import Fold
 from miniseg_edge.training.history import Entry, History, best_of, curves_png, sparkline
-from miniseg_edge.training.networks import SegmentationNetwork
 from miniseg_edge.training.prediction import scores_of
 from miniseg_edge.training.request import TrainingRequest
 from miniseg_edge.training.samples import Sample, training_statistics
+from miniseg_edge.training.segmentation_network import SegmentationNetwork
 from miniseg_edge.training.start import Start
 from miniseg_edge.training.state import STATE_NAME, StateFile
 from miniseg_edge.training.trainer import Epoch, Trainer

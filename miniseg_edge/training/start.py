@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from miniseg_edge import terminal
-from miniseg_edge.architecture import PRESETS, preset_name
-from miniseg_edge.errors import UsageError
 from miniseg_edge.training.checkpoint import Checkpoint, checkpoint_from_file
 from miniseg_edge.training.network import MiniSeg
-from miniseg_edge.training.networks import SegmentationNetwork
+from miniseg_edge.training.networks import build_network, stored
 from miniseg_edge.training.request import TrainingRequest
+from miniseg_edge.training.segmentation_network import SegmentationNetwork
 from miniseg_edge.training_record import InitialWeights
 
 
@@ -45,14 +44,18 @@ class Start:
             torch.manual_seed(self.seed)
             network = self._drawn()
         if self.checkpoint is not None:
-            state = network.state_dict()
+            module = stored(network)
+            state = module.state_dict()
             fitting = {k: v for k, v in self.checkpoint.state.items() if k in state and state[k].shape == v.shape}
-            network.load_state_dict({**state, **fitting})
+            module.load_state_dict({**state, **fitting})
         return network.to(self.device)
 
     def _drawn(self) -> SegmentationNetwork:
-        architecture = PRESETS[self.name] if self.checkpoint is None else self.checkpoint.architecture
-        return MiniSeg(replace(architecture, classes=self.classes))
+        if self.checkpoint is None:
+            return build_network(self.name, classes=self.classes)
+        if self.checkpoint.architecture is not None:
+            return MiniSeg(replace(self.checkpoint.architecture, classes=self.classes))
+        return build_network(self.name, self.checkpoint.identity.in_channels, self.classes)
 
 
 def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -> Start:
@@ -60,18 +63,16 @@ def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -
 
     Raises:
         CheckpointError and its kin: the initial checkpoint cannot be used.
-        UsageError: no such preset.
+        UsageError: no such network; MissingDependencyError: it needs a package that is not installed.
     """
     classes = request.mapping.classes
     if request.initial is None:
-        if request.network not in PRESETS:
-            raise UsageError("no such network", ", ".join(PRESETS), request.network)
+        build_network(request.network, classes=classes)
         return Start(request.network, classes, request.seed, device, from_hu, None)
     checkpoint = checkpoint_from_file(request.initial)
-    if checkpoint.architecture.classes != classes:
-        was = checkpoint.architecture.classes
+    if checkpoint.identity.classes != classes:
+        was = checkpoint.identity.classes
         terminal.warn(f"{checkpoint.name} has {was} classes, the labels {classes}: its heads are drawn anew")
-    elif not checkpoint.auxiliary:
+    elif checkpoint.architecture is not None and not checkpoint.auxiliary:
         terminal.say(f"{checkpoint.name} has no auxiliary heads: they are drawn anew")
-    name = preset_name(checkpoint.architecture)
-    return Start(name, classes, request.seed, device, from_hu, checkpoint)
+    return Start(checkpoint.identity.name, classes, request.seed, device, from_hu, checkpoint)

@@ -14,8 +14,8 @@ from miniseg_edge.preprocessing import Statistics
 from miniseg_edge.recipe import Recipe
 from miniseg_edge.training.batches import as_input, epoch_batches
 from miniseg_edge.training.losses import class_weights, segmentation_loss
-from miniseg_edge.training.networks import SegmentationNetwork
 from miniseg_edge.training.samples import Sample
+from miniseg_edge.training.segmentation_network import SegmentationNetwork
 
 OnIteration = Callable[[int, int], None]
 """Called with (iterations done, iterations of the epoch)."""

@@ -43,7 +43,7 @@ class TestBundle:
     def test_says_where_everything_comes_from(self, bundle: Bundle, checkpoint_path: Path) -> None:
         manifest = bundle.manifest
         assert manifest.checkpoint.sha256 == sha256_of(checkpoint_path.read_bytes())
-        assert (manifest.network.preset, manifest.network.parameters) == ("miniseg-83k", 82_666)
+        assert (manifest.network.name, manifest.network.parameters) == ("miniseg-83k", 82_666)
         assert manifest.preprocessing.statistics == Statistics(0.55, 0.29)
         assert manifest.preprocessing.statistics_source == "checkpoint"
         assert manifest.preprocessing.window is not None
@@ -60,7 +60,7 @@ class TestBundle:
         assert [len(target.slices) for target in report.targets] == [8, 8]
 
     def test_a_custom_network_is_called_custom(self, odd_bundle: Bundle) -> None:
-        assert odd_bundle.manifest.network.preset == "custom"
+        assert odd_bundle.manifest.network.name == "custom"
         assert odd_bundle.manifest.output.shape == (1, 2, 51, 70)
 
 

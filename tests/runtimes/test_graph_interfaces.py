@@ -81,7 +81,7 @@ def test_draws_the_references_lesion(
             (segmenter.segment_hu(hu), reference.segment(slice_)),
         ):
             margin = np.sort(np.concatenate([np.zeros_like(expected.maps[:1]), expected.maps]), axis=0)  # type: ignore[index]
-            assert len(np.unique(expected.mask)) == bundle.manifest.network.architecture.classes
+            assert len(np.unique(expected.mask)) == bundle.manifest.network.classes
             sure = margin[-1] - margin[-2] > 1e-3
             np.testing.assert_array_equal(found.mask[sure], expected.mask[sure])
             if found.maps is not None:

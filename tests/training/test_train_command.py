@@ -130,6 +130,7 @@ def test_other_ways_to_validate(data: Path, tmp_path: Path, capsys: pytest.Captu
         ("--batch-size", "99"),
         ("--device", "cuda:99"),
         ("--seed", "-1"),
+        ("--network", "no-such"),
         ("--group-by", "("),
     ],
 )
@@ -149,7 +150,7 @@ def test_it_begins_from_a_checkpoint(data: Path, tmp_path: Path, capsys: pytest.
     assert all(torch.allclose(first.state[name], begun.state[name], atol=1e-6) for name in kept)
     assert main(arguments(data, tmp_path / "three", *still, "--label", "255=1", "--label", "254=2")) == DONE
     assert "drawn anew" in capsys.readouterr().err
-    assert checkpoint_from_file(tmp_path / "three" / "checkpoint.pth").architecture.classes == 3
+    assert checkpoint_from_file(tmp_path / "three" / "checkpoint.pth").identity.classes == 3
 
 
 def test_studies_are_seen_through_the_window(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_iou_of_each_class() -> None:
     assert confusion.mean_iou() == 0.5
 
 
+@pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")
 def test_monai_agrees() -> None:
     metrics = pytest.importorskip("monai.metrics", reason="needs MONAI, of the extra compare")
     torch = pytest.importorskip("torch")

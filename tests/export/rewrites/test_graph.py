@@ -17,6 +17,7 @@ from miniseg_edge.images import label_from_file, slice_from_file
 from miniseg_edge.preprocessing import Statistics, Window
 from miniseg_edge.tensors import GraphInterface, TensorSpec
 from miniseg_edge.training.checkpoint import checkpoint_from_file
+from miniseg_edge.training.network import MiniSeg
 from tests.conftest import random_network
 from tests.export.rewrites.random_parts import assert_equal
 
@@ -124,6 +125,7 @@ def fold(shared: Path) -> tuple[Path, dict[str, list[str]], Statistics]:
 def test_the_published_masks_come_out(fold: tuple[Path, dict[str, list[str]], Statistics], form: Form) -> None:
     folder, described, statistics = fold
     reference = graph_from_checkpoint(checkpoint_from_file(folder / "MiniSeg_CrossVal1.pth"), Feeding(statistics))
+    assert isinstance(reference.network, MiniSeg)
     graph, differing = rewritten(reference.network, reference.feeding, form, (512, 512)), 0
     for name in described["test"]:
         slice_ = _slice(folder / "images" / f"{name}.png")

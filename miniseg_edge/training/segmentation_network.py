@@ -1,0 +1,27 @@
+"""What training and export ask of a network, whoever wrote it."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class SegmentationNetwork(nn.Module, ABC):
+    """A 2-D segmentation network with a few facts about itself; `MiniSeg` is one."""
+
+    @property
+    @abstractmethod
+    def in_channels(self) -> int:
+        """Channels of the input; a grey slice is fed as so many equal ones."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> int:
+        """Channels of the output; class 0 is background."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised image (N, in_channels, H, W) float32 -> logits (N, classes, H, W)."""
+
+    @abstractmethod
+    def forward_all(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Logits of the main head and of any auxiliary ones, each (N, classes, H, W); for training only."""
