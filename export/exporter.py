@@ -281,7 +281,7 @@ def _released(
     kept = {(c.target, c.precision) for c in choices} or {(p.target, p.precision) for p in report.targets} - failed
     bundle = _with_only(candidate, kept, report, data)
     bundle = replace(bundle, manifest=sealed(replace(bundle.manifest, choices=choices)))
-    write_bundle(bundle, request.output, overwrite=request.overwrite)
+    write_bundle(bundle, request.output, overwrite=request.overwrite, signer=request.signer)
     return ExportResult(bundle, report.targets, path)
 
 

@@ -8,6 +8,7 @@ from miniseg_edge.errors import UsageError
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT, COMPUTE_CAPABILITIES, EngineOptions
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics, Window
+from miniseg_edge.signature import Signer
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
 
 AUTO = "auto"
@@ -63,6 +64,7 @@ class ExportRequest:
         seed: of the draw among many calibration slices.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
         engine_options: how to build `trt` and `trt-rtx`.
+        signer: who signs the bundle, or None to leave it unsigned.
         overwrite: whether an existing bundle may be replaced.
 
     Raises:
@@ -90,6 +92,7 @@ class ExportRequest:
     seed: int = 0
     tune: bool = False
     engine_options: EngineOptions = BY_DEFAULT
+    signer: Signer | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 MAX_NETWORK_SIDE = 8192
 MAX_FILE_BYTES = 2**30
+MAX_BUNDLE_BYTES = 2**31
 MAX_FILES = 1000
 GOLDEN_SLACK = 0.01
 """By how much the Dice on golden slices may differ from one machine to the next."""
@@ -342,6 +343,8 @@ def _check_references(manifest: Manifest) -> None:
         raise BundleError(f"{MANIFEST_NAME} points at files that it does not list", "", ", ".join(unlisted))
     if len(manifest.files) > MAX_FILES or any(not 0 <= f.bytes <= MAX_FILE_BYTES for f in manifest.files.values()):
         raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_FILES} files of {MAX_FILE_BYTES} bytes")
+    if (total := sum(f.bytes for f in manifest.files.values())) > MAX_BUNDLE_BYTES:
+        raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_BUNDLE_BYTES} bytes in all", f"{total}")
     _check_interface(manifest)
 
 

@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where a folder holds several")
     parser.add_argument("--phase", type=int, metavar="N", help="of a series in time")
     parser.add_argument("--rescale", type=float, nargs=2, metavar=("SLOPE", "INTERCEPT"), help="where DICOM lacks them")
+    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
     parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
     return parser
 
@@ -97,7 +98,7 @@ def _segment_study(parsed: argparse.Namespace) -> None:
     with terminal.step("opening the study"):
         study = open_study(parsed.input, series=parsed.series, phase=parsed.phase, rescale=rescale)
     check_outputs(parsed.output, formats, study, overwrite=parsed.overwrite)
-    with _opened(parsed, parsed.bundle) as segmenter:
+    with _opened(parsed, open_bundle(parsed.bundle, trust=parsed.trust)) as segmenter:
         terminal.say(f"running {segmenter}")
         with terminal.counted("segmenting", len(study)) as progress:
             found = segmented_study(study, segmenter, progress)
@@ -106,14 +107,14 @@ def _segment_study(parsed: argparse.Namespace) -> None:
     terminal.say(f"{', '.join(formats)} in {parsed.output}", "good")
 
 
-def _opened(parsed: argparse.Namespace, bundle: Path | Bundle) -> Segmenter:
+def _opened(parsed: argparse.Namespace, bundle: Bundle) -> Segmenter:
     with terminal.patience("opening the bundle; an engine may be compiled for this GPU, once for each driver"):
         return load(bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision)
 
 
 def _segment_images(parsed: argparse.Namespace) -> None:
     jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite)
-    bundle = open_bundle(parsed.bundle)
+    bundle = open_bundle(parsed.bundle, trust=parsed.trust)
     _check_readable(jobs, bundle.manifest.interface.channels)
     with _opened(parsed, bundle) as segmenter:
         terminal.say(f"running {segmenter}")

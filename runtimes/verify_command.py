@@ -19,7 +19,7 @@ from miniseg_edge.runtimes.segmenter import Segmenter, load
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage, 3 parity failed."""
     parsed = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _verify(parsed.bundle))
+    return exit_code_of(lambda: _verify(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,12 +29,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 error, 2 usage, 3 a runtime does not reproduce the reference.",
     )
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
+    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
     return parser
 
 
-def _verify(path: Path) -> None:
-    bundle = open_bundle(path)
-    terminal.say(f"{len(bundle.contents)} files, every hash right; bundle {bundle.manifest.digest}")
+def _verify(parsed: argparse.Namespace) -> None:
+    bundle = open_bundle(parsed.bundle, trust=parsed.trust)
+    signed = "" if parsed.trust is None else f", signed by the owner of {parsed.trust.name}"
+    terminal.say(f"{len(bundle.contents)} files, every hash right{signed}; bundle {bundle.manifest.digest}")
     parities = _replayed_by_all(bundle)
     show("Golden slices against the stored reference", parities)
     if failed := [p for p in parities if not p.passed]:
