@@ -182,7 +182,7 @@ def _candidate(
         digest="",
         origin="",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        checkpoint=CheckpointRecord(checkpoint.name, checkpoint.sha256),
+        checkpoint=CheckpointRecord(checkpoint.name, checkpoint.sha256, checkpoint.training),
         network=NetworkRecord(
             preset_name(architecture),
             architecture,

@@ -13,8 +13,8 @@ from miniseg_edge.preprocessing import ByteArray, FloatArray, check_pixel_budget
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_IMAGE_BYTES = 256 * 2**20
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -95,7 +95,7 @@ def label_from_file(path: Path, classes: int) -> ByteArray:
 
 
 def _decoded(data: bytes, name: str) -> ByteArray:
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(PNG_SIGNATURE):
         height, width = _checked_png(data, name)
     elif data.startswith(_JPEG_SIGNATURE):
         height, width = _checked_jpeg(data, name)
@@ -141,7 +141,7 @@ def _grey(pixels: ByteArray, name: str) -> ByteArray:
 
 def _checked_png(data: bytes, name: str) -> tuple[int, int]:
     """Height and width, after every chunk was found whole: decoders fill what is missing with black."""
-    chunks = list(_png_chunks(data, name))
+    chunks = list(png_chunks(data, name))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13 or chunks[-1][0] != b"IEND":
         raise UnsupportedFormatError(f"{name} is truncated", "a PNG from IHDR to IEND", f"{len(data)} bytes")
     width, height = struct.unpack(">II", chunks[0][1][:8])
@@ -166,8 +166,9 @@ def _check_png_pixels(chunks: list[tuple[bytes, bytes]], height: int, width: int
         raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{expected} bytes", f"{actual}")
 
 
-def _png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
-    position = len(_PNG_SIGNATURE)
+def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk of a PNG up to its end, each found whole. Raises: UnsupportedFormatError."""
+    position = len(PNG_SIGNATURE)
     while position < len(data):
         length, kind = struct.unpack(">I4s", data[position : position + 8].ljust(8, b"\0"))
         end = position + 12 + length

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from miniseg_edge.architecture import Architecture
 from miniseg_edge.engine_record import EngineRecord
@@ -37,10 +38,11 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """Where the weights come from."""
+    """Where the weights come from: file, and what it says of its training run (plain JSON), or None."""
 
     name: str
     sha256: str
+    training: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

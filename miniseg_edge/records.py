@@ -61,6 +61,8 @@ def _converted(kind: Any, value: object, where: str, error: type[MiniSegError]) 
         return _tuple(arguments, value, where, error)
     if origin in (dict, Mapping) and isinstance(value, dict):
         return {key: _converted(arguments[1], item, f"{where}.{key}", error) for key, item in value.items()}
+    if kind is Any:
+        return _plain(value, where, error)
     if kind is float and type(value) in (int, float):
         return _finite(value, where, error)
     if kind in (int, str, bool) and type(value) is kind:
@@ -94,6 +96,15 @@ def _tuple(arguments: tuple[Any, ...], value: list[object], where: str, error: t
     return tuple(
         _converted(kind, item, f"{where}[{i}]", error) for i, (kind, item) in enumerate(zip(kinds, value, strict=True))
     )
+
+
+def _plain(value: object, where: str, error: type[MiniSegError]) -> object:
+    """JSON of any shape, as deep as `MAX_DEPTH`; every number finite."""
+    if isinstance(value, dict):
+        return {key: _plain(item, f"{where}.{key}", error) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, f"{where}[{i}]", error) for i, item in enumerate(value)]
+    return _finite(value, where, error) if isinstance(value, float) else value
 
 
 def _finite(value: Any, where: str, error: type[MiniSegError]) -> float:

@@ -8,8 +8,18 @@ from pathlib import Path
 from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.commands import exit_code_of
-from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UsageError
-from miniseg_edge.images import IMAGE_SUFFIXES, image_paths, overlay, slice_from_file, write_png
+from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UnsupportedFormatError, UsageError
+from miniseg_edge.files import bytes_from_file, replace_file, sha256_of
+from miniseg_edge.images import (
+    IMAGE_SUFFIXES,
+    MAX_IMAGE_BYTES,
+    image_paths,
+    overlay,
+    png_from_pixels,
+    slice_from_bytes,
+    slice_from_file,
+)
+from miniseg_edge.provenance import Provenance, stamped_png
 from miniseg_edge.runtimes.registry import AUTO, REGISTRY
 from miniseg_edge.runtimes.segment_study import FILES, check_outputs, segmented_study, show, write_results
 from miniseg_edge.runtimes.segmentation import Segmentation
@@ -166,13 +176,16 @@ def _check_readable(jobs: list[_Job], channels: int) -> None:
 
 
 def _segmented(job: _Job, segmenter: Segmenter) -> Segmentation:
-    slice_ = slice_from_file(job.image, segmenter.bundle.manifest.interface.channels)
+    data = bytes_from_file(job.image, MAX_IMAGE_BYTES, UnsupportedFormatError)
+    slice_ = slice_from_bytes(data, job.image.name, segmenter.bundle.manifest.interface.channels)
     result = segmenter.segment(slice_)
     for remark in result.warnings:
         terminal.warn(f"{job.image.name}: {remark}")
     two_classes = segmenter.bundle.manifest.network.architecture.classes == 2
-    write_png(job.mask, result.mask * 255 if two_classes else result.mask)
-    write_png(job.overlay, overlay(slice_, result.mask))
+    drawn_by = Provenance(result.bundle_digest, result.runtime, result.device, result.precision, sha256_of(data))
+    pictures = {job.mask: result.mask * 255 if two_classes else result.mask, job.overlay: overlay(slice_, result.mask)}
+    for path, pixels in pictures.items():
+        replace_file(path, stamped_png(png_from_pixels(pixels), drawn_by))
     return result
 
 

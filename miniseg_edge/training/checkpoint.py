@@ -6,6 +6,7 @@ alone, so that a pickle with code in it is refused rather than run.
 
 import hashlib
 import io
+import json
 import math
 import pickle
 import re
@@ -23,10 +24,14 @@ from miniseg_edge.architecture import Architecture
 from miniseg_edge.errors import CheckpointError, StatisticsError, UnsafeCheckpointError
 from miniseg_edge.files import bytes_from_file, replace_file
 from miniseg_edge.preprocessing import Statistics
+from miniseg_edge.records import object_from_json
 from miniseg_edge.training.network import MiniSeg
 
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 """Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
+
+MAX_TRAINING_BYTES = 2**20
+"""Budget for the record of a training run; a bundle's manifest holds it."""
 
 _WRAPPERS = ("state_dict", "model")
 _LISTED_KEYS = 12
@@ -43,6 +48,7 @@ class Checkpoint:
         statistics: normalisation saved with the weights, or None.
         sha256: of the file, hex.
         name: file name without its folder.
+        training: what it says of its training run, plain JSON, or None.
     """
 
     state: Mapping[str, Tensor]
@@ -51,6 +57,7 @@ class Checkpoint:
     statistics: Statistics | None
     sha256: str
     name: str
+    training: Mapping[str, Any] | None = None
 
     def network(self) -> MiniSeg:
         """A new network with these weights, in eval mode."""
@@ -79,14 +86,23 @@ def checkpoint_from_file(path: Path) -> Checkpoint:
         statistics=_statistics(content),
         sha256=hashlib.sha256(data).hexdigest(),
         name=path.name,
+        training=_training(content),
     )
 
 
-def save_checkpoint(network: MiniSeg, statistics: Statistics, path: Path) -> None:
-    """Writes weights together with their statistics, so that an export needs nothing else. Atomic."""
+def save_checkpoint(
+    network: MiniSeg, statistics: Statistics, path: Path, training: Mapping[str, Any] | None = None
+) -> None:
+    """Writes weights with their statistics, so that an export needs nothing else, and the training's record. Atomic."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    found: dict[str, object] = {
+        "state_dict": state,
+        "statistics": {"mean": statistics.mean, "std": statistics.std},
+    }
+    if training is not None:
+        found["training"] = dict(training)
     buffer = io.BytesIO()
-    torch.save({"state_dict": state, "statistics": {"mean": statistics.mean, "std": statistics.std}}, buffer)
+    torch.save(found, buffer)
     replace_file(path, buffer.getvalue())
 
 
@@ -244,6 +260,24 @@ def _statistics(content: object) -> Statistics | None:
             "the checkpoint's statistics are unusable", '{"mean": number, "std": number}', repr(found)[:80]
         )
     return Statistics(float(found["mean"]), float(found["std"]))
+
+
+def _training(content: object) -> Mapping[str, Any] | None:
+    """The record of the training run, which travels as far as a bundle's manifest: JSON of bounded size and depth."""
+    found = content.get("training") if isinstance(content, Mapping) else None
+    if found is None:
+        return None
+    try:
+        text = json.dumps(found, allow_nan=False)
+        if len(text) > MAX_TRAINING_BYTES:
+            raise ValueError(f"{len(text)} bytes")
+        return object_from_json(text.encode(), "the training record", CheckpointError)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            "the checkpoint's training record is unusable",
+            f"plain JSON of at most {MAX_TRAINING_BYTES} bytes",
+            _first_line(error),
+        ) from error
 
 
 def _is_number(value: object) -> bool:
