@@ -13,11 +13,14 @@ from miniseg_edge.preprocessing import ByteArray, FloatArray, check_pixel_budget
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_IMAGE_BYTES = 256 * 2**20
+MAX_JPEG_SCANS = 100
+"""Progressive images have ten or so."""
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
-_JPEG_END = b"\xff\xd9"
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _JPEG_SEGMENTS = {0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}
 """What may stand before the frame, with a length; decoders step over other markers in ways of their own."""
@@ -185,6 +188,8 @@ def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
 
 def _checked_jpeg(data: bytes, name: str) -> tuple[int, int]:
     """Height and width from the frame header, after the end marker was found."""
+    if (scans := data.count(_JPEG_SCAN)) > MAX_JPEG_SCANS:  # each goes over the whole image, however short it is
+        raise UnsupportedFormatError(f"{name} is absurd", f"at most {MAX_JPEG_SCANS} scans", f"{scans}")
     if not data.rstrip(b"\0").endswith(_JPEG_END):
         raise UnsupportedFormatError(f"{name} is truncated", "an end-of-image marker", f"{len(data)} bytes without one")
     position = 2

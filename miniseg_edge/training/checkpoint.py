@@ -10,6 +10,7 @@ import json
 import math
 import pickle
 import re
+import reprlib
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -30,11 +31,15 @@ from miniseg_edge.training.network import MiniSeg
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 """Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
 
+MAX_NUMBERS = MAX_CHECKPOINT_BYTES // 4
+"""In all tensors together: a few stored bytes can be expanded to any size."""
+
 MAX_TRAINING_BYTES = 2**20
 """Budget for the record of a training run; a bundle's manifest holds it."""
 
 _WRAPPERS = ("state_dict", "model")
 _LISTED_KEYS = 12
+_SHOWN_KEY = 100
 
 
 @dataclass(frozen=True)
@@ -156,13 +161,15 @@ def _state(content: object, name: str) -> dict[str, Tensor]:
         raise UnsafeCheckpointError(
             f"{name} holds no state dict", "a mapping from parameter names to tensors", type(found).__name__
         )
+    if (numbers := sum(value.numel() for value in found.values() if isinstance(value, Tensor))) > MAX_NUMBERS:
+        raise CheckpointError(f"{name} is absurdly large", f"at most {MAX_NUMBERS} numbers", f"{numbers}")
     state: dict[str, Tensor] = {}
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise UnsafeCheckpointError(
                 f"{name} holds something that is not a tensor",
                 "tensors by name",
-                f"{type(value).__name__} at {key!r}",
+                f"{type(value).__name__} at {reprlib.repr(key)}",
             )
         state[key.removeprefix("module.")] = _plain(key, value)
     return state
@@ -171,8 +178,6 @@ def _state(content: object, name: str) -> dict[str, Tensor]:
 def _plain(key: str, tensor: Tensor) -> Tensor:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
         raise CheckpointError(f"{key} is not a plain tensor", "a dense real tensor", str(tensor.dtype))
-    if tensor.numel() > MAX_CHECKPOINT_BYTES // 4:  # a few stored bytes can be expanded to any size
-        raise CheckpointError(f"{key} is absurdly large", "a MiniSeg's weights", f"shape {tuple(tensor.shape)}")
     if not tensor.is_floating_point():
         return tensor.to(torch.int64).contiguous()
     tensor = tensor.to(torch.float32).contiguous()
@@ -247,7 +252,7 @@ def _key_error(missing: list[str], unexpected: list[str]) -> CheckpointError:
 
 
 def _listed(keys: list[str]) -> str:
-    shown = ", ".join(keys[:_LISTED_KEYS]) or "none"
+    shown = ", ".join(key[:_SHOWN_KEY] for key in keys[:_LISTED_KEYS]) or "none"
     return f"{shown} and {len(keys) - _LISTED_KEYS} more" if len(keys) > _LISTED_KEYS else shown
 
 
@@ -257,7 +262,7 @@ def _statistics(content: object) -> Statistics | None:
         return None
     if not isinstance(found, Mapping) or not all(_is_number(found.get(key)) for key in ("mean", "std")):
         raise StatisticsError(
-            "the checkpoint's statistics are unusable", '{"mean": number, "std": number}', repr(found)[:80]
+            "the checkpoint's statistics are unusable", '{"mean": number, "std": number}', reprlib.repr(found)[:80]
         )
     return Statistics(float(found["mean"]), float(found["std"]))
 
@@ -268,16 +273,24 @@ def _training(content: object) -> Mapping[str, Any] | None:
     if found is None:
         return None
     try:
-        text = json.dumps(found, allow_nan=False)
-        if len(text) > MAX_TRAINING_BYTES:
-            raise ValueError(f"{len(text)} bytes")
-        return object_from_json(text.encode(), "the training record", CheckpointError)
+        return object_from_json(_bounded_json(found).encode(), "the training record", CheckpointError)
     except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             "the checkpoint's training record is unusable",
             f"plain JSON of at most {MAX_TRAINING_BYTES} bytes",
             _first_line(error),
         ) from error
+
+
+def _bounded_json(value: object) -> str:
+    """JSON piece by piece: a few bytes of pickle can hold lists of lists that are endless when they are written out."""
+    pieces, length = [], 0
+    for piece in json.JSONEncoder(allow_nan=False).iterencode(value):
+        pieces.append(piece)
+        length += len(piece)
+        if length > MAX_TRAINING_BYTES:
+            raise ValueError("more than that")
+    return "".join(pieces)
 
 
 def _is_number(value: object) -> bool:
