@@ -134,9 +134,9 @@ def _unpickled(data: bytes, name: str) -> object:
 
 
 def _check_unpacked_size(data: bytes, name: str) -> None:
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        return
     try:
+        if not zipfile.is_zipfile(io.BytesIO(data)):
+            return
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
