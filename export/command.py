@@ -1,8 +1,10 @@
 """`miniseg-export`: a checkpoint in, a proven bundle out."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from getpass import getpass
 from pathlib import Path
 
 from miniseg_edge import terminal
@@ -16,6 +18,7 @@ from miniseg_edge.export.tensorrt.arguments import add_engine_options, engine_op
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.parity_summary import show
 from miniseg_edge.preprocessing import Statistics, Window
+from miniseg_edge.signature import Signer, is_encrypted, signer_from_key
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK
 
 _CHECKPOINT_SUFFIXES = (".pth", ".pt")
@@ -84,9 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         "--input-size",
         type=int,
         nargs=2,
-        default=(512, 512),
         metavar=("H", "W"),
-        help="network input, default 512 512",
+        help="network input; default: as trained, 512 512 where the checkpoint does not say",
     )
     parser.add_argument(
         "--validation", type=Path, metavar="DIR", help="slices to check parity on; default: demo phantoms"
@@ -137,6 +139,12 @@ def _parser() -> argparse.ArgumentParser:
         help="largest logit difference allowed; default: any",
     )
     add_engine_options(parser)
+    parser.add_argument(
+        "--sign", type=Path, metavar="KEY", help="private key (PEM, P-256, P-384 or P-521) that signs the bundle"
+    )
+    parser.add_argument(
+        "--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle to --rebuild"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
     return parser
 
@@ -166,7 +174,8 @@ def _rebuild(parsed: argparse.Namespace) -> None:
         raise UsageError("a rebuild takes the bundle as it is", wanted, "a checkpoint or other targets")
     from miniseg_edge.export.tensorrt.rebuild import rebuild
 
-    bundle = rebuild(parsed.rebuild, targets[0] if targets else None)
+    signer = _signer(parsed.sign)
+    bundle = rebuild(parsed.rebuild, targets[0] if targets else None, signer=signer, trust=parsed.trust)
     _show_files(parsed.rebuild, bundle)
     terminal.say(f"{parsed.rebuild} is rebuilt for this machine; bundle {bundle.manifest.digest}", "good")
 
@@ -174,6 +183,8 @@ def _rebuild(parsed: argparse.Namespace) -> None:
 def _request(parsed: argparse.Namespace) -> ExportRequest:
     if parsed.target is None:
         raise UsageError("nothing to build", f"--target {' | '.join(TARGETS)}, or --rebuild BUNDLE", "neither")
+    if parsed.trust is not None:
+        raise UsageError("a new bundle has no signature to check", "--sign KEY, or --rebuild BUNDLE", "--trust")
     checkpoint = parsed.checkpoint or _only_checkpoint(Path())
     if (parsed.mean is None) != (parsed.std is None):
         raise UsageError("half of the normalisation", "--mean and --std together", "one of them")
@@ -188,7 +199,7 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         seed=parsed.seed,
         statistics=None if parsed.mean is None else Statistics(parsed.mean, parsed.std),
         window=None if parsed.window is None else Window(*parsed.window),
-        size=(parsed.input_size[0], parsed.input_size[1]),
+        size=None if parsed.input_size is None else (parsed.input_size[0], parsed.input_size[1]),
         validation=parsed.validation,
         labels=parsed.labels,
         limits=_limits(parsed),
@@ -199,8 +210,20 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         dynamic_size=parsed.dynamic_size,
         tune=parsed.tune,
         engine_options=engine_options(parsed),
+        signer=_signer(parsed.sign),
         overwrite=parsed.overwrite,
     )
+
+
+def _signer(key: Path | None) -> Signer | None:
+    """Reads the key before the work that it signs. Raises: SignatureError, MissingDependencyError."""
+    if key is None:
+        return None
+    if not is_encrypted(key):
+        return signer_from_key(key)
+    if not sys.stdin.isatty():
+        raise UsageError(f"{key.name} asks for a password", "a terminal to ask in, or a key without one", "neither")
+    return signer_from_key(key, getpass(f"Password of {key.name}: ").encode())
 
 
 def _precisions(parsed: argparse.Namespace) -> tuple[str, ...] | None:

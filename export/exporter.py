@@ -14,6 +14,7 @@ from miniseg_edge.dependencies import require, versions
 from miniseg_edge.errors import ParityError, StatisticsError
 from miniseg_edge.export.artifacts import artifact_files, form_of
 from miniseg_edge.export.choice import choices_among, runnable
+from miniseg_edge.export.completion import completed
 from miniseg_edge.export.deployment_graph import DeploymentGraph, Feeding, graph_from_checkpoint
 from miniseg_edge.export.other_networks import check_other_network
 from miniseg_edge.export.parity_check import check_parity
@@ -97,6 +98,7 @@ def export_bundle(request: ExportRequest) -> ExportResult:
     check_destination(request.output, overwrite=request.overwrite)
     request = runnable(request) if request.auto else request
     checkpoint = checkpoint_from_file(request.checkpoint)
+    request = completed(request, checkpoint)
     terminal.say(f"{checkpoint.name}: {checkpoint.identity.name}, {checkpoint.identity.classes} classes")
     statistics, source = resolved_statistics(request.statistics, checkpoint)
     interface = request.interface(checkpoint.identity.in_channels)
@@ -107,7 +109,7 @@ def export_bundle(request: ExportRequest) -> ExportResult:
     if request.validation is not None:
         warn_if_unlike(statistics, validation)
 
-    preprocessing = Preprocessing(GREY_MAX, statistics, source, request.size, "opencv-bilinear", request.window)
+    preprocessing = Preprocessing(GREY_MAX, statistics, source, request.input_size, "opencv-bilinear", request.window)
     candidate = _candidate(request, checkpoint, graph, preprocessing, calibration)
     parities = check_parity(candidate, validation, request.limits)
     report = ParityReport(PARITY_SCHEMA_VERSION, checkpoint.sha256, validation.description, parities)
@@ -163,7 +165,7 @@ def _slices(request: ExportRequest, checkpoint: Checkpoint) -> tuple[ValidationS
         check_apart(calibration, ((item.name, item.image()) for item in validation.slices))
         return validation, calibration
     if not calibration:
-        return phantom_set(request.size, channels), ()
+        return phantom_set(request.input_size, channels), ()
     # INT8 that is fitted to real slices draws phantoms, which look unlike them, less well.
     held, fitted = held_back(calibration)
     description = f"{len(held)} of the calibration slices, held back, no labels"
@@ -184,7 +186,7 @@ def _candidate(
         digest="",
         origin="",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        checkpoint=CheckpointRecord(checkpoint.name, checkpoint.sha256),
+        checkpoint=CheckpointRecord(checkpoint.name, checkpoint.sha256, checkpoint.training),
         network=NetworkRecord(
             identity.name,
             identity.in_channels,
@@ -194,8 +196,8 @@ def _candidate(
         ),
         preprocessing=preprocessing,
         interface=interface,
-        input=interface.input(request.size),
-        output=interface.output(request.size, identity.classes),
+        input=interface.input(request.input_size),
+        output=interface.output(request.input_size, identity.classes),
         artifacts=(),
         golden=(),
         parity=ParityRecord(PARITY_REPORT, "", ()),
@@ -288,7 +290,7 @@ def _released(
     kept = {(c.target, c.precision) for c in choices} or {(p.target, p.precision) for p in report.targets} - failed
     bundle = _with_only(candidate, kept, report, data)
     bundle = replace(bundle, manifest=sealed(replace(bundle.manifest, choices=choices)))
-    write_bundle(bundle, request.output, overwrite=request.overwrite)
+    write_bundle(bundle, request.output, overwrite=request.overwrite, signer=request.signer)
     return ExportResult(bundle, report.targets, path)
 
 

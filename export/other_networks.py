@@ -28,7 +28,7 @@ def check_other_network(network: RegisteredNetwork, request: ExportRequest) -> N
         )  # fmt: skip
     if request.tune:
         raise UsageError(f"{name} has one form", "an export without --tune", "--tune")
-    _check_size(network, request.size)
+    _check_size(network, request.input_size)
     if request.dynamic_size and (obstacle := _obstacle(network, _ODD)) is not None:
         raise ExportError(f"{name} does not take slices of any size", "a fixed --input-size", obstacle)
 

@@ -8,6 +8,7 @@ from miniseg_edge.errors import UsageError
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT, COMPUTE_CAPABILITIES, EngineOptions
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics, Window
+from miniseg_edge.signature import Signer
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
 
 AUTO = "auto"
@@ -36,6 +37,7 @@ REFUSED = {
 """Why not, where somebody might expect it."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
+PUBLISHED_SIZE = (512, 512)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class ExportRequest:
             own: FP16 for engines, FP32 for the others.
         statistics: normalisation, or None to take the checkpoint's.
         window: HU window that the bundle offers, or None.
-        size: (height, width) of the network's input in pixels.
+        size: (height, width) of the network's input in pixels; None: as trained, 512 x 512 where that is unknown.
         validation, labels: folders, or None for the demo phantoms.
         limits: for parity, by precision.
         values: "grey", or "hu" to have the window in the graph.
@@ -63,6 +65,7 @@ class ExportRequest:
         seed: of the draw among many calibration slices.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
         engine_options: how to build `trt` and `trt-rtx`.
+        signer: who signs the bundle, or None to leave it unsigned.
         overwrite: whether an existing bundle may be replaced.
 
     Raises:
@@ -75,7 +78,7 @@ class ExportRequest:
     precisions: tuple[str, ...] | None = None
     statistics: Statistics | None = None
     window: Window | None = None
-    size: tuple[int, int] = (512, 512)
+    size: tuple[int, int] | None = None
     validation: Path | None = None
     labels: Path | None = None
     limits: Mapping[str, ParityLimits] = field(default_factory=lambda: DEFAULT_LIMITS)
@@ -90,11 +93,12 @@ class ExportRequest:
     seed: int = 0
     tune: bool = False
     engine_options: EngineOptions = BY_DEFAULT
+    signer: Signer | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if not all(MIN_SIDE <= side <= MAX_SIDE for side in self.size):
-            got = f"{self.size[0]} x {self.size[1]}"
+        if not all(MIN_SIDE <= side <= MAX_SIDE for side in self.input_size):
+            got = f"{self.input_size[0]} x {self.input_size[1]}"
             raise UsageError("the input size makes no sense", f"{MIN_SIDE}..{MAX_SIDE} pixels a side", got)
         if not self.targets or len(set(self.targets)) != len(self.targets) or not set(self.targets) <= set(TARGETS):
             raise UsageError(
@@ -112,6 +116,11 @@ class ExportRequest:
         self._check_int8()
         if self.labels is not None and self.validation is None:
             raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the network's input in pixels."""
+        return self.size or PUBLISHED_SIZE
 
     def _check_precisions(self) -> None:
         if self.precisions is None:

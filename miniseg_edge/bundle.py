@@ -8,10 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from miniseg_edge.errors import BundleError, IntegrityError, OutputError, OutputExistsError, PathEscapeError
+from miniseg_edge.errors import (
+    BundleError,
+    IntegrityError,
+    OutputError,
+    OutputExistsError,
+    PathEscapeError,
+    SignatureError,
+)
 from miniseg_edge.files import bytes_from_file, sha256_of
-from miniseg_edge.manifest import MANIFEST_NAME, FileRecord, Manifest, check_name, manifest_from_json
+from miniseg_edge.manifest import (
+    MANIFEST_NAME,
+    MAX_BUNDLE_BYTES,
+    MAX_FILES,
+    FileRecord,
+    Manifest,
+    check_name,
+    manifest_from_json,
+)
 from miniseg_edge.records import json_from_record
+from miniseg_edge.signature import MAX_SIGNATURE_BYTES, SIGNATURE_NAME, Files, Signer, check_signature
 
 MAX_MANIFEST_BYTES = 4 * 2**20
 
@@ -38,16 +54,23 @@ def file_records(contents: Mapping[str, bytes]) -> dict[str, FileRecord]:
     return {name: FileRecord(sha256_of(data), len(data)) for name, data in sorted(contents.items())}
 
 
-def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+def open_bundle(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] | None = None) -> Bundle:
     """Reads and verifies a bundle.
 
-    Every file is read once; its hash is checked before any parser sees it.
+    Every file is read once; its hash is checked before any parser sees it, and so is the signature, if asked for.
+
+    Args:
+        path: of the directory.
+        trust: path of a public key in PEM. The bundle must be signed by its owner, as it is; without it a signature is
+            not looked at, and whoever can replace the bundle can replace what is run.
 
     Raises:
         BundleError: no bundle there, or a manifest that makes no sense.
         IncompatibleError: another schema version.
-        PathEscapeError: a path or a link that leaves the bundle.
+        PathEscapeError: a path or a link that leaves the bundle; with `trust` a hard link too.
         IntegrityError: a file changed, was added, or is missing.
+        SignatureError: with `trust`: unsigned, signed by somebody else, or no longer as it was signed.
+        MissingDependencyError: `trust` without the extra `sign`.
     """
     root = Path(path)
     if not root.is_dir():
@@ -57,24 +80,59 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     present = _files_below(root)
     if MANIFEST_NAME not in present:
         raise BundleError(f"{root} is no bundle", "a directory with manifest.json", "a directory without one")
-    manifest = manifest_from_json(bytes_from_file(root / MANIFEST_NAME, MAX_MANIFEST_BYTES, BundleError))
-    _check_complete(present - {MANIFEST_NAME}, set(manifest.files))
-    contents = {name: _verified(root, name, record) for name, record in manifest.files.items()}
+    signed = {} if trust is None else _signed_contents(root, present, trust)
+
+    def read(name: str, limit: int, error: type[BundleError]) -> bytes:
+        return signed[name] if signed else bytes_from_file(root / name, limit, error)
+
+    manifest = manifest_from_json(read(MANIFEST_NAME, MAX_MANIFEST_BYTES, BundleError))
+    _check_complete(set(present) - {MANIFEST_NAME, SIGNATURE_NAME}, set(manifest.files))
+    contents = {}
+    for name, record in manifest.files.items():
+        _check_size(name, record, present[name])
+        contents[name] = _verified(name, record, read(name, record.bytes, IntegrityError))
     return Bundle(root.name, manifest, contents)
 
 
-def _files_below(root: Path) -> set[str]:
-    found = set()
+def _signed_contents(root: Path, present: Mapping[str, os.stat_result], trust: str | os.PathLike[str]) -> Files:
+    """Every file but the signature, as it was signed by the owner of the trusted key."""
+    if SIGNATURE_NAME not in present:
+        raise SignatureError(
+            f"{root} is not signed", f"a file {SIGNATURE_NAME} by the owner of the trusted key", "none",
+            "Get it signed (miniseg-export --sign KEY), or open it without a trusted key.",
+        )  # fmt: skip
+    if linked := sorted(name for name, status in present.items() if status.st_nlink > 1):
+        raise PathEscapeError(
+            "the bundle holds a file that lies elsewhere too", "files of its own", ", ".join(linked)[:200],
+            "Copy it with its content.",
+        )  # fmt: skip
+    if len(present) > MAX_FILES or sum(status.st_size for status in present.values()) > MAX_BUNDLE_BYTES:
+        raise IntegrityError("the bundle holds too much", f"at most {MAX_FILES} files, {MAX_BUNDLE_BYTES} bytes")
+    signed: dict[str, bytes] = {}
+
+    def read() -> Files:
+        for name in sorted(set(present) - {SIGNATURE_NAME}):
+            signed[name] = bytes_from_file(root / name, present[name].st_size, IntegrityError)
+        return signed
+
+    signature = bytes_from_file(root / SIGNATURE_NAME, MAX_SIGNATURE_BYTES, SignatureError)
+    check_signature(signature, read, trust)
+    return signed
+
+
+def _files_below(root: Path) -> dict[str, os.stat_result]:
+    """What lies there, by relative path. Raises: PathEscapeError, IntegrityError: a link or a special file."""
+    found = {}
     for folder, folders, files in os.walk(root, followlinks=False):
         for name in (*folders, *files):
             path = Path(folder) / name
-            mode = path.lstat().st_mode
-            relative = path.relative_to(root).as_posix()
-            if stat.S_ISLNK(mode):
+            status, relative = path.lstat(), path.relative_to(root).as_posix()
+            if stat.S_ISLNK(status.st_mode):
                 raise PathEscapeError("the bundle holds a link", "plain files", relative, "Copy it with its content.")
-            if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            if stat.S_ISREG(status.st_mode):
+                found[relative] = status
+            elif not stat.S_ISDIR(status.st_mode):
                 raise IntegrityError("the bundle holds a special file", "plain files", relative)
-        found |= {(Path(folder) / name).relative_to(root).as_posix() for name in files}
     return found
 
 
@@ -89,11 +147,13 @@ def _check_complete(present: set[str], listed: set[str]) -> None:
         )
 
 
-def _verified(root: Path, name: str, record: FileRecord) -> bytes:
-    size = (root / name).stat().st_size
-    if size != record.bytes:
-        raise IntegrityError(f"{name} was changed", f"{record.bytes} bytes", f"{size} bytes", "Copy the bundle again.")
-    data = bytes_from_file(root / name, record.bytes, IntegrityError)
+def _check_size(name: str, record: FileRecord, status: os.stat_result) -> None:
+    if status.st_size != record.bytes:
+        got = f"{status.st_size} bytes"
+        raise IntegrityError(f"{name} was changed", f"{record.bytes} bytes", got, "Copy the bundle again.")
+
+
+def _verified(name: str, record: FileRecord, data: bytes) -> bytes:
     if (digest := sha256_of(data)) != record.sha256:
         raise IntegrityError(f"{name} was changed", f"SHA-256 {record.sha256}", digest, "Copy the bundle again.")
     return data
@@ -118,8 +178,8 @@ def check_destination(path: Path, *, overwrite: bool) -> None:
         )
 
 
-def write_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None:
-    """Writes a bundle atomically: a temporary sibling directory, then a rename.
+def write_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False, signer: Signer | None = None) -> None:
+    """Writes a bundle atomically: a temporary sibling directory, then a rename. Signed, if there is a signer.
 
     Raises:
         PathEscapeError: a content's name leaves the bundle.
@@ -130,13 +190,15 @@ def write_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False) -> None
         check_name(name)
     path = path.absolute()  # "." has no name and no parent
     check_destination(path, overwrite=overwrite)
+    files = {**bundle.contents, MANIFEST_NAME: json_from_record(bundle.manifest).encode()}
+    if signer is not None:
+        files[SIGNATURE_NAME] = signer.sign(path.name, files)
     partial = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
         partial.chmod(0o755)
-        manifest = json_from_record(bundle.manifest).encode()
-        for name, data in {**bundle.contents, MANIFEST_NAME: manifest}.items():
+        for name, data in files.items():
             _write_synced(partial / name, data)
         check_destination(path, overwrite=overwrite)
         _move_into_place(partial, path)

@@ -21,6 +21,7 @@ MiniSegError
 │   └── UnsafeModelError     UNSAFE_MODEL         ONNX with external data or custom operators
 ├── BundleError              BUNDLE               a bundle whose manifest makes no sense
 │   ├── IntegrityError       INTEGRITY            a hash is wrong, a file was added or is missing
+│   ├── SignatureError       SIGNATURE            a signature is missing, broken, foreign, or of other files
 │   ├── PathEscapeError      PATH_ESCAPE          a path or a link that leaves the bundle
 │   └── IncompatibleError    INCOMPATIBLE         made for another schema, runtime or machine
 ├── RuntimeUnavailableError  RUNTIME_UNAVAILABLE  this bundle or machine cannot serve the runtime or device asked for
@@ -187,6 +188,12 @@ class IntegrityError(BundleError):
     """A hash is wrong, or a file was added or is missing."""
 
     code = "INTEGRITY"
+
+
+class SignatureError(BundleError):
+    """A signature is missing, broken, by another key, or of other files; or a key cannot be used."""
+
+    code = "SIGNATURE"
 
 
 class PathEscapeError(BundleError):

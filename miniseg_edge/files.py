@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -22,14 +23,22 @@ def bytes_from_file(path: Path, limit: int, error: type[MiniSegError]) -> bytes:
     try:
         if not path.is_file():
             raise error(f"{path} is no file", "a readable file", "a folder" if path.is_dir() else "nothing there")
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
+        with open(path, "rb", opener=_opened_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):  # it was one a moment ago
+                raise error(f"{path} is no file", "a readable file", "something that was put in its place")
+            size = status.st_size
             data = file.read(size) if size <= limit else b""
     except OSError as reason:
         raise error(f"{path} cannot be read", "a readable file", reason.strerror or str(reason)) from reason
     if size > limit:
         raise error(f"{path} is too large", f"at most {limit} bytes", f"{size} bytes")
     return data
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    """Opens without waiting for the other end of a pipe that was put in a file's place."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def replace_file(path: Path, data: bytes) -> None:

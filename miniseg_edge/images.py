@@ -13,11 +13,14 @@ from miniseg_edge.preprocessing import ByteArray, FloatArray, check_pixel_budget
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_IMAGE_BYTES = 256 * 2**20
+MAX_JPEG_SCANS = 100
+"""Progressive images have ten or so."""
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
-_JPEG_END = b"\xff\xd9"
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _JPEG_SEGMENTS = {0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}
 """What may stand before the frame, with a length; decoders step over other markers in ways of their own."""
@@ -95,7 +98,7 @@ def label_from_file(path: Path, classes: int) -> ByteArray:
 
 
 def _decoded(data: bytes, name: str) -> ByteArray:
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(PNG_SIGNATURE):
         height, width = _checked_png(data, name)
     elif data.startswith(_JPEG_SIGNATURE):
         height, width = _checked_jpeg(data, name)
@@ -141,7 +144,7 @@ def _grey(pixels: ByteArray, name: str) -> ByteArray:
 
 def _checked_png(data: bytes, name: str) -> tuple[int, int]:
     """Height and width, after every chunk was found whole: decoders fill what is missing with black."""
-    chunks = list(_png_chunks(data, name))
+    chunks = list(png_chunks(data, name))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13 or chunks[-1][0] != b"IEND":
         raise UnsupportedFormatError(f"{name} is truncated", "a PNG from IHDR to IEND", f"{len(data)} bytes")
     width, height = struct.unpack(">II", chunks[0][1][:8])
@@ -166,8 +169,9 @@ def _check_png_pixels(chunks: list[tuple[bytes, bytes]], height: int, width: int
         raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{expected} bytes", f"{actual}")
 
 
-def _png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
-    position = len(_PNG_SIGNATURE)
+def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk of a PNG up to its end, each found whole. Raises: UnsupportedFormatError."""
+    position = len(PNG_SIGNATURE)
     while position < len(data):
         length, kind = struct.unpack(">I4s", data[position : position + 8].ljust(8, b"\0"))
         end = position + 12 + length
@@ -184,6 +188,8 @@ def _png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
 
 def _checked_jpeg(data: bytes, name: str) -> tuple[int, int]:
     """Height and width from the frame header, after the end marker was found."""
+    if (scans := data.count(_JPEG_SCAN)) > MAX_JPEG_SCANS:  # each goes over the whole image, however short it is
+        raise UnsupportedFormatError(f"{name} is absurd", f"at most {MAX_JPEG_SCANS} scans", f"{scans}")
     if not data.rstrip(b"\0").endswith(_JPEG_END):
         raise UnsupportedFormatError(f"{name} is truncated", "an end-of-image marker", f"{len(data)} bytes without one")
     position = 2

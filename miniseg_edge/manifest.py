@@ -12,11 +12,13 @@ from miniseg_edge.parity import ParityLimits
 from miniseg_edge.preprocessing import GREY_MAX, Statistics, Window
 from miniseg_edge.records import json_from_record, object_from_json, record_from_object
 from miniseg_edge.tensors import HU, GraphInterface, TensorSpec
+from miniseg_edge.training_record import TrainingRecord
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 MAX_NETWORK_SIDE = 8192
 MAX_FILE_BYTES = 2**30
+MAX_BUNDLE_BYTES = 2**31
 MAX_FILES = 1000
 GOLDEN_SLACK = 0.01
 """By how much the Dice on golden slices may differ from one machine to the next."""
@@ -36,10 +38,11 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """Where the weights come from."""
+    """Where the weights come from: file, and what it says of its training, or None."""
 
     name: str
     sha256: str
+    training: TrainingRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -359,6 +362,8 @@ def _check_references(manifest: Manifest) -> None:
         raise BundleError(f"{MANIFEST_NAME} points at files that it does not list", "", ", ".join(unlisted))
     if len(manifest.files) > MAX_FILES or any(not 0 <= f.bytes <= MAX_FILE_BYTES for f in manifest.files.values()):
         raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_FILES} files of {MAX_FILE_BYTES} bytes")
+    if (total := sum(f.bytes for f in manifest.files.values())) > MAX_BUNDLE_BYTES:
+        raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_BUNDLE_BYTES} bytes in all", f"{total}")
     _check_interface(manifest)
 
 

@@ -8,6 +8,7 @@ from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import RuntimeUnavailableError
 from miniseg_edge.host import usable_cores
+from miniseg_edge.onnx_file import check_self_contained
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.interface import Runtime
 
@@ -35,8 +36,10 @@ class OnnxRuntime(Runtime):
         return str(_onnxruntime().__version__)
 
     def _open(self, bundle: Bundle, files: list[bytes]) -> None:
+        check_self_contained(files[0])
         ort = _onnxruntime()
         options = ort.SessionOptions()
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # it would guess, and has another format
         options.log_severity_level = 3
         # Idle workers must not burn the host application's cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

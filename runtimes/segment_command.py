@@ -8,8 +8,18 @@ from pathlib import Path
 from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.commands import exit_code_of
-from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UsageError
-from miniseg_edge.images import IMAGE_SUFFIXES, image_paths, overlay, slice_from_file, write_png
+from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UnsupportedFormatError, UsageError
+from miniseg_edge.files import bytes_from_file, replace_file, sha256_of
+from miniseg_edge.images import (
+    IMAGE_SUFFIXES,
+    MAX_IMAGE_BYTES,
+    image_paths,
+    overlay,
+    png_from_pixels,
+    slice_from_bytes,
+    slice_from_file,
+)
+from miniseg_edge.provenance import Provenance, stamped_png
 from miniseg_edge.runtimes.registry import AUTO, REGISTRY
 from miniseg_edge.runtimes.segment_study import FILES, check_outputs, segmented_study, show, write_results
 from miniseg_edge.runtimes.segmentation import Segmentation
@@ -60,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where a folder holds several")
     parser.add_argument("--phase", type=int, metavar="N", help="of a series in time")
     parser.add_argument("--rescale", type=float, nargs=2, metavar=("SLOPE", "INTERCEPT"), help="where DICOM lacks them")
+    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
     parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
     return parser
 
@@ -97,7 +108,7 @@ def _segment_study(parsed: argparse.Namespace) -> None:
     with terminal.step("opening the study"):
         study = open_study(parsed.input, series=parsed.series, phase=parsed.phase, rescale=rescale)
     check_outputs(parsed.output, formats, study, overwrite=parsed.overwrite)
-    with _opened(parsed, parsed.bundle) as segmenter:
+    with _opened(parsed, open_bundle(parsed.bundle, trust=parsed.trust)) as segmenter:
         terminal.say(f"running {segmenter}")
         with terminal.counted("segmenting", len(study)) as progress:
             found = segmented_study(study, segmenter, progress)
@@ -106,14 +117,14 @@ def _segment_study(parsed: argparse.Namespace) -> None:
     terminal.say(f"{', '.join(formats)} in {parsed.output}", "good")
 
 
-def _opened(parsed: argparse.Namespace, bundle: Path | Bundle) -> Segmenter:
+def _opened(parsed: argparse.Namespace, bundle: Bundle) -> Segmenter:
     with terminal.patience("opening the bundle; an engine may be compiled for this GPU, once for each driver"):
         return load(bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision)
 
 
 def _segment_images(parsed: argparse.Namespace) -> None:
     jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite)
-    bundle = open_bundle(parsed.bundle)
+    bundle = open_bundle(parsed.bundle, trust=parsed.trust)
     _check_readable(jobs, bundle.manifest.interface.channels)
     with _opened(parsed, bundle) as segmenter:
         terminal.say(f"running {segmenter}")
@@ -165,13 +176,16 @@ def _check_readable(jobs: list[_Job], channels: int) -> None:
 
 
 def _segmented(job: _Job, segmenter: Segmenter) -> Segmentation:
-    slice_ = slice_from_file(job.image, segmenter.bundle.manifest.interface.channels)
+    data = bytes_from_file(job.image, MAX_IMAGE_BYTES, UnsupportedFormatError)
+    slice_ = slice_from_bytes(data, job.image.name, segmenter.bundle.manifest.interface.channels)
     result = segmenter.segment(slice_)
     for remark in result.warnings:
         terminal.warn(f"{job.image.name}: {remark}")
     two_classes = segmenter.bundle.manifest.network.classes == 2
-    write_png(job.mask, result.mask * 255 if two_classes else result.mask)
-    write_png(job.overlay, overlay(slice_, result.mask))
+    drawn_by = Provenance(result.bundle_digest, result.runtime, result.device, result.precision, sha256_of(data))
+    pictures = {job.mask: result.mask * 255 if two_classes else result.mask, job.overlay: overlay(slice_, result.mask)}
+    for path, pixels in pictures.items():
+        replace_file(path, stamped_png(png_from_pixels(pixels), drawn_by))
     return result
 
 

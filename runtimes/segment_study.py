@@ -12,6 +12,7 @@ from miniseg_edge.errors import OutputError, OutputExistsError, UsageError
 from miniseg_edge.files import replace_file
 from miniseg_edge.images import png_from_pixels
 from miniseg_edge.preprocessing import ByteArray, FloatArray
+from miniseg_edge.provenance import Provenance, stamped_png
 from miniseg_edge.records import json_from_record
 from miniseg_edge.runtimes.segmenter import Segmenter
 from miniseg_edge.studies.dicom_seg import dicom_seg_from_mask
@@ -90,20 +91,21 @@ def check_outputs(output: Path, formats: tuple[str, ...], study: Study, *, overw
 
 def write_results(segmented: SegmentedStudy, segmenter: Segmenter, output: Path, formats: tuple[str, ...]) -> None:
     """Writes each format, every file whole or not at all. Raises: OutputError, and as the formats' own functions."""
-    study, mask = segmented.study, segmented.mask
+    study, mask, ran = segmented.study, segmented.mask, segmented.findings.ran
+    drawn_by = Provenance(ran.bundle_digest, ran.runtime, ran.device, ran.precision, ran.input_sha256)
     if DICOM_SEG in formats:
-        digest = segmenter.bundle.manifest.digest
-        replace_file(output / FILES[DICOM_SEG], dicom_seg_from_mask(mask, study.origin, digest))
+        dicom_seg = dicom_seg_from_mask(mask, study.origin, drawn_by.bundle_digest, drawn_by.short)
+        replace_file(output / FILES[DICOM_SEG], dicom_seg)
     if NIFTI in formats:
-        nifti = nifti_from_mask(mask, study.geometry, study.origin)
+        nifti = nifti_from_mask(mask, study.geometry, study.origin, drawn_by.nifti_stamp)
         replace_file(output / FILES[NIFTI], gzip.compress(nifti, mtime=0))
     if PNG in formats:
-        _write_pictures(segmented, segmenter, output)
+        _write_pictures(segmented, segmenter, output, drawn_by)
     if JSON in formats:
         replace_file(output / FILES[JSON], json_from_record(segmented.findings).encode())
 
 
-def _write_pictures(segmented: SegmentedStudy, segmenter: Segmenter, output: Path) -> None:
+def _write_pictures(segmented: SegmentedStudy, segmenter: Segmenter, output: Path, drawn_by: Provenance) -> None:
     """An overlay of each slice, and the sheet."""
     study, mask, window = segmented.study, segmented.mask, segmenter.bundle.manifest.preprocessing.window
     assert window is not None  # noqa: S101  the study could not have been segmented without
@@ -111,11 +113,11 @@ def _write_pictures(segmented: SegmentedStudy, segmenter: Segmenter, output: Pat
     chosen, sheet = set(shown_indices(pixels)), []
     for index in terminal.track(range(len(study)), "pictures"):
         picture = slice_picture(study.read(index).voxels_hu, mask[index], window)
-        replace_file(output / _overlay_name(index), png_from_pixels(picture))
+        replace_file(output / _overlay_name(index), stamped_png(png_from_pixels(picture), drawn_by))
         if index in chosen:
             area = pixels[index] * study.geometry.pixel_area_mm2
             sheet.append((f"{index}: {area:.0f} mm2" if pixels[index] else f"{index}", picture))
-    replace_file(output / FILES[PNG], png_from_pixels(contact_sheet(sheet)))
+    replace_file(output / FILES[PNG], stamped_png(png_from_pixels(contact_sheet(sheet)), drawn_by))
 
 
 def _overlay_name(index: int) -> str:

@@ -280,6 +280,7 @@ def load(
     *,
     streams: int | None = None,
     precision: str = AUTO,
+    trust: str | os.PathLike[str] | None = None,
 ) -> Segmenter:
     """Opens a bundle for segmentation.
 
@@ -293,6 +294,7 @@ def load(
             many as the host's cores for many slices, opened when it is first needed. A number is one engine for both;
             1 is smallest.
         precision: "auto" takes FP32 where the bundle has it; "bf16", ... is taken or refused.
+        trust: path of a public key, whose owner must have signed the bundle; see `open_bundle`.
 
     Raises:
         BundleError and its kin: see `open_bundle`.
@@ -302,7 +304,9 @@ def load(
     for name, value in (("threads", threads), ("streams", streams)):
         if value is not None and (type(value) is not int or not 1 <= value <= MAX_THREADS):
             raise UsageError(f"{name} has a wrong value", f"1..{MAX_THREADS}", repr(value))
-    opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    if isinstance(bundle, Bundle) and trust is not None:
+        raise UsageError("an opened bundle has no signature", "trust= where it is opened", "trust= with a Bundle")
+    opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle, trust=trust)
     if isinstance(runtime, str):
         return Segmenter(opened, choose(opened, runtime, device, precision), threads, streams)
     for name in runtime:

@@ -7,19 +7,28 @@ from pathlib import Path
 from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.commands import exit_code_of
-from miniseg_edge.errors import IncompatibleError, ParityError, RuntimeUnavailableError
+from miniseg_edge.errors import IncompatibleError, OutputExistsError, ParityError, RuntimeUnavailableError, UsageError
+from miniseg_edge.files import replace_file, sha256_of
 from miniseg_edge.golden import golden_image, golden_logits
 from miniseg_edge.manifest import Artifact
 from miniseg_edge.parity import ParityLimits, SliceParity, TargetParity, compare, failures
 from miniseg_edge.parity_summary import show
+from miniseg_edge.records import json_from_record
+from miniseg_edge.runtimes.chain import chain_of
+from miniseg_edge.runtimes.chain import show as show_chain
 from miniseg_edge.runtimes.registry import REGISTRY, RuntimeEntry
 from miniseg_edge.runtimes.segmenter import Segmenter, load
+from miniseg_edge.runtimes.verification import Verification, verification_of
+from miniseg_edge.runtimes.verification_page import page_from_verification
+from miniseg_edge.signature import SIGNATURE_NAME
+
+JSON_NAME, HTML_NAME = "verification.json", "verification.html"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage, 3 parity failed."""
     parsed = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _verify(parsed.bundle))
+    return exit_code_of(lambda: _verify(parsed) if parsed.explain is None else _explain(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,30 +38,78 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 error, 2 usage, 3 a runtime does not reproduce the reference.",
     )
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
+    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
+    parser.add_argument(
+        "--explain",
+        nargs="?",
+        const="",
+        metavar="RESULT",
+        help="instead: where the bundle comes from, or a mask, overlay or findings that it drew, back to the training",
+    )
+    parser.add_argument(
+        "--record", type=Path, metavar="DIR", help=f"file what was checked there, as {JSON_NAME} and {HTML_NAME}"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a record that is there already")
     return parser
 
 
-def _verify(path: Path) -> None:
-    bundle = open_bundle(path)
-    terminal.say(f"{len(bundle.contents)} files, every hash right; bundle {bundle.manifest.digest}")
-    parities = _replayed_by_all(bundle)
+def _explain(parsed: argparse.Namespace) -> None:
+    if parsed.record is not None:
+        raise UsageError("a record holds the chain by itself", "--explain or --record", "both")
+    bundle = open_bundle(parsed.bundle, trust=parsed.trust)
+    show_chain(chain_of(bundle, _signature(parsed), Path(parsed.explain) if parsed.explain else None))
+
+
+def _verify(parsed: argparse.Namespace) -> None:
+    if parsed.record is not None:
+        _check_record(parsed.record, overwrite=parsed.overwrite)
+    bundle = open_bundle(parsed.bundle, trust=parsed.trust)
+    signed = "" if parsed.trust is None else f", signed by the owner of {parsed.trust.name}"
+    terminal.say(f"{len(bundle.contents)} files, every hash right{signed}; bundle {bundle.manifest.digest}")
+    parities, not_checked = _replayed_by_all(bundle)
     show("Golden slices against the stored reference", parities)
+    if parsed.record is not None:
+        chain = chain_of(bundle, _signature(parsed))
+        _write_record(verification_of(bundle, tuple(parities), tuple(not_checked), chain), parsed.record)
+        terminal.say(f"filed as {parsed.record / JSON_NAME} and {parsed.record / HTML_NAME}")
     if failed := [p for p in parities if not p.passed]:
         reasons = "; ".join(f"{p.runtime} {p.precision}: {', '.join(p.failures)}" for p in failed)
         raise ParityError("this machine does not reproduce the reference", "the stored masks", reasons)
     terminal.say("verified", "good")
 
 
-def _replayed_by_all(bundle: Bundle) -> list[TargetParity]:
-    """Every artefact on its runtime; those that this machine cannot run are named with their reason.
+def _check_record(folder: Path, *, overwrite: bool) -> None:
+    """Refuses before the work what must not be replaced after it. Raises: OutputExistsError."""
+    for path in (folder / JSON_NAME, folder / HTML_NAME):
+        if path.exists() and not overwrite:
+            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another folder or add --overwrite.")
+
+
+def _write_record(verification: Verification, folder: Path) -> None:
+    """Writes both files, each whole or not at all. Raises: OutputError."""
+    replace_file(folder / JSON_NAME, json_from_record(verification).encode())
+    replace_file(folder / HTML_NAME, page_from_verification(verification).encode())
+
+
+def _signature(parsed: argparse.Namespace) -> str:
+    """What is known about the signature of a bundle that was opened."""
+    if parsed.trust is not None:
+        return f"holds, by the owner of {parsed.trust.name} (SHA-256 {sha256_of(parsed.trust.read_bytes())})"
+    there = (parsed.bundle / SIGNATURE_NAME).is_file()
+    return "there, but not checked: no key was given (--trust KEY)" if there else "none"
+
+
+def _replayed_by_all(bundle: Bundle) -> tuple[list[TargetParity], list[str]]:
+    """Every artefact on its runtime, and those that this machine cannot run, each with the reason.
 
     Raises:
         RuntimeUnavailableError: nothing but the reference can be checked here.
     """
-    found, checked = [], 0
+    found, not_checked, checked = [], [], 0
     for entry in REGISTRY:
         if (obstacle := entry.obstacle(bundle)) is not None:
             terminal.say(f"not checked: {entry.name}: {obstacle}")
+            not_checked += [f"{entry.name}: {obstacle}"] if entry.artifact(bundle) is not None else []
             continue
         for artifact in bundle.manifest.artifacts:
             if artifact.target != entry.target:
@@ -61,12 +118,13 @@ def _replayed_by_all(bundle: Bundle) -> list[TargetParity]:
                 found.append(replay_golden(bundle, entry, artifact))
                 checked += not entry.reference
             except IncompatibleError as error:
-                terminal.warn(f"not checked: {entry.name} {artifact.precision}: {error}")
+                not_checked.append(f"{entry.name} {artifact.precision}: {error}")
+                terminal.warn(f"not checked: {not_checked[-1]}")
     if not checked:
         raise RuntimeUnavailableError(
             "no runtime at hand can serve this bundle", "one of its targets' runtimes", "none"
         )
-    return found
+    return found, not_checked
 
 
 def replay_golden(bundle: Bundle, entry: RuntimeEntry, artifact: Artifact) -> TargetParity:

@@ -29,8 +29,10 @@ from miniseg_edge.manifest import (
 )
 from miniseg_edge.parity import ParityLimits
 from miniseg_edge.preprocessing import ByteArray, FloatArray, Statistics, Window
+from miniseg_edge.recipe import Recipe
 from miniseg_edge.records import json_from_record
 from miniseg_edge.tensors import GraphInterface
+from miniseg_edge.training_record import TRAINING_SCHEMA_VERSION, Selection, Slices, TrainingRecord
 
 SIDE = 32
 GOLDEN = GoldenSlice("ramp", "golden/ramp.png", "golden/ramp.npy")
@@ -73,6 +75,25 @@ def small_manifest() -> Manifest:
             files=file_records(CONTENTS),
         )
     )
+
+
+TRAINING = TrainingRecord(
+    schema_version=TRAINING_SCHEMA_VERSION,
+    network="miniseg-83k",
+    seed=7,
+    recipe=Recipe(epochs=12),
+    initial=None,
+    window=Window(-1250.0, 250.0),
+    separate_channels=False,
+    labels=(),
+    training=Slices(2, 1, "a" * 64),
+    held_out=Slices(1, 1, "b" * 64),
+    selection=Selection(12, "last", 0.25, 0.75, 0.625),
+    device="cpu",
+    duration_s=2.5,
+    tools={"torch": "2"},
+)
+"""What a checkpoint may say about its training."""
 
 
 def small_bundle(name: str = "small") -> Bundle:

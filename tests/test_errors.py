@@ -31,6 +31,7 @@ CODES = {
     "UnsafeModelError": "UNSAFE_MODEL",
     "BundleError": "BUNDLE",
     "IntegrityError": "INTEGRITY",
+    "SignatureError": "SIGNATURE",
     "PathEscapeError": "PATH_ESCAPE",
     "IncompatibleError": "INCOMPATIBLE",
     "RuntimeUnavailableError": "RUNTIME_UNAVAILABLE",

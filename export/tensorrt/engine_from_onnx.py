@@ -9,6 +9,7 @@ from miniseg_edge.errors import ExportError, UsageError
 from miniseg_edge.export.tensorrt.agreement import check_engine, check_network, engine_precisions, network_precisions
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell, progress_monitor
+from miniseg_edge.onnx_file import check_self_contained
 from miniseg_edge.runtimes.tensorrt.logger import VendorLog
 from miniseg_edge.runtimes.tensorrt.vendors import Vendor
 from miniseg_edge.tensors import TensorSpec
@@ -89,6 +90,7 @@ def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, t
 
 
 def _network(trt: Any, builder: Any, task: EngineTask, log: VendorLog) -> Any:
+    check_self_contained(task.onnx)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log.handle)
     if not parser.parse(task.onnx):

@@ -23,14 +23,19 @@ from miniseg_edge.runtimes.segmenter import load
 from miniseg_edge.runtimes.tensorrt.machine import Gpu, gpus
 from miniseg_edge.runtimes.tensorrt.replay import replay
 from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
+from miniseg_edge.signature import SIGNATURE_NAME, Signer
 
 
-def rebuild(path: Path, target: str | None = None) -> Bundle:
+def rebuild(
+    path: Path, target: str | None = None, *, signer: Signer | None = None, trust: Path | None = None
+) -> Bundle:
     """Rebuilds every engine whose vendor is installed, and puts the bundle in the place of the old one.
 
     Args:
         path: of the bundle.
         target: builds this target's engines beside those of the other, from the same ONNX; else each engine again.
+        signer: of the new bundle, which is another one: without it it is not signed, whoever signed the old.
+        trust: public key whose owner must have signed the old one.
 
     Raises:
         BundleError and its kin: see `open_bundle`.
@@ -40,8 +45,10 @@ def rebuild(path: Path, target: str | None = None) -> Bundle:
         ExportError, ParityError and their kin: an engine could not be built, or draws another lesion; nothing changed.
         OutputError: nothing changed.
     """
-    bundle = open_bundle(path)
+    bundle = open_bundle(path, trust=trust)
     check_destination(path, overwrite=True)
+    if signer is None and (path / SIGNATURE_NAME).exists():
+        terminal.warn(f"{path} is signed; rebuilt without --sign KEY it will not be")
     sources = _sources(bundle, target)
     here = [(source, wanted) for source, wanted in sources if is_installed(wanted)]
     if not here:
@@ -55,7 +62,7 @@ def rebuild(path: Path, target: str | None = None) -> Bundle:
         with terminal.step(f"{name} on the golden slices; kernels are compiled first"):
             bundle = _judged(candidate, wanted, source.precision, gpu)
     bundle = replace(bundle, manifest=sealed(replace(bundle.manifest, files=file_records(bundle.contents))))
-    write_bundle(bundle, path, overwrite=True)
+    write_bundle(bundle, path, overwrite=True, signer=signer)
     return bundle
 
 

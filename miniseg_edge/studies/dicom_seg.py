@@ -22,13 +22,14 @@ _TYPE_2 = (
 SERIES_DESCRIPTION = "COVID-19 lesions, research only"
 
 
-def dicom_seg_from_mask(mask: ByteArray, origin: Origin, bundle_digest: str) -> bytes:
+def dicom_seg_from_mask(mask: ByteArray, origin: Origin, bundle_digest: str, ran: str = "") -> bytes:
     """A DICOM SEG (BINARY, one segment) in memory. It carries the patient and study of its source images.
 
     Args:
         mask: (D, H, W) uint8, lesion above 0, in the order of the volume's slices; it may be empty.
         origin: of the volume, which must come from DICOM; its files are read again for the references.
         bundle_digest: goes into the object as the device's serial number: what drew it.
+        ran: runtime, precision and device in words, beside the software's version; "" leaves it out.
 
     Raises:
         UsageError: the volume did not come from DICOM.
@@ -40,10 +41,10 @@ def dicom_seg_from_mask(mask: ByteArray, origin: Origin, bundle_digest: str) -> 
     if mask.ndim != 3 or len(mask) != len(origin.images):
         raise InputError("the mask does not fit the study", f"({len(origin.images)}, H, W)", str(mask.shape))
     with _silent():
-        return _encoded(_segmentation((mask > 0).view(np.uint8), origin, bundle_digest))
+        return _encoded(_segmentation((mask > 0).view(np.uint8), origin, bundle_digest, ran))
 
 
-def _segmentation(mask: ByteArray, origin: Origin, bundle_digest: str) -> Any:
+def _segmentation(mask: ByteArray, origin: Origin, bundle_digest: str, ran: str) -> Any:
     highdicom: Any = require("highdicom", "dicom")
     codes: Any = require("pydicom.sr.codedict", "dicom").codes
     version = versions(("miniseg-edge",)).get("miniseg-edge", "unknown")
@@ -69,7 +70,7 @@ def _segmentation(mask: ByteArray, origin: Origin, bundle_digest: str) -> Any:
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL,
-        software_versions=version,
+        software_versions=(version, ran) if ran else version,
         device_serial_number=bundle_digest,
         series_description=SERIES_DESCRIPTION,
         omit_empty_frames=bool(mask.any()),

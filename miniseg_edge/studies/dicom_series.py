@@ -65,9 +65,11 @@ def _distrusted(name: str) -> Iterator[None]:
     """Inside, a hostile header's errors become ours; pydicom has many kinds, and their texts may quote the patient."""
     try:
         yield
-    except (MiniSegError, OSError):
+    except MiniSegError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's; pydicom raises some of its own
+            raise
         raise UnsupportedFormatError(f"{name} is unusable", "an intact CT image", type(error).__name__) from None
 
 

@@ -42,6 +42,8 @@ def study_from_nifti(path: Path, phase: int | None) -> Study:
     slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
     orientations = nibabel.orientations
     stored = orientations.io_orientation(affine)
+    if not np.isfinite(stored).all():  # an axis so short beside the others that none is left for it
+        raise GeometryError(f"{path.name} lies nowhere", "three axes in space", "axes that coincide")
     turn = orientations.ornt_transform(stored, orientations.axcodes2ornt("LPS"))
     turned = orientations.apply_orientation(raw, turn)
     geometry = _geometry(RAS_FROM_LPS @ affine @ orientations.inv_ornt_aff(turn, raw.shape), turned.shape[2])
@@ -101,9 +103,11 @@ def _expected_bytes(header: npt.NDArray[np.generic], size: int, name: str) -> in
     if len(shape) < 3 or min(shape) < 1:
         raise UnsupportedFormatError(f"{name} is no volume", "three axes or four", str(tuple(shape)))
     check_volume_budget(math.prod(shape[2:]), shape[0], shape[1])
-    kind = require("nibabel", "dicom").nifti1.data_type_codes.dtype[int(header["datatype"])]  # type: ignore[call-overload]
-    if kind.kind not in "iuf":
-        raise UnsupportedFormatError(f"{name} holds no HU", "integers or floating numbers", str(kind))
+    code = int(header["datatype"])  # type: ignore[call-overload]
+    kinds = require("nibabel", "dicom").nifti1.data_type_codes.dtype
+    if code not in kinds or kinds[code].kind not in "iuf":
+        raise UnsupportedFormatError(f"{name} holds no HU", "integers or floating numbers", f"data type {code}")
+    kind = kinds[code]
     offset = float(header["vox_offset"])  # type: ignore[call-overload]
     if not size <= offset <= MAX_HEADER_BYTES:
         raise UnsupportedFormatError(f"{name} is no readable NIfTI", f"voxels before {MAX_HEADER_BYTES}", f"{offset:g}")

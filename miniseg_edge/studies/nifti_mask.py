@@ -9,12 +9,13 @@ from miniseg_edge.studies.nifti import RAS_FROM_LPS
 from miniseg_edge.studies.volume import TILT_DEGREES, Geometry, Origin
 
 
-def nifti_from_mask(mask: ByteArray, geometry: Geometry, origin: Origin) -> bytes:
+def nifti_from_mask(mask: ByteArray, geometry: Geometry, origin: Origin, stamp: tuple[str, str] = ("", "")) -> bytes:
     """An uncompressed .nii in memory; a tilted gantry stays in its affine as shear.
 
     Args:
         mask: (D, H, W) uint8, class per voxel.
         geometry, origin: of the volume that was segmented.
+        stamp: what the header's `descrip` (79 characters) and `aux_file` (23) say, ASCII.
 
     Raises:
         InputError: the mask has not the volume's slices.
@@ -33,4 +34,5 @@ def nifti_from_mask(mask: ByteArray, geometry: Geometry, origin: Origin) -> byte
     if origin.layout is not None or geometry.tilt_degrees <= TILT_DEGREES:  # a qform cannot say shear
         image.set_qform(affine, code=1, strip_shears=True)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"], image.header["aux_file"] = stamp[0][:79], stamp[1][:23]
     return bytes(image.to_bytes())

@@ -9,6 +9,7 @@ import io
 import math
 import pickle
 import re
+import reprlib
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -32,8 +33,15 @@ from miniseg_edge.training_record import TrainingRecord
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 """Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
 
+MAX_NUMBERS = MAX_CHECKPOINT_BYTES // 4
+"""In all tensors together: a few stored bytes can be expanded to any size."""
+
+MAX_TRAINING_BYTES = 2**20
+"""Budget for the record of a training run; a bundle's manifest holds it."""
+
 _WRAPPERS = ("state_dict", "model")
 _LISTED_KEYS = 12
+_SHOWN_KEY = 100
 
 
 @dataclass(frozen=True)
@@ -169,9 +177,9 @@ def _unpickled(data: bytes, name: str) -> object:
 
 
 def _check_unpacked_size(data: bytes, name: str) -> None:
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        return
     try:
+        if not zipfile.is_zipfile(io.BytesIO(data)):
+            return
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
@@ -196,13 +204,15 @@ def _state(content: object, name: str) -> dict[str, Tensor]:
         raise UnsafeCheckpointError(
             f"{name} holds no state dict", "a mapping from parameter names to tensors", type(found).__name__
         )
+    if (numbers := sum(value.numel() for value in found.values() if isinstance(value, Tensor))) > MAX_NUMBERS:
+        raise CheckpointError(f"{name} is absurdly large", f"at most {MAX_NUMBERS} numbers", f"{numbers}")
     state: dict[str, Tensor] = {}
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise UnsafeCheckpointError(
                 f"{name} holds something that is not a tensor",
                 "tensors by name",
-                f"{type(value).__name__} at {key!r}",
+                f"{type(value).__name__} at {reprlib.repr(key)}",
             )
         state[key.removeprefix("module.")] = _plain(key, value)
     return state
@@ -211,8 +221,6 @@ def _state(content: object, name: str) -> dict[str, Tensor]:
 def _plain(key: str, tensor: Tensor) -> Tensor:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
         raise CheckpointError(f"{key} is not a plain tensor", "a dense real tensor", str(tensor.dtype))
-    if tensor.numel() > MAX_CHECKPOINT_BYTES // 4:  # a few stored bytes can be expanded to any size
-        raise CheckpointError(f"{key} is absurdly large", "a network's weights", f"shape {tuple(tensor.shape)}")
     if not tensor.is_floating_point():
         return tensor.to(torch.int64).contiguous()
     tensor = tensor.to(torch.float32).contiguous()
@@ -282,7 +290,7 @@ def _key_error(missing: list[str], unexpected: list[str], network: str) -> Check
 
 
 def _listed(keys: list[str]) -> str:
-    shown = ", ".join(keys[:_LISTED_KEYS]) or "none"
+    shown = ", ".join(key[:_SHOWN_KEY] for key in keys[:_LISTED_KEYS]) or "none"
     return f"{shown} and {len(keys) - _LISTED_KEYS} more" if len(keys) > _LISTED_KEYS else shown
 
 
@@ -292,20 +300,25 @@ def _statistics(content: object) -> Statistics | None:
         return None
     if not isinstance(found, Mapping) or not all(_is_number(found.get(key)) for key in ("mean", "std")):
         raise StatisticsError(
-            "the checkpoint's statistics are unusable", '{"mean": number, "std": number}', repr(found)[:80]
+            "the checkpoint's statistics are unusable", '{"mean": number, "std": number}', reprlib.repr(found)[:80]
         )
     return Statistics(float(found["mean"]), float(found["std"]))
 
 
 def _training(content: object) -> TrainingRecord | None:
+    """The record of the training, which travels as far as a bundle's manifest."""
     found = content.get("training") if isinstance(content, Mapping) else None
     if found is None:
         return None
     what = "the checkpoint's training record"
-    if not isinstance(found, str):
-        raise CheckpointError(f"{what} is unusable", "JSON text", type(found).__name__)
-    data = object_from_json(found.encode("utf-8", "surrogatepass"), what, CheckpointError)
-    return record_from_object(TrainingRecord, data, what, CheckpointError)
+    if not isinstance(found, str) or len(found) > MAX_TRAINING_BYTES:
+        got = f"{len(found)} characters" if isinstance(found, str) else type(found).__name__
+        raise CheckpointError(f"{what} is unusable", f"at most {MAX_TRAINING_BYTES} characters of JSON", got)
+    try:
+        data = object_from_json(found.encode("utf-8", "surrogatepass"), what, CheckpointError)
+        return record_from_object(TrainingRecord, data, what, CheckpointError)
+    except UsageError as error:  # figures that no recipe has
+        raise CheckpointError(f"{what} makes no sense", "a recipe's figures", str(error)) from error
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,46 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from miniseg_edge.architecture import Architecture
+from miniseg_edge.export.completion import completed
+from miniseg_edge.export.exporter import export_bundle
+from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.preprocessing import Window
+from miniseg_edge.recipe import Pass, Recipe
+from miniseg_edge.training.checkpoint import checkpoint_from_file, save_checkpoint
+from tests.bundles import TRAINING
+from tests.conftest import STATISTICS, random_network
+
+RECORD = replace(TRAINING, recipe=Recipe(size=32, passes=(Pass(1.0, 2),)), separate_channels=True)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    network = random_network(Architecture((4, 4, 4, 4), (0, 0, 0, 0), (0, 0, 0, 0)), 3)
+    save_checkpoint(network, STATISTICS, tmp_path / "trained.pth", RECORD)
+    return tmp_path / "trained.pth"
+
+
+def test_a_trained_checkpoint_needs_nothing_else(path: Path, tmp_path: Path) -> None:
+    bundle = export_bundle(ExportRequest(path, tmp_path / "out", ("onnx",))).bundle
+    assert bundle is not None
+    manifest = bundle.manifest
+    assert manifest.preprocessing.size == (32, 32)
+    assert manifest.preprocessing.window == TRAINING.window
+    assert manifest.preprocessing.statistics == STATISTICS
+    assert manifest.interface.channels == 3
+    assert manifest.checkpoint.training == RECORD
+
+
+def test_what_was_said_goes_before(path: Path, tmp_path: Path) -> None:
+    said = ExportRequest(path, tmp_path / "out", ("onnx",), size=(64, 48), window=Window(-1000, 0))
+    found = completed(said, checkpoint_from_file(path))
+    assert (found.size, found.window) == (said.size, said.window)
+
+
+def test_other_checkpoints_change_nothing(tiny_checkpoint_path: Path, tmp_path: Path) -> None:
+    request = ExportRequest(tiny_checkpoint_path, tmp_path / "out", ("onnx",))
+    assert completed(request, checkpoint_from_file(tiny_checkpoint_path)) == request
+    assert request.input_size == (512, 512)
