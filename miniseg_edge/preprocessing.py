@@ -56,9 +56,10 @@ class Window:
 
     def grey_from_hu(self, slice_hu: npt.NDArray[np.generic]) -> FloatArray:
         """HU of any real dtype and shape -> float32 grey 0..255 of the same shape; beyond the window clipped."""
-        hu = slice_hu.astype(np.float32)
-        scaled = (hu - np.float32(self.low_hu)) * np.float32(GREY_MAX / (self.high_hu - self.low_hu))
-        return np.asarray(np.clip(scaled, 0.0, GREY_MAX), dtype=np.float32)
+        grey = np.array(slice_hu, dtype=np.float32)
+        grey -= np.float32(self.low_hu)
+        grey *= np.float32(GREY_MAX / (self.high_hu - self.low_hu))
+        return np.clip(grey, 0.0, GREY_MAX, out=grey)
 
     def hu_from_grey(self, grey: FloatArray) -> FloatArray:
         """Float32 grey 0..255 -> float32 HU within the window, of the same shape; the way back."""
@@ -110,7 +111,7 @@ def checked_hu(slice_hu: object, channels: int = 1) -> npt.NDArray[np.generic]:
     found = _checked_array(slice_hu, channels)
     if found.dtype.kind not in "iuf":
         raise InputError("a slice has a wrong dtype", "an integer or floating NumPy array in HU", str(found.dtype))
-    if not np.isfinite(found).all():
+    if not (np.isfinite(found.min()) and np.isfinite(found.max())):  # NaN comes through both; no temporary array
         raise InputError("a slice is not finite", "finite HU", "NaN or infinity")
     return found
 

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -30,11 +31,49 @@ Dataset = Any
 
 
 @dataclass(frozen=True, eq=False)
-class OpenedFile:
-    """A file in memory: its header with the pixel data attached, still encoded, and the SHA-256 of all of it."""
+class Header:
+    """What a file says before its pixels.
+
+    Attributes:
+        name: of the file.
+        dataset: the elements that were asked for, without pixels.
+        position: where the pixel data's element starts, in the file, or in the inflated dataset of a deflated file.
+        sha256: of the bytes before that.
+    """
 
     name: str
     dataset: Dataset
+    position: int
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class PixelLayout:
+    """Where a file's pixels lie and how they are encoded, so that its header need not be parsed again to read them.
+
+    Attributes:
+        name, position, sha256: as in `Header`.
+        syntax: the transfer syntax, a pydicom UID.
+        frames, rows, columns: as the header has them.
+        options: all that pydicom's decoders take from a header.
+    """
+
+    name: str
+    position: int
+    sha256: str
+    syntax: Any
+    frames: int
+    rows: int
+    columns: int
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedFile:
+    """A file in memory: its pixel data, still encoded, and the SHA-256 of the whole file."""
+
+    layout: PixelLayout
+    pixels: bytes
     sha256: str
 
 
@@ -47,82 +86,101 @@ def is_dicom(path: Path) -> bool:
         raise UnsupportedFormatError(f"{path.name} cannot be read", "a readable file", str(reason.strerror)) from reason
 
 
-def header_from_file(path: Path, keywords: tuple[str, ...]) -> Dataset:
+def header_from_file(path: Path, keywords: tuple[str, ...]) -> Header:
     """Those elements of the header, without pixels. Raises: UnsupportedFormatError, MissingDependencyError."""
     size = path.stat().st_size
     if size > MAX_DICOM_BYTES:
         raise UnsupportedFormatError(f"{path.name} is too large", f"at most {MAX_DICOM_BYTES} bytes", f"{size}")
     with path.open("rb") as file:
-        return _header(file, path.name, keywords)
+        dataset = _parsed(file, path.name, keywords)
+        position = file.tell()
+        file.seek(0)
+        if str(dataset.file_meta.TransferSyntaxUID) == DEFLATED:
+            content = _inflated(file.read(), path.name)
+            position = _pixel_position(content)
+        else:
+            content = file.read(position)
+    return Header(path.name, dataset, position, sha256_of(content[:position]))
 
 
-def open_file(path: Path, keywords: tuple[str, ...]) -> OpenedFile:
+def pixel_layout(header: Header) -> PixelLayout:
+    """How to read the pixels of an image that has this header.
+
+    Raises:
+        InputError: over the budget.
+        Whatever pydicom raises about elements that make no sense.
+    """
+    dataset = header.dataset
+    frames, rows, columns = int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns)
+    check_volume_budget(frames, rows, columns)
+    options = require("pydicom.pixels", "dicom").as_pixel_options(dataset)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    return PixelLayout(header.name, header.position, header.sha256, syntax, frames, rows, columns, options)
+
+
+def open_file(path: Path, layout: PixelLayout) -> OpenedFile:
     """Reads the whole file once.
 
     Raises:
-        UnsupportedFormatError: not DICOM, truncated, or without pixels.
-        InputError: over the budget.
+        UnsupportedFormatError: gone, truncated, or without pixels.
+        InputError: another header than when its layout was read.
     """
     data = bytes_from_file(path, MAX_DICOM_BYTES, UnsupportedFormatError)
-    source = BytesIO(data)
-    dataset = _header(source, path.name, keywords)
-    content, position = data, source.tell()
-    if str(dataset.file_meta.TransferSyntaxUID) == DEFLATED:
-        content = _inflated(data, dataset, path.name)
-        position = _pixel_position(content)
-    dataset.add_new(_PIXEL_DATA, "OW", _pixel_bytes(content, position, dataset, path.name))
-    return OpenedFile(path.name, dataset, sha256_of(data))
+    content = _inflated(data, path.name) if str(layout.syntax) == DEFLATED else data
+    if sha256_of(content[: layout.position]) != layout.sha256:
+        raise InputError(f"{path.name} changed while it was read", "the file that was opened", "another")
+    return OpenedFile(layout, _pixel_bytes(content, layout), sha256_of(data))
 
 
 def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
-    """Decodes one frame: (H, W), integers as the scanner stored them.
+    """Decodes one frame: (H, W), integers as the scanner stored them; read-only where they need no decoding.
 
     Raises:
         TransferSyntaxError: nothing installed here decodes it.
         UnsupportedFormatError: corrupt.
     """
-    pixels = require("pydicom.pixels", "dicom")
-    syntax = opened.dataset.file_meta.TransferSyntaxUID
-    _check_decodable(syntax, opened.name)
+    layout = opened.layout
+    syntax, size = layout.syntax, (layout.rows, layout.columns)
+    decoder = _decoder(layout)
     if syntax.is_encapsulated:
         _check_coded_size(opened, frame)
+    stored = {"pixel_keyword": "PixelData", "pixel_vr": "OW", "view_only": True}
     try:
-        values: npt.NDArray[np.generic] = pixels.pixel_array(opened.dataset, index=frame)
+        values: npt.NDArray[np.generic] = decoder.as_array(opened.pixels, index=frame, **layout.options, **stored)[0]
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         if "12-bit" in reason:
             raise TransferSyntaxError(
-                f"{opened.name} is compressed as {syntax.name} ({syntax}) in 12 bits", "a decoder for it", "none",
+                f"{layout.name} is compressed as {syntax.name} ({syntax}) in 12 bits", "a decoder for it", "none",
                 "pylibjpeg-libjpeg decodes it (GPL, so it is not part of the extra); or convert it with dcmdjpeg "
                 "of the package dcmtk.",
             ) from error  # fmt: skip
-        raise UnsupportedFormatError(f"{opened.name} cannot be decoded", "intact pixel data", reason) from error
-    if values.shape != (opened.dataset.Rows, opened.dataset.Columns):
-        raise UnsupportedFormatError(
-            f"{opened.name} decodes to another size", f"{opened.dataset.Rows} x {opened.dataset.Columns}",
-            str(values.shape),
-        )  # fmt: skip
+        raise UnsupportedFormatError(f"{layout.name} cannot be decoded", "intact pixel data", reason) from error
+    if values.shape != size:
+        wanted = f"{size[0]} x {size[1]}"
+        raise UnsupportedFormatError(f"{layout.name} decodes to another size", wanted, str(values.shape))
     return values
 
 
 def _check_coded_size(opened: OpenedFile, frame: int) -> None:
     """Refuses a frame whose codestream is of another size than the header says, before a decoder allocates for it."""
-    dataset, encapsulated = opened.dataset, require("pydicom.encaps", "dicom")
-    frames = int(dataset.get("NumberOfFrames") or 1)
+    layout, encapsulated = opened.layout, require("pydicom.encaps", "dicom")
     try:
-        data = encapsulated.get_frame(dataset.PixelData, frame, number_of_frames=frames)
+        data = encapsulated.get_frame(opened.pixels, frame, number_of_frames=layout.frames)
     except Exception as error:  # pydicom has several kinds for fragments that make no frames
-        raise UnsupportedFormatError(f"{opened.name} is corrupt", "a fragment for each frame", "another") from error
-    size, wanted = coded_size(data), (int(dataset.Rows), int(dataset.Columns))
+        raise UnsupportedFormatError(f"{layout.name} is corrupt", "a fragment for each frame", "another") from error
+    size, wanted = coded_size(data), (layout.rows, layout.columns)
     if size is not None and size != wanted:
         raise UnsupportedFormatError(
-            f"{opened.name} has a compressed frame of another size",
+            f"{layout.name} has a compressed frame of another size",
             f"{wanted[0]} x {wanted[1]}",
             f"{size[0]} x {size[1]}",
         )
 
 
-def _check_decodable(syntax: Any, name: str) -> None:
+def _decoder(layout: PixelLayout) -> Any:
+    """The decoder of pydicom for the file's transfer syntax. Raises: TransferSyntaxError."""
+    syntax, name = layout.syntax, layout.name
     try:
         decoder = require("pydicom.pixels", "dicom").get_decoder(syntax)
     except NotImplementedError as error:
@@ -135,9 +193,10 @@ def _check_decodable(syntax: Any, name: str) -> None:
             f"{name} is compressed as {syntax.name} ({syntax})", "a decoder for it",
             f"none of: {'; '.join(decoder.missing_dependencies)}", 'pip install "miniseg-edge[dicom]"',
         )  # fmt: skip
+    return decoder
 
 
-def _header(source: Any, name: str, keywords: tuple[str, ...]) -> Dataset:
+def _parsed(source: Any, name: str, keywords: tuple[str, ...]) -> Dataset:
     pydicom = require("pydicom", "dicom")
     try:
         _check_deflated(source)
@@ -163,10 +222,11 @@ def _check_deflated(source: Any) -> None:
         _bounded(rest)
 
 
-def _inflated(data: bytes, dataset: Dataset, name: str) -> bytes:
+def _inflated(data: bytes, name: str) -> bytes:
+    """The dataset of a deflated file; what comes before it, group 2, says its own length first."""
     try:
-        return _bounded(data[_PREAMBLE + 16 + int(dataset.file_meta.FileMetaInformationGroupLength) :])
-    except zlib.error as error:
+        return _bounded(data[_PREAMBLE + 16 + struct.unpack_from("<I", data, _PREAMBLE + 12)[0] :])
+    except (zlib.error, struct.error) as error:
         raise UnsupportedFormatError(f"{name} is corrupt", "intact deflated data", str(error)) from error
 
 
@@ -187,9 +247,9 @@ def _pixel_position(content: bytes) -> int:
     return source.tell()
 
 
-def _pixel_bytes(content: bytes, position: int, dataset: Dataset, name: str) -> bytes:
+def _pixel_bytes(content: bytes, layout: PixelLayout) -> bytes:
     """The pixel data's value, after its length was checked against the file and against Rows x Columns x Frames."""
-    syntax = dataset.file_meta.TransferSyntaxUID
+    syntax, name, position = layout.syntax, layout.name, layout.position
     order = "<" if syntax.is_little_endian else ">"
     head = content[position : position + 12].ljust(12, b"\0")
     if struct.unpack(order + "HH", head[:4]) != (0x7FE0, 0x0010):
@@ -197,11 +257,9 @@ def _pixel_bytes(content: bytes, position: int, dataset: Dataset, name: str) -> 
     long = not syntax.is_implicit_VR and head[4:6] in _LONG_VRS
     start = position + (12 if long else 8)
     length = struct.unpack(order + "I", head[8:12] if long else head[4:8])[0]
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    check_volume_budget(frames, int(dataset.Rows), int(dataset.Columns))
     if length == _UNDEFINED:
         return _encapsulated(content, start, name)
-    expected = frames * int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+    expected = layout.frames * layout.rows * layout.columns * int(layout.options["bits_allocated"]) // 8
     actual = min(length, len(content) - start)
     if actual < expected:
         raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{expected} bytes", f"{actual}")

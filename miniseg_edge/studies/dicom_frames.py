@@ -68,7 +68,7 @@ def frames_from_header(path: Path, header: Dataset, rescale: Rescale | None) -> 
     colour = str(header.get("PhotometricInterpretation", ""))
     if header.get("SamplesPerPixel") != 1 or colour not in ("MONOCHROME1", "MONOCHROME2"):
         raise UnsupportedFormatError(f"{path.name} is no grey image", "MONOCHROME1 or MONOCHROME2", colour or "nothing")
-    frames = _number(header, "NumberOfFrames", int) or 1
+    frames = _number(header.get("NumberOfFrames"), "NumberOfFrames", int) or 1
     if str(header.SOPClassUID) not in ENHANCED:
         if frames > 1:
             raise UnsupportedFormatError(f"{path.name} has {frames} frames", "classic or enhanced CT", "neither")
@@ -79,7 +79,7 @@ def frames_from_header(path: Path, header: Dataset, rescale: Rescale | None) -> 
         raise NoGeometryError(
             f"{path.name} does not describe its frames", f"{frames} functional groups", f"{len(groups)}"
         )
-    return [_frame(path, i, header, _parts(group, shared), rescale) for i, group in enumerate(groups)]
+    return [_frame(path, i, header, (*_parts(group, shared), header), rescale) for i, group in enumerate(groups)]
 
 
 def _parts(group: Dataset, shared: Dataset | None) -> tuple[Dataset, ...]:
@@ -89,8 +89,9 @@ def _parts(group: Dataset, shared: Dataset | None) -> tuple[Dataset, ...]:
 
 
 def _frame(path: Path, index: int, header: Dataset, parts: tuple[Dataset, ...], rescale: Rescale | None) -> DicomFrame:
-    def found(keyword: str) -> Dataset:
-        return next((part for part in parts if part.get(keyword) is not None), header)
+    def found(keyword: str) -> Any:
+        """The value in the first part that has one, or None."""
+        return next((value for part in parts if (value := part.get(keyword)) is not None), None)
 
     return DicomFrame(
         path=path,
@@ -103,13 +104,13 @@ def _frame(path: Path, index: int, header: Dataset, parts: tuple[Dataset, ...], 
         rescale=_rescale(path.name, header, found, rescale),
         padding=_padding(header),
         phase=_number(found("TemporalPositionIndex"), "TemporalPositionIndex", int)
-        or _number(header, "TemporalPositionIdentifier", int),
+        or _number(header.get("TemporalPositionIdentifier"), "TemporalPositionIdentifier", int),
         inverted_display=header.PhotometricInterpretation == "MONOCHROME1",
         lossy=header.get("LossyImageCompression") == "01",
     )
 
 
-def _plane(name: str, found: Callable[[str], Dataset]) -> Plane:
+def _plane(name: str, found: Callable[[str], Any]) -> Plane:
     position = _numbers(found("ImagePositionPatient"), "ImagePositionPatient", 3)
     orientation = _numbers(found("ImageOrientationPatient"), "ImageOrientationPatient", 6)
     spacing = _numbers(found("PixelSpacing"), "PixelSpacing", 2)
@@ -126,10 +127,10 @@ def _plane(name: str, found: Callable[[str], Dataset]) -> Plane:
     return Plane((position[0], position[1], position[2]), row, column, (spacing[0], spacing[1]), thickness)
 
 
-def _rescale(name: str, header: Dataset, found: Callable[[str], Dataset], given: Rescale | None) -> Rescale:
+def _rescale(name: str, header: Dataset, found: Callable[[str], Any], given: Rescale | None) -> Rescale:
     slope = _number(found("RescaleSlope"), "RescaleSlope", float)
     intercept = _number(found("RescaleIntercept"), "RescaleIntercept", float)
-    kind = str(found("RescaleType").get("RescaleType") or "HU")
+    kind = str(found("RescaleType") or "HU")
     if header.get("ModalityLUTSequence") or kind != "HU":
         raise RescaleError(f"{name} does not rescale to HU", "RescaleSlope and RescaleIntercept to HU", kind[:16])
     if slope is None or intercept is None:
@@ -147,16 +148,15 @@ def _rescale(name: str, header: Dataset, found: Callable[[str], Dataset], given:
 
 
 def _padding(header: Dataset) -> tuple[int, int] | None:
-    value = _number(header, "PixelPaddingValue", int)
+    value = _number(header.get("PixelPaddingValue"), "PixelPaddingValue", int)
     if value is None:
         return None
-    limit = _number(header, "PixelPaddingRangeLimit", int)
+    limit = _number(header.get("PixelPaddingRangeLimit"), "PixelPaddingRangeLimit", int)
     ends = sorted((value, value if limit is None else limit))
     return ends[0], ends[1]
 
 
-def _number(source: Dataset, keyword: str, kind: Callable[[Any], Value]) -> Value | None:
-    value = source.get(keyword)
+def _number(value: Any, keyword: str, kind: Callable[[Any], Value]) -> Value | None:
     if value is None or value == "":
         return None
     try:
@@ -165,8 +165,7 @@ def _number(source: Dataset, keyword: str, kind: Callable[[Any], Value]) -> Valu
         raise InputError(f"{keyword} makes no sense", "a number", type(value).__name__) from error
 
 
-def _numbers(source: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    value = source.get(keyword)
+def _numbers(value: Any, keyword: str, count: int) -> tuple[float, ...]:
     if value is None:
         return ()
     try:

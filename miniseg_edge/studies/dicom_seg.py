@@ -3,7 +3,7 @@
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,13 +12,18 @@ import numpy as np
 from miniseg_edge.dependencies import require, versions
 from miniseg_edge.errors import InputError, UsageError
 from miniseg_edge.preprocessing import ByteArray
-from miniseg_edge.studies.volume import Origin
+from miniseg_edge.studies.volume import Origin, SourceImage
 
 MANUFACTURER, MODEL = "MiniSeg Edge", "MiniSeg"
 _TYPE_2 = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
     "StudyID", "AccessionNumber", "PositionReferenceIndicator",
 )  # fmt: skip
+_SHARED = (
+    "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Rows", "Columns", "ImageOrientationPatient",
+)  # fmt: skip
+"""What opening a study found to be one for all its images."""
+
 SERIES_DESCRIPTION = "COVID-19 lesions, research only"
 
 
@@ -27,13 +32,13 @@ def dicom_seg_from_mask(mask: ByteArray, origin: Origin, bundle_digest: str, ran
 
     Args:
         mask: (D, H, W) uint8, lesion above 0, in the order of the volume's slices; it may be empty.
-        origin: of the volume, which must come from DICOM; its files are read again for the references.
+        origin: of the volume, which must come from DICOM; its first file is read again, for patient and study.
         bundle_digest: goes into the object as the device's serial number: what drew it.
         ran: runtime, precision and device in words, beside the software's version; "" leaves it out.
 
     Raises:
         UsageError: the volume did not come from DICOM.
-        InputError: the mask has not the volume's slices.
+        InputError: the mask has not the volume's slices, or the first file is another than the one that was opened.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     if not origin.images:
@@ -41,7 +46,7 @@ def dicom_seg_from_mask(mask: ByteArray, origin: Origin, bundle_digest: str, ran
     if mask.ndim != 3 or len(mask) != len(origin.images):
         raise InputError("the mask does not fit the study", f"({len(origin.images)}, H, W)", str(mask.shape))
     with _silent():
-        return _encoded(_segmentation((mask > 0).view(np.uint8), origin, bundle_digest, ran))
+        return _encoded(_segmentation(mask if mask.max() <= 1 else np.minimum(mask, 1), origin, bundle_digest, ran))
 
 
 def _segmentation(mask: ByteArray, origin: Origin, bundle_digest: str, ran: str) -> Any:
@@ -81,11 +86,35 @@ def _sources(mask: ByteArray, origin: Origin) -> tuple[list[Any], ByteArray]:
     """The images in the order of the slices, and the mask; of a multi-frame object both in its frames' order."""
     read: Any = require("pydicom", "dicom").dcmread
     if len({image.path for image in origin.images}) == len(origin.images):
-        return [_complete(read(image.path, stop_before_pixels=True)) for image in origin.images], mask
+        first = _complete(read(origin.images[0].path, stop_before_pixels=True))
+        _check_unchanged(first, origin.images[0])
+        return [first, *_neighbours(first, origin.images[1:])], mask
     source = _complete(read(origin.images[0].path))
+    _check_unchanged(source, origin.images[0])
     frames = np.zeros((int(source.NumberOfFrames), *mask.shape[1:]), np.uint8)
     frames[[image.frame for image in origin.images]] = mask
     return [source], frames
+
+
+def _neighbours(first: Any, images: Sequence[SourceImage]) -> Iterator[Any]:
+    """The series' other images, as far as a SEG refers to them: what they share with the first, and their own.
+
+    Reading their headers again would take longer than all the rest: opening the study has read what is needed.
+    """
+    pydicom: Any = require("pydicom", "dicom")
+    shared = [first[keyword] for keyword in _SHARED if keyword in first]
+    for image in images:
+        made = pydicom.Dataset()
+        for element in shared:
+            made.add(element)
+        made.SOPClassUID, made.SOPInstanceUID = image.sop_class_uid, image.sop_instance_uid
+        made.ImagePositionPatient = list(image.position_mm)
+        yield made
+
+
+def _check_unchanged(source: Any, image: SourceImage) -> None:
+    if str(source.SOPInstanceUID) != image.sop_instance_uid:
+        raise InputError(f"{image.path.name} changed while it was read", "the file that was opened", "another")
 
 
 def _complete(dataset: Any) -> Any:

@@ -3,7 +3,7 @@
 import functools
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,16 +19,26 @@ from miniseg_edge.errors import (
     UnsupportedFormatError,
     WrongModalityError,
 )
-from miniseg_edge.studies.dicom_file import Dataset, OpenedFile, header_from_file, is_dicom, open_file, stored_values
+from miniseg_edge.studies.dicom_file import (
+    Dataset,
+    Header,
+    OpenedFile,
+    PixelLayout,
+    header_from_file,
+    is_dicom,
+    open_file,
+    pixel_layout,
+    stored_values,
+)
 from miniseg_edge.studies.dicom_frames import ENHANCED, KEYWORDS, DicomFrame, Rescale, frames_from_header
 from miniseg_edge.studies.stacking import stacked
 from miniseg_edge.studies.study import SliceHu, Study
-from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volume_budget, hu_in_range
+from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volume_budget, hu_from_stored
 
 MAX_FILES = 100_000
 _PATIENT_ID = 0x00100020
 
-Headers = list[tuple[Path, Dataset]]
+Headers = list[tuple[Path, Header]]
 
 
 def study_from_dicom(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
@@ -41,22 +51,25 @@ def _study(source: Path, series: str | None, phase: int | None, rescale: Rescale
     headers, remarks = _headers(source)
     _check_one_patient(headers)
     chosen = _one_series(headers, series)
-    kept = [(path, header) for path, header in chosen if not _is_localizer(header)]
+    kept = [(path, header) for path, header in chosen if not _is_localizer(header.dataset)]
     if not kept:
         raise NoImagesError(f"{source.name} holds localizers alone", "CT slices", f"{len(chosen)} localizers")
     if len(kept) < len(chosen):
         remarks.append(f"localizers left out: {len(chosen) - len(kept)}")
-    frames = _one_phase([f for path, header in kept for f in frames_from_header(path, header, rescale)], phase)
+    frames = _one_phase([f for path, header in kept for f in frames_from_header(path, header.dataset, rescale)], phase)
     _check_one_kind(frames)
-    read = _Reader(frames, rescale)
+    layouts = {path: pixel_layout(header) for path, header in kept}
+    read = _Reader(frames, layouts)
     stack = stacked([f.plane for f in frames], lambda a, b: np.array_equal(read(a).voxels_hu, read(b).voxels_hu))
     ordered = [frames[i] for i in stack.order]
     if any(f.inverted_display for f in ordered):
         remarks.append("MONOCHROME1: HU are as stored, only their display is inverted")
     if any(f.lossy for f in ordered):
         remarks.append("the series was compressed with losses")
-    images = tuple(SourceImage(f.path, f.sop_class_uid, f.sop_instance_uid, f.frame) for f in ordered)
-    reader = _Reader(ordered, rescale)
+    images = tuple(
+        SourceImage(f.path, f.sop_class_uid, f.sop_instance_uid, f.frame, f.plane.position_mm) for f in ordered
+    )
+    reader = _Reader(ordered, layouts)
     return Study(stack.geometry, Origin("dicom", images), ordered[0].size, (*remarks, *stack.remarks), reader)
 
 
@@ -76,12 +89,9 @@ def _distrusted(name: str) -> Iterator[None]:
 class _Reader:
     """Reads slices; a multi-frame file stays open from one slice to the next."""
 
-    def __init__(self, frames: list[DicomFrame], rescale: Rescale | None) -> None:
+    def __init__(self, frames: list[DicomFrame], layouts: Mapping[Path, PixelLayout]) -> None:
         self._frames = frames
-        self._by_path: dict[Path, list[DicomFrame]] = defaultdict(list)
-        for frame in frames:
-            self._by_path[frame.path].append(frame)
-        self._rescale = rescale
+        self._layouts = layouts
         self._opened = functools.lru_cache(maxsize=1)(self._open)
 
     def __call__(self, index: int) -> SliceHu:
@@ -92,8 +102,7 @@ class _Reader:
     def _slice(self, frame: DicomFrame) -> SliceHu:
         opened = self._opened(frame.path) if frame.sop_class_uid in ENHANCED else self._open(frame.path)
         values = stored_values(opened, frame.frame)
-        slope, intercept = frame.rescale
-        hu, remarks = hu_in_range(values.astype(np.float64) * slope + intercept)
+        hu, remarks = hu_from_stored(values, *frame.rescale)
         if frame.padding is not None:
             padded = (values >= frame.padding[0]) & (values <= frame.padding[1])  # type: ignore[operator]
             if padded.any():
@@ -104,11 +113,7 @@ class _Reader:
         return SliceHu(hu, remarks, opened.sha256)
 
     def _open(self, path: Path) -> OpenedFile:
-        opened = open_file(path, KEYWORDS)
-        found = frames_from_header(path, opened.dataset, self._rescale)
-        if any(f.frame >= len(found) or found[f.frame] != f for f in self._by_path[path]):
-            raise InputError(f"{path.name} changed while it was read", "the file that was opened", "another")
-        return opened
+        return open_file(path, self._layouts[path])
 
 
 def _headers(source: Path) -> tuple[Headers, list[str]]:
@@ -136,7 +141,7 @@ def _files_below(source: Path) -> list[Path]:
 def _check_one_patient(headers: Headers) -> None:
     """Compares raw bytes, so that no identifier is converted, warned about or shown. Raises: SeveralPatientsError."""
     patients = {bytes(e.value or b"").strip() if isinstance(e.value, bytes | None) else str(e.value).encode()
-                for _, header in headers if (e := header.get_item(_PATIENT_ID)) is not None}  # fmt: skip
+                for _, header in headers if (e := header.dataset.get_item(_PATIENT_ID)) is not None}  # fmt: skip
     if len(patients) > 1:
         raise SeveralPatientsError("the study mixes patients", "one patient", f"{len(patients)}", "Split the folder.")
 
@@ -145,10 +150,11 @@ def _one_series(headers: Headers, wanted: str | None) -> Headers:
     images: dict[str, Headers] = defaultdict(list)
     modalities: Counter[str] = Counter()
     for path, header in headers:
-        modality = str(header.get("Modality", "none"))[:16]
+        dataset = header.dataset
+        modality = str(dataset.get("Modality", "none"))[:16]
         modalities[modality] += 1
-        if modality == "CT" and header.get("Rows"):
-            images[str(header.get("SeriesInstanceUID", ""))].append((path, header))
+        if modality == "CT" and dataset.get("Rows"):
+            images[str(dataset.get("SeriesInstanceUID", ""))].append((path, header))
     if not images:
         raise WrongModalityError("the study is no CT", "Modality CT", ", ".join(sorted(modalities)))
     listed = "; ".join(f"{uid} ({len(files)} files)" for uid, files in sorted(images.items()))

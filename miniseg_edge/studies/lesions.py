@@ -5,33 +5,16 @@ slice, because labels of a whole volume take four times its memory.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from miniseg_edge.preprocessing import ByteArray
 
 _BY_AN_EDGE = 4
 _PAIR = 2**32
 """Two labels in one number, the first times this."""
-
-
-def lesion_count(masks: Iterable[ByteArray]) -> int:
-    """Number of connected lesions in slices (H, W) uint8 of one size, in order; lesion above 0."""
-    from miniseg_edge.opencv import cv2
-
-    groups = _Groups()
-    below, labels_below, first_below = None, None, 0
-    for mask in masks:
-        count, labels = cv2.connectedComponents(np.ascontiguousarray(mask), connectivity=_BY_AN_EDGE)
-        first = groups.add(count - 1)
-        if below is not None and labels_below is not None:
-            over = np.flatnonzero((mask > 0) & (below > 0))
-            pairs = labels.ravel()[over].astype(np.int64) * _PAIR + labels_below.ravel()[over]
-            runs = pairs[np.flatnonzero(np.diff(pairs, prepend=-1))]  # along a row, most are like the one before
-            for here, there in (divmod(pair, _PAIR) for pair in np.unique(runs).tolist()):
-                groups.join(first + here - 1, first_below + there - 1)
-        below, labels_below, first_below = mask, labels, first
-    return groups.count
 
 
 class _Groups:
@@ -60,3 +43,60 @@ class _Groups:
             self._parent[number] = self._parent[parent]
             number = parent
         return number
+
+
+def lesion_count(masks: Iterable[ByteArray]) -> int:
+    """Number of connected lesions in slices (H, W) uint8 of one size, in order; lesion above 0."""
+    groups = _Groups()
+    below = _NOTHING
+    for mask in masks:
+        here = _labelled(mask, groups)
+        _join(here, below, groups)
+        below = here
+    return groups.count
+
+
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    """A slice's lesions: the rectangle that holds them all (top, left, bottom, right), and in it each pixel's label.
+
+    Label 0 is none, label n is the group `first` + n - 1.
+    """
+
+    box: tuple[int, int, int, int]
+    labels: npt.NDArray[np.int32]
+    first: int
+
+    def within(self, top: int, left: int, bottom: int, right: int) -> npt.NDArray[np.int32]:
+        """The labels in a part of the rectangle."""
+        return self.labels[top - self.box[0] : bottom - self.box[0], left - self.box[1] : right - self.box[1]]
+
+
+_NOTHING = _Labelled((0, 0, 0, 0), np.zeros((0, 0), np.int32), 0)
+
+
+def _labelled(mask: ByteArray, groups: _Groups) -> _Labelled:
+    """Labels a slice's lesions, each a group of its own at first."""
+    from miniseg_edge.opencv import cv2
+
+    left, top, width, height = cv2.boundingRect(mask)
+    if not width:
+        return _NOTHING
+    box = (top, left, top + height, left + width)
+    lesions = np.ascontiguousarray(mask[box[0] : box[2], box[1] : box[3]])
+    count, labels = cv2.connectedComponents(lesions, connectivity=_BY_AN_EDGE)
+    return _Labelled(box, np.asarray(labels, np.int32), groups.add(count - 1))
+
+
+def _join(here: _Labelled, below: _Labelled, groups: _Groups) -> None:
+    """Makes one group of two lesions where one lies over the other."""
+    top, left = max(here.box[0], below.box[0]), max(here.box[1], below.box[1])
+    bottom, right = min(here.box[2], below.box[2]), min(here.box[3], below.box[3])
+    if bottom <= top or right <= left:
+        return
+    ours, theirs = here.within(top, left, bottom, right), below.within(top, left, bottom, right)
+    over = (ours > 0) & (theirs > 0)
+    pairs = ours[over].astype(np.int64) * _PAIR + theirs[over]
+    runs = pairs[np.flatnonzero(np.diff(pairs, prepend=-1))]  # along a row, most are like the one before
+    for one, other in (divmod(pair, _PAIR) for pair in np.unique(runs).tolist()):
+        groups.join(here.first + one - 1, below.first + other - 1)

@@ -93,12 +93,13 @@ class Geometry:
 
 @dataclass(frozen=True)
 class SourceImage:
-    """The DICOM object, and the frame in it from 0, that a slice came from."""
+    """The DICOM object, and the frame in it from 0, that a slice came from, and where the slice lies."""
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
     frame: int
+    position_mm: Point
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,22 @@ def hu_in_range(hu: npt.NDArray[np.generic]) -> tuple[FloatArray, tuple[str, ...
         clipped = np.clip(hu, LOW_HU, HIGH_HU).astype(np.float32)
         return clipped, (f"values outside {LOW_HU:g}..{HIGH_HU:g} HU clipped",)
     return hu.astype(np.float32), ()
+
+
+def hu_from_stored(
+    values: npt.NDArray[np.generic], slope: float, intercept: float
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Integers of any shape as the scanner stored them -> HU as `hu_in_range`, a new array. Raises: as that."""
+    slope, intercept = float(slope), float(intercept)
+    stored = max(abs(float(values.min())), abs(float(values.max())))
+    # Whole numbers are exact in float32, in half the bytes; with the margin nothing can be out of range either.
+    if slope.is_integer() and intercept.is_integer() and stored * abs(slope) + abs(intercept) <= HIGH_HU:
+        hu = values.astype(np.float32)
+        hu *= np.float32(slope)
+        hu += np.float32(intercept)
+        return hu, ()
+    with np.errstate(over="ignore"):  # infinity is refused in words
+        return hu_in_range(values.astype(np.float64) * slope + intercept)
 
 
 def check_volume_budget(depth: int, height: int, width: int) -> None:

@@ -14,6 +14,7 @@ import pytest
 from pydicom.sr.codedict import codes
 
 import miniseg_edge
+from miniseg_edge.errors import InputError
 from miniseg_edge.images import write_png
 from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.runtimes.segment_command import main
@@ -61,6 +62,34 @@ def test_dicom_seg_is_the_mask_and_refers_to_its_images(results: tuple[Path, Pat
         source = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
         found[by_uid[source]] = frame
     np.testing.assert_array_equal(found, expected)
+
+
+def test_each_frame_of_a_dicom_seg_lies_where_its_image_lies(results: tuple[Path, Path]) -> None:
+    seg = pydicom.dcmread(results[1] / "mask.dcm")
+    sources = {one.SOPInstanceUID: one for path in results[0].iterdir() if (one := pydicom.dcmread(path))}
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    any_source = next(iter(sources.values()))
+    assert (seg.PatientID, seg.PatientName) == (any_source.PatientID, any_source.PatientName)
+    assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == any_source.ImageOrientationPatient
+    assert shared.PixelMeasuresSequence[0].PixelSpacing == any_source.PixelSpacing
+    (series,) = seg.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == any_source.SeriesInstanceUID
+    assert {one.ReferencedSOPInstanceUID for one in series.ReferencedInstanceSequence} == set(sources)
+    for group in seg.PerFrameFunctionalGroupsSequence:
+        refers = group.DerivationImageSequence[0].SourceImageSequence[0]
+        source = sources[refers.ReferencedSOPInstanceUID]
+        assert refers.ReferencedSOPClassUID == source.SOPClassUID
+        assert group.PlanePositionSequence[0].ImagePositionPatient == source.ImagePositionPatient
+
+
+def test_a_first_file_that_changed_gives_no_dicom_seg(tmp_path: Path) -> None:
+    study = open_study(write_series(tmp_path, 3))
+    mask = np.ones((3, *study.size), np.uint8)
+    other = pydicom.dcmread(study.origin.images[0].path)
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    other.save_as(study.origin.images[0].path)
+    with pytest.raises(InputError, match="changed while it was read"):
+        dicom_seg_from_mask(mask, study.origin, "d" * 64)
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dciodvfy of Debian's package dicom3tools")
