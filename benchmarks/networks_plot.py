@@ -79,7 +79,7 @@ def _frame(axes: "Axes", shown: Sequence[NetworkResult], report: NetworksReport)
     else:
         axes.set_yscale("log")
         axes.set_ylim(min(heights) / 2.5, max(heights) * 2.5)
-        axes.set_ylabel("multiplications a slice, 1e9 (networks are not trained: no accuracy)")
+        axes.set_ylabel("1e9 multiplications a slice (no accuracy: not trained)")
         scaled.append(axes.yaxis)
     for axis in scaled:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -88,16 +88,17 @@ def _frame(axes: "Axes", shown: Sequence[NetworkResult], report: NetworksReport)
     axes.set_xlabel("latency of a slice, end to end, p50, ms (left is faster)")
     axes.grid(color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
+    rings = ", ".join(dict.fromkeys(r.precision.upper() for r in shown if r.precision != "fp32"))
     axes.set_title(
         f"{shown[0].runtime} at {report.size[0]} x {report.size[1]}, {report.machine.name}\n"
-        "filled: FP32; ring: BF16",
+        f"filled: FP32{f'; ring: {rings}' if rings else ''}",
         loc="left", fontsize=9, color=MUTED,
     )  # fmt: skip
 
 
 def _bubbles(axes: "Axes", shown: Sequence[NetworkResult], report: NetworksReport) -> None:
     colours = {label: _COLOURS[i % len(_COLOURS)] for i, label in enumerate(dict.fromkeys(r.label for r in shown))}
-    for result in shown:
+    for result in sorted(shown, key=lambda r: -r.parameters):  # small bubbles lie on large ones
         colour, filled = colours[result.label], result.precision == "fp32"
         axes.scatter(
             [result.latency.p50_ms], [_height(result, report)], s=_area(result.parameters),
