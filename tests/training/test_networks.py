@@ -16,7 +16,6 @@ from miniseg_edge.training.checkpoint import checkpoint_from_file, save_checkpoi
 from miniseg_edge.training.network import MiniSeg
 from miniseg_edge.training.networks import (
     RegisteredNetwork,
-    SegmentationNetwork,
     build_network,
     network_names,
     register_network,
@@ -49,7 +48,7 @@ def clean_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestRegistry:
     @pytest.mark.parametrize("preset", PRESETS)
     def test_presets_are_built_by_name(self, preset: str) -> None:
-        network: SegmentationNetwork = build_network(preset, in_channels=1, classes=3)  # for the type checker, too
+        network = build_network(preset, in_channels=1, classes=3)
         assert isinstance(network, MiniSeg)
         assert (network.in_channels, network.classes) == (1, 3)
 
