@@ -13,7 +13,7 @@ from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.commands import DONE
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import MissingDependencyError, UsageError
-from miniseg_edge.parity import DEFAULT_LIMITS
+from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics
 
 SEED = 0
@@ -51,18 +51,17 @@ class ExportPlan:
         """Of `miniseg-export`: FP32, and BF16 where this CPU has it.
 
         FP32 is held to the same lesion, as BF16 is, not to the same pixels: runtimes' normalisation layers differ from
-        torch's by more than rounding, which is no fault of a network; flips are in the report.
+        torch's by more than rounding, which is no fault of a network; flips are in the report. Random weights draw no
+        lesion, and are held to nothing.
         """
+        limits = _SAME_LESION if one.trained else ParityLimits()
         found = [str(one.checkpoint), "--output", str(output), "--input-size", *map(str, self.size)]
-        found += [
-            "--precision",
-            "fp32",
-            *(["--precision", "bf16"] if "openvino" in self.targets and has_bf16() else []),
-        ]
+        bf16 = ["--precision", "bf16"] if "openvino" in self.targets and has_bf16() else []
+        found += ["--precision", "fp32", *bf16]
         for target in self.targets:
             found += ["--target", target]
         for name in ("min_dice_mean", "min_dice_worst", "tiny_lesion", "max_tiny_changes"):
-            found += [f"--{name.replace('_', '-')}", str(getattr(_SAME_LESION, name))]
+            found += [f"--{name.replace('_', '-')}", str(getattr(limits, name))]
         found += ["--max-real-flips", str(_ANY_FLIPS)]
         labels = self.labels if one.trained else None
         for option, folder in (("--validation", self.slices), ("--labels", labels)):

@@ -1,6 +1,7 @@
 """Networks compared: a whole run, short; what is in the reports, never how fast anything was."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from miniseg_edge.architecture import Architecture
 from miniseg_edge.benchmarks.command import main
+from miniseg_edge.benchmarks.networks_bundles import Contender, ExportPlan
 from miniseg_edge.benchmarks.networks_page import html_from_networks, rows
 from miniseg_edge.benchmarks.networks_plot import png_from_networks
 from miniseg_edge.benchmarks.networks_report import NetworkResult, NetworksReport
@@ -176,6 +178,17 @@ def test_names_are_text_on_the_page() -> None:
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "too late" in page
+
+
+@pytest.mark.parametrize(("trained", "dice"), [(True, (0.98, 0.95)), (False, (0.0, 0.0))])
+def test_trained_networks_are_held_to_the_lesion_and_random_weights_to_nothing(
+    trained: bool, dice: tuple[float, float], tmp_path: Path
+) -> None:
+    plan = ExportPlan(("onnx",), (48, 64), tmp_path, tmp_path / "labels")
+    words = plan.arguments(Contender("a", CHECKPOINT, trained), tmp_path / "bundle")
+    options = dict(pairwise(words))
+    assert (float(options["--min-dice-mean"]), float(options["--min-dice-worst"])) == dice
+    assert (options["--input-size"], options["--precision"], "--labels" in options) == ("48", "fp32", trained)
 
 
 @pytest.mark.parametrize(
