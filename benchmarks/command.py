@@ -5,9 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from miniseg_edge import terminal
+from miniseg_edge.benchmarks.networks_command import (
+    add_networks_options,
+    compare_networks_command,
+    refuse_networks_options,
+)
+from miniseg_edge.benchmarks.outputs import outputs_in
 from miniseg_edge.commands import DONE, FAILED, exit_code_of
 from miniseg_edge.dependencies import check_installed
-from miniseg_edge.errors import OutputError, OutputExistsError, UsageError
+from miniseg_edge.errors import UsageError
 from miniseg_edge.files import replace_file
 from miniseg_edge.records import json_from_record
 
@@ -31,7 +37,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures every runtime of a bundle that this machine can run, each in its own process, in turns.",
         epilog="Exit codes: 0 done, 1 error, or with --compare something got worse beyond noise, 2 usage.",
     )
-    parser.add_argument("bundle", nargs="?", type=Path, help="directory from miniseg-export")
+    parser.add_argument(
+        "bundle",
+        nargs="*",
+        type=Path,
+        help="directory from miniseg-export; with --compare-networks: trained checkpoints, any number",
+    )
     parser.add_argument("--output", type=Path, metavar="DIR", help="gets report.json and report.html")
     parser.add_argument(
         "--runtime", action="extend", nargs="+", default=[], metavar="NAME", help="one or more; default: all at hand"
@@ -50,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--self-check", action="store_true", help="plant a delay and a leak of known size, and see them reported"
     )
+    add_networks_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace reports that are there already")
     parser.add_argument(
         "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="two report.json instead of a run"
@@ -58,24 +70,29 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _bench(parsed: argparse.Namespace) -> None:
-    if parsed.bundle is not None and parsed.self_check:
+    if parsed.compare_networks:
+        compare_networks_command(parsed)
+        return
+    if len(parsed.bundle) == 1 and parsed.self_check:
         check_installed(("psutil",), "bench")
         from miniseg_edge.benchmarks.self_check import self_check
 
-        self_check(parsed.bundle, parsed.duration)
+        self_check(parsed.bundle[0], parsed.duration)
         return
-    if parsed.bundle is None or parsed.output is None:
-        raise UsageError("what to measure, and where to", "BUNDLE --output DIR, or --compare OLD NEW", "neither")
+    if len(parsed.bundle) != 1 or parsed.output is None:
+        wanted = "BUNDLE --output DIR, --compare OLD NEW, or --compare-networks"
+        raise UsageError("what to measure, and where to", wanted, f"{len(parsed.bundle)} bundles")
+    refuse_networks_options(parsed)
     if not (parsed.duration > 0 and 2 <= parsed.rounds <= 1000):
         raise UsageError("no such measurement", "--duration above 0 and --rounds of 2 or more", "")
     check_installed(("psutil", "matplotlib"), "bench")
-    outputs = _outputs(parsed.output, overwrite=parsed.overwrite)
+    outputs = outputs_in(parsed.output, ("report.json", "report.html"), overwrite=parsed.overwrite)
     from miniseg_edge.benchmarks.html import html_from_report
     from miniseg_edge.benchmarks.run import BenchmarkRequest, run_benchmark
     from miniseg_edge.benchmarks.tables import show_profile, show_report
 
     request = BenchmarkRequest(
-        bundle=parsed.bundle,
+        bundle=parsed.bundle[0],
         runtimes=tuple(dict.fromkeys(parsed.runtime)),
         scenarios=tuple(dict.fromkeys(parsed.scenario or ["single-stream"])),
         peers=parsed.peers,
@@ -93,17 +110,6 @@ def _bench(parsed: argparse.Namespace) -> None:
     replace_file(outputs[0], json_from_record(found.report).encode())
     replace_file(outputs[1], html_from_report(found.report, found.disagreements).encode())
     terminal.say(f"{outputs[0]} and {outputs[1]}", "good")
-
-
-def _outputs(folder: Path, *, overwrite: bool) -> tuple[Path, Path]:
-    """Where the reports go, refused before anything is measured. Raises: OutputExistsError, OutputError."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is no folder", "a folder, or nothing yet", "a file")
-    outputs = (folder / "report.json", folder / "report.html")
-    for path in outputs:
-        if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
-    return outputs
 
 
 def _compare(old: Path, new: Path) -> bool:

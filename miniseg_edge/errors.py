@@ -14,7 +14,7 @@ MiniSegError
 │   └── GeometryError        GEOMETRY             slices that do not make one volume
 │       ├── NoGeometryError  NO_GEOMETRY          no position, orientation or spacing
 │       └── GeometryGapError GEOMETRY_GAP         a slice is missing, or slices are unevenly spaced
-├── CheckpointError          CHECKPOINT           weights that are not a MiniSeg's
+├── CheckpointError          CHECKPOINT           weights that are not their network's
 │   ├── UnsafeCheckpointError UNSAFE_CHECKPOINT   a pickle with code in it, or no state dict at all
 │   └── StatisticsError      STATISTICS           normalisation unknown or impossible
 ├── ExportError              EXPORT               a step of the export produced something that may not be shipped
@@ -149,7 +149,7 @@ class GeometryGapError(GeometryError):
 
 
 class CheckpointError(MiniSegError):
-    """Weights that are not a MiniSeg's."""
+    """Weights that are not their network's."""
 
     code = "CHECKPOINT"
 

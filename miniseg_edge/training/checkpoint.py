@@ -88,9 +88,10 @@ def checkpoint_from_file(path: Path) -> Checkpoint:
     """
     data = bytes_from_file(path, MAX_CHECKPOINT_BYTES, CheckpointError)
     content = _unpickled(data, path.name)
-    state = _state(content, path.name)
+    identity = _named(content, path.name)
+    state = _state(content, path.name, "module." if identity is None else "")
     architecture, auxiliary = None, False
-    if (identity := _named(content, path.name)) is None:
+    if identity is None:
         architecture, auxiliary = _inferred(state)
         identity = NetworkIdentity(preset_name(architecture), architecture.in_channels, architecture.classes)
     _check_keys(
@@ -193,7 +194,7 @@ def _first_line(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def _state(content: object, name: str) -> dict[str, Tensor]:
+def _state(content: object, name: str, prefix: str) -> dict[str, Tensor]:
     found: Any = content
     if isinstance(found, Mapping):
         for wrapper in _WRAPPERS:
@@ -214,7 +215,7 @@ def _state(content: object, name: str) -> dict[str, Tensor]:
                 "tensors by name",
                 f"{type(value).__name__} at {reprlib.repr(key)}",
             )
-        state[key.removeprefix("module.")] = _plain(key, value)
+        state[key.removeprefix(prefix)] = _plain(key, value)
     return state
 
 

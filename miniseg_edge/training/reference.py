@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from miniseg_edge.errors import BundleError
+from miniseg_edge.errors import BundleError, IncompatibleError, MissingDependencyError, UsageError
 from miniseg_edge.manifest import NetworkRecord
 from miniseg_edge.training.network import MiniSeg
 from miniseg_edge.training.networks import RegisteredNetwork, build_network, stored
@@ -20,7 +20,7 @@ def reference_network(record: NetworkRecord, weights: Mapping[str, Tensor]) -> M
 
     Raises:
         BundleError: the weights are those of another network.
-        UsageError, MissingDependencyError: see `build_network`.
+        IncompatibleError: nobody registers this network here, or it needs a package that is not installed.
     """
     network = _without_weights(record)
     wanted = {key: value.shape for key, value in stored(network).state_dict().items()}
@@ -33,6 +33,9 @@ def reference_network(record: NetworkRecord, weights: Mapping[str, Tensor]) -> M
 
 def _without_weights(record: NetworkRecord) -> MiniSeg | RegisteredNetwork:
     if record.architecture is None:
-        return build_network(record.name, record.in_channels, record.classes)
+        try:
+            return build_network(record.name, record.in_channels, record.classes)
+        except (UsageError, MissingDependencyError) as error:
+            raise IncompatibleError(error.problem, error.expected, error.got, error.remedy) from error
     with torch.device("meta"):  # a manifest may ask for much, and the weights are those of the file
         return MiniSeg(record.architecture, auxiliary=False)

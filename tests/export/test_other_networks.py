@@ -13,12 +13,13 @@ import pytest
 
 import miniseg_edge
 from miniseg_edge.bundle import Bundle, open_bundle, write_bundle
-from miniseg_edge.errors import ExportError, UsageError
+from miniseg_edge.errors import ExportError, IncompatibleError, UsageError
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.preprocessing import Statistics
 from miniseg_edge.runtimes.verify_command import main as verify
+from miniseg_edge.training import networks as registry
 from miniseg_edge.training.checkpoint import save_checkpoint
 from miniseg_edge.training.networks import build_network
 from tests import networks
@@ -65,6 +66,17 @@ def test_every_runtime_draws_what_torch_draws(bundle: Bundle, runtime: str) -> N
 def test_it_is_verified_like_any_other(bundle: Bundle, tmp_path: Path) -> None:
     write_bundle(bundle, tmp_path / "bundle")
     assert verify([str(tmp_path / "bundle")]) == 0
+
+
+def test_where_nobody_registers_it_all_but_the_reference_is_verified(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_bundle(bundle, tmp_path / "bundle")
+    monkeypatch.setattr(registry, "_registered", {})
+    assert verify([str(tmp_path / "bundle")]) == 0
+    assert "not checked: torch fp32: INCOMPATIBLE: no network has that name" in capsys.readouterr().err
+    with pytest.raises(IncompatibleError, match="tests-tiny-unet"):
+        miniseg_edge.load(bundle, "torch")
 
 
 def test_masks_other_channels_and_free_sizes_in_the_graph(tmp_path: Path) -> None:

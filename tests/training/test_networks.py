@@ -1,5 +1,6 @@
 """The registry of networks, and checkpoints of networks that are not MiniSeg."""
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ from miniseg_edge.preprocessing import Statistics
 from miniseg_edge.training import networks
 from miniseg_edge.training.checkpoint import checkpoint_from_file, save_checkpoint
 from miniseg_edge.training.network import MiniSeg
-from miniseg_edge.training.networks import RegisteredNetwork, build_network, network_names, register_network, stored
+from miniseg_edge.training.networks import (
+    RegisteredNetwork,
+    build_network,
+    network_names,
+    register_network,
+    stored,
+)
 from tests.networks import TinyUNet
 
 STATISTICS = Statistics(0.6, 0.3)
@@ -129,6 +136,12 @@ class TestCheckpoints:
         again = stored(found.network()).state_dict()
         for key, tensor in torch.load(path, weights_only=True)["state_dict"].items():
             torch.testing.assert_close(again[key], tensor, rtol=0, atol=0)
+
+    @pytest.mark.usefixtures("clean_registry")
+    def test_names_that_look_like_a_trainers_are_kept(self, tmp_path: Path) -> None:
+        register_network("mine", lambda i, c: nn.Sequential(OrderedDict(module=nn.Conv2d(i, c, 1))))
+        save_checkpoint(build_network("mine"), STATISTICS, tmp_path / "mine.pth")
+        assert list(checkpoint_from_file(tmp_path / "mine.pth").state) == ["module.weight", "module.bias"]
 
     def test_a_miniseg_says_which_it_is(self, tmp_path: Path) -> None:
         save_checkpoint(build_network("miniseg-83k", 1, 3), STATISTICS, tmp_path / "own.pth")

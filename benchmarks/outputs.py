@@ -1,0 +1,17 @@
+"""Where reports go: found out before anything is measured."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from miniseg_edge.errors import OutputError, OutputExistsError
+
+
+def outputs_in(folder: Path, names: Sequence[str], *, overwrite: bool) -> tuple[Path, ...]:
+    """The files of these names in a folder that may not be there yet. Raises: OutputExistsError, OutputError."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is no folder", "a folder, or nothing yet", "a file")
+    outputs = tuple(folder / name for name in names)
+    for path in outputs:
+        if path.exists() and not overwrite:
+            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
+    return outputs
