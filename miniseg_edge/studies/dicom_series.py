@@ -3,8 +3,6 @@
 import functools
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,6 @@ from miniseg_edge.errors import (
     AmbiguousStudyError,
     GeometryError,
     InputError,
-    MiniSegError,
     NoImagesError,
     SeveralPatientsError,
     UnsupportedFormatError,
@@ -21,6 +18,7 @@ from miniseg_edge.errors import (
 )
 from miniseg_edge.studies.dicom_file import Dataset, OpenedFile, header_from_file, is_dicom, open_file, stored_values
 from miniseg_edge.studies.dicom_frames import ENHANCED, KEYWORDS, DicomFrame, Rescale, frames_from_header
+from miniseg_edge.studies.distrust import distrusted
 from miniseg_edge.studies.stacking import stacked
 from miniseg_edge.studies.study import SliceHu, Study
 from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volume_budget, hu_in_range
@@ -33,7 +31,7 @@ Headers = list[tuple[Path, Dataset]]
 
 def study_from_dicom(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
     """Opens the CT series at `source`, a file or a folder with any folders below; see `open_study`."""
-    with _distrusted(source.name):
+    with distrusted(source.name):
         return _study(source, series, phase, rescale)
 
 
@@ -60,19 +58,6 @@ def _study(source: Path, series: str | None, phase: int | None, rescale: Rescale
     return Study(stack.geometry, Origin("dicom", images), ordered[0].size, (*remarks, *stack.remarks), reader)
 
 
-@contextmanager
-def _distrusted(name: str) -> Iterator[None]:
-    """Inside, a hostile header's errors become ours; pydicom has many kinds, and their texts may quote the patient."""
-    try:
-        yield
-    except MiniSegError:
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's; pydicom raises some of its own
-            raise
-        raise UnsupportedFormatError(f"{name} is unusable", "an intact CT image", type(error).__name__) from None
-
-
 class _Reader:
     """Reads slices; a multi-frame file stays open from one slice to the next."""
 
@@ -86,7 +71,7 @@ class _Reader:
 
     def __call__(self, index: int) -> SliceHu:
         frame = self._frames[index]
-        with _distrusted(frame.path.name):
+        with distrusted(frame.path.name):
             return self._slice(frame)
 
     def _slice(self, frame: DicomFrame) -> SliceHu:

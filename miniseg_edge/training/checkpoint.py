@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from miniseg_edge.architecture import Architecture
+from miniseg_edge.dependencies import check_floor
 from miniseg_edge.errors import CheckpointError, StatisticsError, UnsafeCheckpointError
 from miniseg_edge.files import bytes_from_file, replace_file
 from miniseg_edge.preprocessing import Statistics
@@ -78,7 +79,9 @@ def checkpoint_from_file(path: Path) -> Checkpoint:
         UnsafeCheckpointError: the pickle asks for code, or the file holds no state dict.
         CheckpointError: unreadable, over the budget, non-finite, or not a MiniSeg's weights (keys are listed).
         StatisticsError: statistics are included but make no sense.
+        OutdatedDependencyError: this torch cannot be trusted with a file.
     """
+    check_floor("torch")
     data = bytes_from_file(path, MAX_CHECKPOINT_BYTES, CheckpointError)
     content = _unpickled(data, path.name)
     state = _state(content, path.name)
