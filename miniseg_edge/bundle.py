@@ -16,7 +16,7 @@ from miniseg_edge.errors import (
     PathEscapeError,
     SignatureError,
 )
-from miniseg_edge.files import bytes_from_file, sha256_of
+from miniseg_edge.files import bytes_from_file, exchange, sha256_of
 from miniseg_edge.manifest import (
     MANIFEST_NAME,
     MAX_BUNDLE_BYTES,
@@ -181,6 +181,9 @@ def check_destination(path: Path, *, overwrite: bool) -> None:
 def write_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False, signer: Signer | None = None) -> None:
     """Writes a bundle atomically: a temporary sibling directory, then a rename. Signed, if there is a signer.
 
+    A process that is killed leaves the old bundle or the new one, and perhaps the temporary sibling. Where the system
+    cannot swap two names (Windows), a kill in the midst of an overwrite may leave the old one under such a sibling.
+
     Raises:
         PathEscapeError: a content's name leaves the bundle.
         OutputExistsError: see `check_destination`.
@@ -222,6 +225,8 @@ def _write_synced(path: Path, data: bytes) -> None:
 def _move_into_place(partial: Path, path: Path) -> None:
     if not path.exists():
         partial.rename(path)
+        return
+    if exchange(partial, path):  # the old bundle is now where the new one was, and is removed with it
         return
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent)) / path.name
     try:

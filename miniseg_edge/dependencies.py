@@ -1,15 +1,20 @@
 """Optional packages: each is imported where it is needed, and its absence is one error that names the install."""
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from types import ModuleType
 
-from miniseg_edge.errors import MissingDependencyError
+from miniseg_edge.errors import MissingDependencyError, OutdatedDependencyError
 from miniseg_edge.telemetry import silenced
+
+FLOORS = {"torch": (2, 10), "onnx": (1, 21)}
+"""Below these, known holes: torch.load could be made to run code all the same, onnx followed paths out of a folder."""
 
 
 def installed(package: str) -> bool:
@@ -22,7 +27,9 @@ def require(module: str, extra: str) -> ModuleType:
 
     Raises:
         MissingDependencyError: names the command that installs it, or the library that it lacks.
+        OutdatedDependencyError: it is below `FLOORS`, and was not imported.
     """
+    check_floor(module.partition(".")[0])
     try:
         with nullcontext() if module in sys.modules else silenced():
             return importlib.import_module(module)
@@ -36,7 +43,12 @@ def require(module: str, extra: str) -> ModuleType:
 
 
 def check_installed(packages: Iterable[str], extra: str) -> None:
-    """Refuses to go on without packages that `extra` installs; imports nothing. Raises: MissingDependencyError."""
+    """Refuses to go on without packages that `extra` installs, or with some below `FLOORS`; imports nothing.
+
+    Raises:
+        MissingDependencyError, OutdatedDependencyError: names the command that installs them.
+    """
+    packages = tuple(packages)
     if missing := [package for package in packages if not installed(package)]:
         raise MissingDependencyError(
             "packages are missing",
@@ -44,6 +56,25 @@ def check_installed(packages: Iterable[str], extra: str) -> None:
             f"no {', '.join(missing)}",
             f'pip install "miniseg-edge[{extra}]"',
         )
+    for package in packages:
+        check_floor(package)
+
+
+def check_floor(package: str) -> None:
+    """Refuses a package whose version is below `FLOORS`; imports nothing. Raises: OutdatedDependencyError."""
+    if (floor := FLOORS.get(package)) is None or (found := _version(package)) is None:
+        return
+    release = re.match(r"\d+(\.\d+)*", found)
+    if release is None or tuple(map(int, release[0].split("."))) < floor:
+        wanted = f"{package} {'.'.join(map(str, floor))} or newer"
+        raise OutdatedDependencyError(
+            f"{package} has known holes", wanted, found, f'pip install "{package}>={wanted.split()[1]}"'
+        )
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    return versions((package,)).get(package)
 
 
 def versions(distributions: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 MiniSegError
 ├── MissingDependencyError   MISSING_DEPENDENCY   a package or system library is not installed
+│   └── OutdatedDependencyError OUTDATED_DEPENDENCY a package is so old that it has holes that matter here
 ├── UsageError               USAGE                arguments that contradict each other or lack something
 ├── InputError               INPUT                a slice handed to the API has a wrong type, shape or range
 │   ├── NoImagesError        NO_IMAGES            nothing to segment
@@ -74,6 +75,12 @@ class MissingDependencyError(MiniSegError):
     """A package or a system library is not installed."""
 
     code = "MISSING_DEPENDENCY"
+
+
+class OutdatedDependencyError(MissingDependencyError):
+    """A package is so old that it has holes that matter here."""
+
+    code = "OUTDATED_DEPENDENCY"
 
 
 class UsageError(MiniSegError):

@@ -1,12 +1,17 @@
 """Files: bounded reads, atomic writes, hashes."""
 
+import ctypes
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
 from miniseg_edge.errors import MiniSegError, OutputError
+
+_HERE, _EXCHANGE = -100, 2
+"""AT_FDCWD, and RENAME_EXCHANGE of Linux, which macOS calls RENAME_SWAP."""
 
 
 def sha256_of(data: bytes) -> str:
@@ -65,6 +70,23 @@ def replace_file(path: Path, data: bytes) -> None:
     finally:  # an interruption leaves no temporary file either
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Swaps two names of one file system in a single step, so that at no moment either is missing.
+
+    Returns:
+        Whether that was done; False where the system or the file system cannot.
+    """
+    if sys.platform == "win32":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    if sys.platform.startswith("linux") and hasattr(libc, "renameat2"):
+        return bool(libc.renameat2(_HERE, names[0], _HERE, names[1], _EXCHANGE) == 0)
+    if sys.platform == "darwin" and hasattr(libc, "renamex_np"):
+        return bool(libc.renamex_np(*names, _EXCHANGE) == 0)
+    return False
 
 
 def _umask() -> int:

@@ -99,7 +99,7 @@ def _from_png(path: Path) -> Provenance:
 
 
 def _from_dicom(path: Path) -> Provenance:
-    header = header_from_file(path, ("DeviceSerialNumber", "SoftwareVersions"))
+    header = header_from_file(path, ("DeviceSerialNumber", "SoftwareVersions")).dataset
     versions = header.get("SoftwareVersions", "")
     drawn_by = "" if isinstance(versions, str) else str(versions[-1])
     return _from_words(str(header.get("DeviceSerialNumber", "")), drawn_by)

@@ -20,9 +20,10 @@ from miniseg_edge.runtimes.registry import REGISTRY, RuntimeEntry
 from miniseg_edge.runtimes.segmenter import Segmenter, load
 from miniseg_edge.runtimes.verification import Verification, verification_of
 from miniseg_edge.runtimes.verification_page import page_from_verification
+from miniseg_edge.sbom import sbom_from_bundle
 from miniseg_edge.signature import SIGNATURE_NAME
 
-JSON_NAME, HTML_NAME = "verification.json", "verification.html"
+JSON_NAME, HTML_NAME, SBOM_NAME = "verification.json", "verification.html", "sbom.cdx.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         help="instead: where the bundle comes from, or a mask, overlay or findings that it drew, back to the training",
     )
     parser.add_argument(
-        "--record", type=Path, metavar="DIR", help=f"file what was checked there, as {JSON_NAME} and {HTML_NAME}"
+        "--record", type=Path, metavar="DIR", help=f"file there what was checked: {JSON_NAME}, {HTML_NAME}, {SBOM_NAME}"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a record that is there already")
     return parser
@@ -70,8 +71,9 @@ def _verify(parsed: argparse.Namespace) -> None:
     show("Golden slices against the stored reference", parities)
     if parsed.record is not None:
         chain = chain_of(bundle, _signature(parsed))
-        _write_record(verification_of(bundle, tuple(parities), tuple(not_checked), chain), parsed.record)
-        terminal.say(f"filed as {parsed.record / JSON_NAME} and {parsed.record / HTML_NAME}")
+        verification = verification_of(bundle, tuple(parities), tuple(not_checked), chain)
+        _write_record(verification, bundle, parsed.record)
+        terminal.say(f"filed in {parsed.record}: {JSON_NAME}, {HTML_NAME}, {SBOM_NAME}")
     if failed := [p for p in parities if not p.passed]:
         reasons = "; ".join(f"{p.runtime} {p.precision}: {', '.join(p.failures)}" for p in failed)
         raise ParityError("this machine does not reproduce the reference", "the stored masks", reasons)
@@ -80,13 +82,14 @@ def _verify(parsed: argparse.Namespace) -> None:
 
 def _check_record(folder: Path, *, overwrite: bool) -> None:
     """Refuses before the work what must not be replaced after it. Raises: OutputExistsError."""
-    for path in (folder / JSON_NAME, folder / HTML_NAME):
+    for path in (folder / JSON_NAME, folder / HTML_NAME, folder / SBOM_NAME):
         if path.exists() and not overwrite:
             raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another folder or add --overwrite.")
 
 
-def _write_record(verification: Verification, folder: Path) -> None:
-    """Writes both files, each whole or not at all. Raises: OutputError."""
+def _write_record(verification: Verification, bundle: Bundle, folder: Path) -> None:
+    """Writes the record and the bundle's bill of materials, each file whole or not at all. Raises: OutputError."""
+    replace_file(folder / SBOM_NAME, sbom_from_bundle(bundle).encode())
     replace_file(folder / JSON_NAME, json_from_record(verification).encode())
     replace_file(folder / HTML_NAME, page_from_verification(verification).encode())
 

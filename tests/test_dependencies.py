@@ -1,11 +1,13 @@
+import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from miniseg_edge.dependencies import check_installed, installed, require, versions
+from miniseg_edge.dependencies import FLOORS, check_installed, installed, require, versions
 from miniseg_edge.errors import MissingDependencyError
 
 
@@ -113,3 +115,50 @@ for attempt in range(2):
         for line in lines:
             assert line.startswith("MISSING_DEPENDENCY: OpenCV cannot be loaded")
             assert "pip install opencv-python-headless" in line
+
+
+class TestFloors:
+    """Versions with known holes are refused before they are imported, and before a file from elsewhere reaches them."""
+
+    @pytest.fixture
+    def outdated(self, tmp_path: Path) -> dict[str, str]:
+        """An environment whose metadata say that torch and onnx are old; both are there and new."""
+        for name, version in (("torch", "2.9.1+cpu"), ("onnx", "1.20.0rc2")):
+            folder = tmp_path / f"{name}-{version}.dist-info"
+            folder.mkdir()
+            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    @pytest.mark.parametrize("name", FLOORS)
+    def test_what_is_too_old_is_not_imported(self, outdated: dict[str, str], name: str) -> None:
+        code = (
+            "import sys\n"
+            "from miniseg_edge.dependencies import check_installed, require\n"
+            "from miniseg_edge.errors import OutdatedDependencyError\n"
+            f"for ask in (lambda: require('{name}', 'export'), lambda: check_installed(['{name}'], 'export')):\n"
+            "    try:\n        ask()\n"
+            "    except OutdatedDependencyError as error:\n        print(error)\n"
+            f"print('{name}' in sys.modules)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], env=outdated, capture_output=True, text=True, check=True)
+        lines = done.stdout.splitlines()
+        assert len(lines) == 3
+        assert lines[0].startswith(f"OUTDATED_DEPENDENCY: {name} has known holes")
+        assert lines[2] == "False"
+
+    def test_a_checkpoint_is_not_read_by_it(self, outdated: dict[str, str], tmp_path: Path) -> None:
+        export = str(Path(sys.executable).with_name("miniseg-export"))
+        command = [export, str(tmp_path / "absent.pth"), "--target", "onnx"]
+        done = subprocess.run(command, env=outdated, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "OUTDATED_DEPENDENCY" in done.stderr
+
+    def test_what_is_installed_here_is_new_enough(self) -> None:
+        for name in FLOORS:
+            check_installed([name], "export")
+
+    def test_pyproject_asks_for_no_less(self) -> None:
+        wanted = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+        asked = [line for extra in wanted["project"]["optional-dependencies"].values() for line in extra]
+        for name, floor in FLOORS.items():
+            assert {line for line in asked if line.startswith(f"{name}>=")} == {f"{name}>={'.'.join(map(str, floor))}"}

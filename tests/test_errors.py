@@ -12,6 +12,7 @@ from miniseg_edge.errors import InputError, MiniSegError
 CODES = {
     "MiniSegError": "ERROR",
     "MissingDependencyError": "MISSING_DEPENDENCY",
+    "OutdatedDependencyError": "OUTDATED_DEPENDENCY",
     "UsageError": "USAGE",
     "InputError": "INPUT",
     "NoImagesError": "NO_IMAGES",

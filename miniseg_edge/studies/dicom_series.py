@@ -3,8 +3,7 @@
 import functools
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from miniseg_edge.errors import (
     AmbiguousStudyError,
     GeometryError,
     InputError,
-    MiniSegError,
     NoImagesError,
     SeveralPatientsError,
     UnsupportedFormatError,
@@ -31,6 +29,7 @@ from miniseg_edge.studies.dicom_file import (
     stored_values,
 )
 from miniseg_edge.studies.dicom_frames import ENHANCED, KEYWORDS, DicomFrame, Rescale, frames_from_header
+from miniseg_edge.studies.distrust import distrusted
 from miniseg_edge.studies.stacking import stacked
 from miniseg_edge.studies.study import SliceHu, Study
 from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volume_budget, hu_from_stored
@@ -43,7 +42,7 @@ Headers = list[tuple[Path, Header]]
 
 def study_from_dicom(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
     """Opens the CT series at `source`, a file or a folder with any folders below; see `open_study`."""
-    with _distrusted(source.name):
+    with distrusted(source.name):
         return _study(source, series, phase, rescale)
 
 
@@ -73,19 +72,6 @@ def _study(source: Path, series: str | None, phase: int | None, rescale: Rescale
     return Study(stack.geometry, Origin("dicom", images), ordered[0].size, (*remarks, *stack.remarks), reader)
 
 
-@contextmanager
-def _distrusted(name: str) -> Iterator[None]:
-    """Inside, a hostile header's errors become ours; pydicom has many kinds, and their texts may quote the patient."""
-    try:
-        yield
-    except MiniSegError:
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's; pydicom raises some of its own
-            raise
-        raise UnsupportedFormatError(f"{name} is unusable", "an intact CT image", type(error).__name__) from None
-
-
 class _Reader:
     """Reads slices; a multi-frame file stays open from one slice to the next."""
 
@@ -96,7 +82,7 @@ class _Reader:
 
     def __call__(self, index: int) -> SliceHu:
         frame = self._frames[index]
-        with _distrusted(frame.path.name):
+        with distrusted(frame.path.name):
             return self._slice(frame)
 
     def _slice(self, frame: DicomFrame) -> SliceHu:

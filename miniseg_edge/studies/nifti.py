@@ -12,6 +12,7 @@ import numpy.typing as npt
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import AmbiguousStudyError, GeometryError, NoGeometryError, UnsupportedFormatError
 from miniseg_edge.files import sha256_of
+from miniseg_edge.studies.distrust import distrusted
 from miniseg_edge.studies.study import SliceHu, Study
 from miniseg_edge.studies.volume import (
     Affine,
@@ -34,6 +35,11 @@ RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 def study_from_nifti(path: Path, phase: int | None) -> Study:
     """Opens a NIfTI file of HU; see `open_study`."""
+    with distrusted(path.name):
+        return _study(path, phase)
+
+
+def _study(path: Path, phase: int | None) -> Study:
     nibabel = require("nibabel", "dicom")
     data = _checked_bytes(path)
     image = getattr(nibabel, f"{_version(data, path.name)[0]}Image").from_bytes(data)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from miniseg_edge.architecture import Architecture, preset_name
+from miniseg_edge.dependencies import check_floor
 from miniseg_edge.errors import CheckpointError, StatisticsError, UnsafeCheckpointError, UsageError
 from miniseg_edge.files import bytes_from_file, replace_file
 from miniseg_edge.preprocessing import Statistics
@@ -85,7 +86,9 @@ def checkpoint_from_file(path: Path) -> Checkpoint:
         CheckpointError: unreadable, over the budget, non-finite, of a network that is not registered, or not its
             weights (keys are listed).
         StatisticsError: statistics are included but make no sense.
+        OutdatedDependencyError: this torch cannot be trusted with a file.
     """
+    check_floor("torch")
     data = bytes_from_file(path, MAX_CHECKPOINT_BYTES, CheckpointError)
     content = _unpickled(data, path.name)
     identity = _named(content, path.name)
