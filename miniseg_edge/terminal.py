@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, TextIO, TypeVar
+from typing import Any, Literal, TextIO, TypeVar
 
 from miniseg_edge.dependencies import installed
 
@@ -19,6 +19,8 @@ PATIENCE_S = 2.0
 
 _RICH_STYLES = {"plain": "", "good": "green", "bad": "bold red", "warning": "yellow"}
 _HAS_RICH = installed("rich")
+_bars: list[Any] = []
+"""Consoles that show a progress bar, the latest last."""
 
 
 def say(text: str, style: Style = "plain") -> None:
@@ -80,7 +82,7 @@ def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_console(error=True), transient=True) as bar:
+    with Progress(*columns, console=_console(error=True), transient=True) as bar, _above(bar.console):
         task = bar.add_task(description, total=total)
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
@@ -120,7 +122,18 @@ def _write(text: str, style: Style, *, error: bool) -> None:
         return
     from rich.text import Text
 
-    _console(error=error).print(Text(text, style=_RICH_STYLES[style]), soft_wrap=True)
+    console = _bars[-1] if _bars and stream.isatty() else _console(error=error)
+    console.print(Text(text, style=_RICH_STYLES[style]), soft_wrap=True)
+
+
+@contextmanager
+def _above(console: Any) -> Iterator[None]:
+    """Inside, lines for the terminal go through this console, which puts them above its progress bar."""
+    _bars.append(console)
+    try:
+        yield
+    finally:
+        _bars.remove(console)
 
 
 def _encodable(text: str, stream: TextIO) -> str:

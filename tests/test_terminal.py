@@ -1,3 +1,4 @@
+import contextlib
 import os
 import re
 import subprocess
@@ -100,3 +101,27 @@ with terminal.patience('compiling'): time.sleep(0.5)
 def test_every_style_shows_the_text(style: terminal.Style, capsys: pytest.CaptureFixture[str]) -> None:
     terminal.say("text", style)
     assert capsys.readouterr().out == "text\n"
+
+
+def test_lines_come_above_a_progress_bar_on_a_terminal() -> None:
+    """On a real pseudo-terminal: a line that is said while a bar is shown starts on a line of its own."""
+    pty = pytest.importorskip("pty", reason="needs a POSIX system")
+    script = (
+        "from miniseg_edge import terminal\n"
+        "with terminal.counted('counting', 3) as bar:\n"
+        "    bar(1, 3)\n"
+        "    terminal.say('said in between')\n"
+        "    terminal.warn('warned')\n"
+        "terminal.say('said after')"
+    )
+    leader, follower = pty.openpty()
+    shown = b""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=follower, stderr=follower) as process:
+        os.close(follower)
+        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while data := os.read(leader, 65536):
+                shown += data
+        assert process.wait() == 0
+    os.close(leader)
+    lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).replace(b"\r", b"\n").split(b"\n")
+    assert {b"said in between", b"warning: warned", b"said after"} <= {line.strip() for line in lines}

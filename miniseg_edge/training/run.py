@@ -24,7 +24,7 @@ from miniseg_edge.training.samples import Sample, training_statistics
 from miniseg_edge.training.segmentation_network import SegmentationNetwork
 from miniseg_edge.training.start import Start
 from miniseg_edge.training.state import STATE_NAME, StateFile
-from miniseg_edge.training.trainer import Epoch, Trainer
+from miniseg_edge.training.trainer import Epoch, OnIteration, Trainer
 from miniseg_edge.training_record import TRAINING_SCHEMA_VERSION, Selection, Slices, TrainingRecord
 
 CHECKPOINT_NAME, HISTORY_NAME, CURVES_NAME = "checkpoint.pth", "history.json", "curves.png"
@@ -65,6 +65,7 @@ class FoldRun:
         self._statistics = training_statistics([sample.image for sample in fold.training])
         self._record = self._unfinished_record()
         self._state = StateFile(folder / STATE_NAME, _fingerprint(self._record))
+        self._steps = request.recipe.epoch_iterations(len(fold.training))
         self._entries: tuple[Entry, ...] = ()
         self._kept: dict[str, Tensor] | None = None
         self._drawn_at = time.monotonic()
@@ -90,14 +91,18 @@ class FoldRun:
             self._network, self._fold.training, self._statistics, self._request.recipe, seed=self._request.seed
         )
         self._restore(trainer)
-        total = self._request.recipe.epochs
-        with terminal.counted(f"fold {self._fold.number}: training", total * 1000) as progress:
+        with terminal.counted(
+            f"fold {self._fold.number}: iterations", self._request.recipe.epochs * self._steps
+        ) as bar:
             while not trainer.done:
-                began, before = time.monotonic(), len(trainer.epochs) * 1000
-                epoch = trainer.run_epoch(lambda done, of: progress(before + 1000 * done // of, total * 1000))  # noqa: B023
-                self._note(epoch, began)
-                self._keep(trainer)
+                self._epoch(trainer, bar)
         return self._written()
+
+    def _epoch(self, trainer: Trainer, progress: OnIteration) -> None:
+        began, before = time.monotonic(), len(trainer.epochs) * self._steps
+        epoch = trainer.run_epoch(lambda done, _: progress(before + done, self._request.recipe.epochs * self._steps))
+        self._note(epoch, began)
+        self._keep(trainer)
 
     def _restore(self, trainer: Trainer) -> None:
         state = self._state.read(overwrite=self._request.overwrite)
