@@ -94,8 +94,8 @@ def contenders(
     from miniseg_edge.training.networks import network_names
 
     found = [
-        Contender(path.stem, path, trained=True, classes=checkpoint_from_file(path).identity.classes)
-        for path in checkpoints
+        Contender(label, path, trained=True, classes=checkpoint_from_file(path).identity.classes)
+        for label, path in zip(_labels(checkpoints), checkpoints, strict=True)
     ]
     failures = []
     for name in networks or (() if checkpoints else network_names()):
@@ -112,6 +112,15 @@ def contenders(
     if len(set(labels)) != len(labels):
         raise UsageError("two networks of one name", "file stems and names that differ", ", ".join(labels))
     return found, failures
+
+
+def _labels(checkpoints: Sequence[Path]) -> list[str]:
+    """File stems; where all have the same one, as trainings write them, what sets their folders apart."""
+    parts = [path.resolve().with_suffix("").parts for path in checkpoints]
+    if len(parts) > 1 and len({one[-1] for one in parts}) == 1:
+        parts = [one[:-1] for one in parts]
+    found = [[" ".join(one[-depth:]) for one in parts] for depth in (1, 2, 3)]
+    return next((labels for labels in found if len(set(labels)) == len(labels)), found[0])
 
 
 def _save_untrained(name: str, path: Path) -> None:

@@ -14,7 +14,8 @@ class NetworkResult:
 
     Attributes:
         name: unique in the report: the network's label, runtime and precision.
-        label: the checkpoint's file stem, or of a network with random weights its registered name.
+        label: the checkpoint's file stem or, where these are the same, its folder; or of a network with random weights
+            its registered name.
         network: the registered name, or a MiniSeg's preset.
         trained: whether its weights came from a checkpoint; random ones say nothing about accuracy.
         runtime, precision, form: what ran.

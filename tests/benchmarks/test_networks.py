@@ -9,7 +9,7 @@ import pytest
 
 from miniseg_edge.architecture import Architecture
 from miniseg_edge.benchmarks.command import main
-from miniseg_edge.benchmarks.networks_bundles import Contender, ExportPlan
+from miniseg_edge.benchmarks.networks_bundles import Contender, ExportPlan, contenders
 from miniseg_edge.benchmarks.networks_page import html_from_networks, rows
 from miniseg_edge.benchmarks.networks_plot import png_from_networks
 from miniseg_edge.benchmarks.networks_report import NetworkResult, NetworksReport
@@ -26,6 +26,7 @@ from miniseg_edge.training.demo import CHECKPOINT
 from miniseg_edge.training.network import MiniSeg
 
 SHORT = ("--duration", "0.2", "--rounds", "2", "--threads", "1", "--runtime", "onnxruntime")
+TINY = Architecture((4, 4, 4, 4), (0, 0, 0, 0), (0, 0, 0, 0))
 BLUE = (178, 114, 0)  # the first colour, in BGR
 
 
@@ -180,6 +181,23 @@ def test_names_are_text_on_the_page() -> None:
     assert "too late" in page
 
 
+@pytest.mark.parametrize(
+    ("files", "labels"),
+    [
+        (("one.pth", "two.pth"), ["one", "two"]),
+        (("unet/checkpoint.pth", "miniseg/checkpoint.pth"), ["unet", "miniseg"]),
+        (("a/fold-1/checkpoint.pth", "b/fold-1/checkpoint.pth"), ["a fold-1", "b fold-1"]),
+    ],
+)
+def test_checkpoints_are_called_by_what_sets_them_apart(
+    files: tuple[str, ...], labels: list[str], tmp_path: Path
+) -> None:
+    for file in files:
+        save_checkpoint(MiniSeg(TINY), Statistics(0.5, 0.25), tmp_path / file)
+    found, failures = contenders([tmp_path / file for file in files], (), tmp_path)
+    assert ([one.label for one in found], failures) == (labels, [])
+
+
 @pytest.mark.parametrize(("trained", "dice"), [(True, (0.98, 0.95)), (False, (0.0, 0.0))])
 def test_trained_networks_are_held_to_the_lesion_and_random_weights_to_nothing(
     trained: bool, dice: tuple[float, float], tmp_path: Path
@@ -221,7 +239,7 @@ def test_what_cannot_be_compared_is_refused_first(
 
 @pytest.mark.parametrize(
     ("files", "error"),
-    [(("2/a.pth", "2/b.pth", "3/c.pth"), "several classes"), (("2/a.pth", "3/a.pth"), "of one name")],
+    [(("2/a.pth", "3/b.pth"), "several classes"), (("2/a.pth", "2/a.pth"), "of one name")],
 )
 def test_checkpoints_that_do_not_go_together_are_refused_first(
     files: tuple[str, ...],
@@ -231,8 +249,7 @@ def test_checkpoints_that_do_not_go_together_are_refused_first(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for file in files:
-        tiny = Architecture((4, 4, 4, 4), (0, 0, 0, 0), (0, 0, 0, 0), classes=int(file[0]))
-        save_checkpoint(MiniSeg(tiny), Statistics(0.5, 0.25), tmp_path / file)
+        save_checkpoint(MiniSeg(replace(TINY, classes=int(file[0]))), Statistics(0.5, 0.25), tmp_path / file)
     slices = ("--input", str(folders[0]), "--labels", str(folders[1]))
     paths = [str(tmp_path / file) for file in files]
     assert main([*paths, "--compare-networks", "--output", str(tmp_path / "out"), *SHORT, *slices]) == 2
