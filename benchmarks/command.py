@@ -13,15 +13,20 @@ from miniseg_edge.records import json_from_record
 
 SCENARIOS = ("single-stream", "offline", "burst")
 _PROFILED = 15
+_MAX_HOURS = 10_000.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns 0 done, 1 our error (with --compare: something got worse), 2 usage."""
+    """Entry point; returns 0 done, 1 our error (--compare: something got worse; --soak: not sound), 2 usage."""
     parsed = _parser().parse_args(arguments)
     if parsed.compare:
         worse: list[bool] = []
         code = exit_code_of(lambda: worse.append(_compare(*parsed.compare)))
         return FAILED if code == DONE and worse[0] else code
+    if parsed.soak is not None:
+        sound: list[bool] = []
+        code = exit_code_of(lambda: sound.append(_soak(parsed)))
+        return FAILED if code == DONE and not sound[0] else code
     return exit_code_of(lambda: _bench(parsed))
 
 
@@ -29,7 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miniseg-bench",
         description="Measures every runtime of a bundle that this machine can run, each in its own process, in turns.",
-        epilog="Exit codes: 0 done, 1 error, or with --compare something got worse beyond noise, 2 usage.",
+        epilog="Exit codes: 0 done; 1 error, or with --compare something got worse beyond noise, or with --soak a mask "
+        "was wrong or something grew; 2 usage.",
     )
     parser.add_argument("bundle", nargs="?", type=Path, help="directory from miniseg-export")
     parser.add_argument("--output", type=Path, metavar="DIR", help="gets report.json and report.html")
@@ -50,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--self-check", action="store_true", help="plant a delay and a leak of known size, and see them reported"
     )
+    parser.add_argument(
+        "--soak",
+        type=float,
+        metavar="HOURS",
+        help="instead of measuring: mixed traffic, bad input and reloads for so long; --output gets soak.json and .png",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace reports that are there already")
     parser.add_argument(
         "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="two report.json instead of a run"
@@ -69,7 +81,7 @@ def _bench(parsed: argparse.Namespace) -> None:
     if not (parsed.duration > 0 and 2 <= parsed.rounds <= 1000):
         raise UsageError("no such measurement", "--duration above 0 and --rounds of 2 or more", "")
     check_installed(("psutil", "matplotlib"), "bench")
-    outputs = _outputs(parsed.output, overwrite=parsed.overwrite)
+    outputs = _outputs(parsed.output, ("report.json", "report.html"), overwrite=parsed.overwrite)
     from miniseg_edge.benchmarks.html import html_from_report
     from miniseg_edge.benchmarks.run import BenchmarkRequest, run_benchmark
     from miniseg_edge.benchmarks.tables import show_profile, show_report
@@ -95,11 +107,23 @@ def _bench(parsed: argparse.Namespace) -> None:
     terminal.say(f"{outputs[0]} and {outputs[1]}", "good")
 
 
-def _outputs(folder: Path, *, overwrite: bool) -> tuple[Path, Path]:
+def _soak(parsed: argparse.Namespace) -> bool:
+    """Soaks the bundle's artefacts; whether all was well."""
+    if parsed.bundle is None or parsed.output is None or not 0 < parsed.soak <= _MAX_HOURS:
+        raise UsageError("no such soak", f"BUNDLE --output DIR --soak HOURS, above 0 up to {_MAX_HOURS}", "")
+    check_installed(("psutil", "matplotlib"), "bench")
+    from miniseg_edge.benchmarks.soak_command import FILES, configurations_of, soak_bundle
+
+    outputs = _outputs(parsed.output, FILES, overwrite=parsed.overwrite)
+    configurations = configurations_of(parsed.bundle, parsed.runtime, parsed.threads)
+    return soak_bundle(parsed.bundle, parsed.soak, configurations, outputs).sound
+
+
+def _outputs(folder: Path, names: tuple[str, str], *, overwrite: bool) -> tuple[Path, Path]:
     """Where the reports go, refused before anything is measured. Raises: OutputExistsError, OutputError."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is no folder", "a folder, or nothing yet", "a file")
-    outputs = (folder / "report.json", folder / "report.html")
+    outputs = (folder / names[0], folder / names[1])
     for path in outputs:
         if path.exists() and not overwrite:
             raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
