@@ -19,15 +19,20 @@ from miniseg_edge.records import json_from_record
 
 SCENARIOS = ("single-stream", "offline", "burst")
 _PROFILED = 15
+_MAX_HOURS = 10_000.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns 0 done, 1 our error (with --compare: something got worse), 2 usage."""
+    """Entry point; returns 0 done, 1 our error (--compare: something got worse; --soak: not sound), 2 usage."""
     parsed = _parser().parse_args(arguments)
     if parsed.compare:
         worse: list[bool] = []
         code = exit_code_of(lambda: worse.append(_compare(*parsed.compare)))
         return FAILED if code == DONE and worse[0] else code
+    if parsed.soak is not None:
+        sound: list[bool] = []
+        code = exit_code_of(lambda: sound.append(_soak(parsed)))
+        return FAILED if code == DONE and not sound[0] else code
     return exit_code_of(lambda: _bench(parsed))
 
 
@@ -35,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miniseg-bench",
         description="Measures every runtime of a bundle that this machine can run, each in its own process, in turns.",
-        epilog="Exit codes: 0 done, 1 error, or with --compare something got worse beyond noise, 2 usage.",
+        epilog="Exit codes: 0 done; 1 error, or with --compare something got worse beyond noise, or with --soak a mask "
+        "was wrong or something grew; 2 usage.",
     )
     parser.add_argument(
         "bundle",
@@ -62,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         "--self-check", action="store_true", help="plant a delay and a leak of known size, and see them reported"
     )
     add_networks_options(parser)
+    parser.add_argument(
+        "--soak",
+        type=float,
+        metavar="HOURS",
+        help="instead of measuring: mixed traffic, bad input and reloads for so long; --output gets soak.json and .png",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace reports that are there already")
     parser.add_argument(
         "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="two report.json instead of a run"
@@ -110,6 +122,18 @@ def _bench(parsed: argparse.Namespace) -> None:
     replace_file(outputs[0], json_from_record(found.report).encode())
     replace_file(outputs[1], html_from_report(found.report, found.disagreements).encode())
     terminal.say(f"{outputs[0]} and {outputs[1]}", "good")
+
+
+def _soak(parsed: argparse.Namespace) -> bool:
+    """Soaks the bundle's artefacts; whether all was well."""
+    if len(parsed.bundle) != 1 or parsed.output is None or not 0 < parsed.soak <= _MAX_HOURS:
+        raise UsageError("no such soak", f"BUNDLE --output DIR --soak HOURS, above 0 up to {_MAX_HOURS}", "")
+    check_installed(("psutil", "matplotlib"), "bench")
+    from miniseg_edge.benchmarks.soak_command import FILES, configurations_of, soak_bundle
+
+    outputs = outputs_in(parsed.output, FILES, overwrite=parsed.overwrite)
+    configurations = configurations_of(parsed.bundle[0], parsed.runtime, parsed.threads)
+    return soak_bundle(parsed.bundle[0], parsed.soak, configurations, outputs).sound
 
 
 def _compare(old: Path, new: Path) -> bool:

@@ -19,6 +19,7 @@ class Configuration:
         threads: of the runtime; None leaves its default.
         delay_ms: a known delay added to each inference; how the instrument's self-check slows a runtime down.
         leak_kb: memory kept from each slice on purpose; how the self-check plants a leak.
+        leak: planted in each turn of a soak, a key of `leaks.LEAKS`; "" as a rule.
     """
 
     name: str
@@ -30,3 +31,4 @@ class Configuration:
     threads: int | None = None
     delay_ms: float = 0.0
     leak_kb: int = 0
+    leak: str = ""

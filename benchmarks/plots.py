@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_OUR_COLOURS = ("#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#332288", "#999933", "#882255")
+OUR_COLOURS = ("#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#332288", "#999933", "#882255")
 _PEER_GREYS = ("#595959", "#8C8C8C", "#737373", "#A6A6A6", "#404040", "#B3B3B3")
 RED, INK, MUTED, LINE = "#B3261E", "#1D2733", "#5C6875", "#D9DEE4"
 REFERENCE_COLOUR, ARTIFACT_COLOUR, CHANGED_COLOUR = "#56B4E9", "#F0E442", "#E0218A"
@@ -68,7 +68,7 @@ class Entry:
 
 def entries(report: Report) -> tuple[Entry, ...]:
     """Results and peers, fastest first: by p50, or by throughput where there is none."""
-    ours = [Entry(r, _OUR_COLOURS[i % len(_OUR_COLOURS)], False) for i, r in enumerate(report.results)]
+    ours = [Entry(r, OUR_COLOURS[i % len(OUR_COLOURS)], False) for i, r in enumerate(report.results)]
     peers = [Entry(r, _PEER_GREYS[i % len(_PEER_GREYS)], True) for i, r in enumerate(report.peers)]
     return tuple(sorted(ours + peers, key=lambda entry: _slowness(entry.result)))
 
@@ -88,7 +88,7 @@ def latency_plot(shown: Sequence[Entry]) -> str:
     if not rows:
         return ""
     low, high = min(float(s.min()) for _, s in rows), max(float(s.max()) for _, s in rows)
-    with _drawing():
+    with drawing():
         figure, axes = _figure(1.0 + 0.62 * len(rows))
         # The scale comes first, because densities are drawn along the axis as it is seen.
         if low > 0 and high / low > _LOG_FROM:
@@ -176,7 +176,7 @@ def stage_plot(shown: Sequence[Entry]) -> str:
     if not rows:
         return ""
     longest = max(sum(means) for _, means in rows)
-    with _drawing():
+    with drawing():
         figure, axes = _figure(0.9 + 0.36 * len(rows))
         for y, (entry, means) in enumerate(rows):
             left = 0.0
@@ -224,7 +224,7 @@ def accuracy_plot(shown: Sequence[Entry], baseline: str) -> str:
     points = [(entry, speeds[i], entry.result.dice_worst) for i, entry in enumerate(shown) if i in speeds]
     if not points:
         return ""
-    with _drawing():
+    with drawing():
         figure, axes = _figure(4.2, left=0.075, right=0.98)
         _frame_accuracy(axes, [x for _, x, _ in points], [y for _, _, y in points])
         for entry, x, y in points:
@@ -363,7 +363,7 @@ def _any_overlap(some: Sequence[Box], others: Sequence[Box]) -> bool:
 
 
 @contextlib.contextmanager
-def _drawing() -> Iterator[None]:
+def drawing() -> Iterator[None]:
     """The report's style, without a word about letters that matplotlib's font lacks: the page has its own."""
     require("matplotlib", "bench")
     from matplotlib import rc_context

@@ -44,6 +44,11 @@ class WorkerProcess:
             raise
         self.cold_start_s = time.perf_counter() - start
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def close(self) -> None:
         """Ends the process; may be called twice."""
         if self._process.poll() is None:

@@ -107,7 +107,7 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
         InferenceError: nothing could be measured.
     """
     bundle = open_bundle(request.bundle)
-    artifacts = [*_artifacts(request, bundle), *request.configurations]
+    artifacts = [*artifacts_of(request, bundle), *request.configurations]
     with tempfile.TemporaryDirectory(prefix="miniseg-bench-") as folder:
         slices, labels = _slices(request, bundle, Path(folder))
         series, no_series = _series(request, bundle, slices, Path(folder))
@@ -135,8 +135,12 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
         return Benchmark(report, _disagreements(measured, reference, report, plan))
 
 
-def _artifacts(request: BenchmarkRequest, bundle: Bundle) -> list[Configuration]:
-    """A configuration for each artefact of each runtime asked for or at hand; the reference only if asked for."""
+def artifacts_of(request: BenchmarkRequest, bundle: Bundle) -> list[Configuration]:
+    """A configuration for each artefact of each runtime asked for or at hand; the reference only if asked for.
+
+    Raises:
+        RuntimeUnavailableError: one that was asked for, or all, cannot serve the bundle here.
+    """
     wanted = [entry_named(name) for name in request.runtimes] or [e for e in REGISTRY if not e.reference]
     found, obstacles = [], []
     for entry in wanted:

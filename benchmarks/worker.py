@@ -19,6 +19,7 @@ import psutil
 
 from miniseg_edge.benchmarks.configuration import Configuration
 from miniseg_edge.benchmarks.scenarios import burst, inference, offline, single_stream
+from miniseg_edge.benchmarks.soak_turn import Soaked
 from miniseg_edge.benchmarks.study_burst import study_burst
 from miniseg_edge.benchmarks.subjects import ArtifactSubject, Subject, opened
 from miniseg_edge.bundle import open_bundle
@@ -32,14 +33,16 @@ class Worker:
 
     def __init__(self) -> None:
         self.subject: Subject | None = None
+        self._soaked: Soaked | None = None
         self.slices: list[ByteArray] = []
 
     def open(self, configuration: dict[str, Any], bundle: str, slices: list[str], streams: int) -> dict[str, Any]:
         """Reads the slices, opens the configuration and segments one slice: seconds to open, first inference in ms."""
         channels = open_bundle(bundle).manifest.interface.channels
         self.slices = [slice_from_file(Path(path), channels) for path in slices]
+        self._configuration = Configuration(**configuration)
         start = time.perf_counter()
-        self.subject = opened(Configuration(**configuration), Path(bundle), streams)
+        self.subject = opened(self._configuration, Path(bundle), streams)
         opened_at = time.perf_counter()
         self.subject.segment(self.slices[0])
         return {"open_s": opened_at - start, "first_inference_ms": (time.perf_counter() - opened_at) * 1e3}
@@ -71,6 +74,19 @@ class Worker:
         assert isinstance(subject, ArtifactSubject), "peers read no studies"  # noqa: S101
         study_burst(subject.segmenter, Path(few), Path(output))
         return dataclasses.asdict(study_burst(subject.segmenter, Path(series), Path(output)))
+
+    def soak(self, folder: str, seed: int) -> dict[str, Any]:
+        """Opens the configuration for a soak, in the place of what is open; `folder` gets files that are bad input."""
+        subject = self._subject
+        assert isinstance(subject, ArtifactSubject), "peers are not soaked"  # noqa: S101
+        subject.segmenter.close()
+        self.subject, self._soaked = None, Soaked(self._configuration, Path(folder), seed)
+        return {}
+
+    def soak_turn(self, seconds: float) -> dict[str, Any]:
+        """A turn of the soak."""
+        assert self._soaked is not None, "soak comes first"  # noqa: S101
+        return dataclasses.asdict(self._soaked.turn(seconds))
 
     def masks(self, path: str) -> dict[str, Any]:
         """Saves the masks of all slices as an .npz, in their order."""
