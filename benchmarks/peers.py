@@ -4,11 +4,6 @@ Nothing of `miniseg_edge.export` is used: a peer is the vendor's own way with th
 `docs/benchmark.md` says exactly how each is made.
 """
 
-import contextlib
-import io
-import logging
-import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +17,10 @@ from miniseg_edge.dependencies import require
 from miniseg_edge.errors import MiniSegError
 from miniseg_edge.images import slice_from_file
 from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.silence import unattended
 
 BASELINE = "plain OpenVINO FP32"
 CALIBRATION_SLICES = 20
-_UNATTENDED = {"NNCF_CI": "1", "CI": "true"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ def make_peers(files: PeerFiles) -> tuple[list[Configuration], list[Failure]]:
     made, failed = [], []
     for name, make in makers:
         try:
-            with _quiet():
+            with unattended():
                 made.append(make(files))
         except MiniSegError as error:
             failed.append(Failure(name, str(error)))
@@ -165,31 +160,3 @@ def _images(files: PeerFiles) -> Iterator[FloatArray]:
     for path in files.calibration[:CALIBRATION_SLICES]:
         slice_ = slice_from_file(path, manifest.interface.channels)
         yield published_input(slice_, manifest.preprocessing, manifest.network.in_channels)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No remarks, progress bars or telemetry while a peer is made; what fails is raised all the same.
-
-    NNCF and OpenVINO's converter report home unless the environment tells them that they run unattended; NNCF asks
-    when it is imported, so that has to happen in here.
-    """
-    disabled = logging.root.manager.disable
-    before = {name: os.environ.get(name) for name in _UNATTENDED}
-    os.environ.update(_UNATTENDED)
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -1,11 +1,6 @@
 """Where the graph is quantized and with which ranges: NNCF's part."""
 
-import contextlib
-import io
-import logging
-import os
-import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +10,7 @@ from miniseg_edge.dependencies import require
 from miniseg_edge.errors import ExportError
 from miniseg_edge.export.quantization.constants import constants_of, drop_unused, set_constant
 from miniseg_edge.preprocessing import FloatArray
-
-_UNATTENDED = {"NNCF_CI": "1"}
-"""NNCF reads it when it is first imported, and then reports nothing home; it has no other switch."""
+from miniseg_edge.silence import unattended
 
 _SHIFT = 128
 _GREY_STEP = 1 + 2**-16
@@ -46,7 +39,8 @@ def quantizers_placed(
     """
     fed = model.graph.input[0].name
     others = [node.name for node in model.graph.node if node.name not in convolutions]
-    with silent_nncf() as nncf:
+    with unattended():
+        nncf: Any = require("nncf", "quantize")
         parameters = nncf.AdvancedQuantizationParameters(
             overflow_fix=nncf.quantization.advanced_parameters.OverflowFix.DISABLE,  # `rounding` sees to it
             disable_bias_correction=True,  # and to this
@@ -96,27 +90,3 @@ def _grey_as_it_is(model: onnx.ModelProto) -> None:
             slices.add(node.output[0])
             set_constant(model, node, 1, np.float32(_GREY_STEP))
             set_constant(model, node, 2, np.uint8(0))
-
-
-@contextlib.contextmanager
-def silent_nncf() -> Iterator[Any]:
-    """NNCF, without telemetry (hospital networks want none), progress bars and remarks on itself."""
-    before = {name: os.environ.get(name) for name in _UNATTENDED}
-    disabled = logging.root.manager.disable
-    os.environ.update(_UNATTENDED)
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield require("nncf", "quantize")
-    finally:
-        logging.disable(disabled)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

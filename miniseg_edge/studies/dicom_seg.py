@@ -1,10 +1,7 @@
 """A volume's mask as a DICOM Segmentation object that refers to the images it was drawn on."""
 
 import io
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +9,7 @@ import numpy as np
 from miniseg_edge.dependencies import require, versions
 from miniseg_edge.errors import InputError, UsageError
 from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.silence import silence
 from miniseg_edge.studies.volume import Origin, SourceImage
 
 MANUFACTURER, MODEL = "MiniSeg Edge", "MiniSeg"
@@ -45,7 +43,7 @@ def dicom_seg_from_mask(mask: ByteArray, origin: Origin, bundle_digest: str, ran
         raise UsageError("a DICOM SEG refers to DICOM images", "a DICOM study", origin.format)
     if mask.ndim != 3 or len(mask) != len(origin.images):
         raise InputError("the mask does not fit the study", f"({len(origin.images)}, H, W)", str(mask.shape))
-    with _silent():
+    with silence():  # the libraries' remarks on the sources may quote the patient
         return _encoded(_segmentation(mask if mask.max() <= 1 else np.minimum(mask, 1), origin, bundle_digest, ran))
 
 
@@ -129,16 +127,3 @@ def _encoded(dataset: Any) -> bytes:
     buffer = io.BytesIO()
     dataset.save_as(buffer)
     return buffer.getvalue()
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """The libraries' remarks on the sources may quote the patient."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
