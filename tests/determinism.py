@@ -1,0 +1,193 @@
+"""Whether a slice gives the same bits whatever goes on around it: one table for all artefacts of a bundle.
+
+`python -m tests.determinism BUNDLE` draws phantoms with every artefact under every circumstance and compares the logits
+with those that it drew first. With RUNTIME PRECISION FILE CIRCUMSTANCE... behind it, it is one of the processes for
+that.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import miniseg_edge
+from miniseg_edge import terminal
+from miniseg_edge.bundle import open_bundle
+from miniseg_edge.metrics import dice
+from miniseg_edge.phantoms import phantom
+from miniseg_edge.preprocessing import ByteArray, FloatArray, mask_from_logits
+from miniseg_edge.runtimes.registry import REGISTRY
+from miniseg_edge.runtimes.segmenter import Segmenter
+
+SLICES, FIRST_SEED = 6, 9100
+REFUSED = 3
+"""Exit code of a process that cannot open the artefact; it says the error's code."""
+
+Logits = list[FloatArray]
+Drawing = Callable[[Segmenter, list[ByteArray]], Logits]
+
+
+def one_by_one(segmenter: Segmenter, slices: list[ByteArray]) -> Logits:
+    return [segmenter.segment(slice_).logit_maps for slice_ in slices]
+
+
+def third_run(segmenter: Segmenter, slices: list[ByteArray]) -> Logits:
+    one_by_one(segmenter, slices)
+    one_by_one(segmenter, slices[::-1])
+    return one_by_one(segmenter, slices)
+
+
+def four_callers(segmenter: Segmenter, slices: list[ByteArray]) -> Logits:
+    """Every slice from four threads at once; where they disagree, the last one's."""
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda slice_: segmenter.segment(slice_).logit_maps, slices * 4))
+    turns = [found[i : i + len(slices)] for i in range(0, len(found), len(slices))]
+    return next((turn for turn in turns if not _equal(turn, turns[-1])), turns[-1])
+
+
+def end_of_a_volume(segmenter: Segmenter, slices: list[ByteArray]) -> Logits:
+    """In a volume, several slices in flight, in the opposite order."""
+    return [result.logit_maps for result in segmenter.segment_many(slices[::-1])][::-1]
+
+
+def in_a_batch(segmenter: Segmenter, slices: list[ByteArray]) -> Logits:
+    """All in one call of the engine."""
+    batch = np.concatenate([segmenter.prepare(slice_).network_input for slice_ in slices])
+    return list(np.asarray(segmenter.runtime.infer(batch), np.float32))
+
+
+HERE: dict[str, Drawing] = {
+    "once": one_by_one,
+    "third run": third_run,
+    "4 callers": four_callers,
+    "place in a volume": end_of_a_volume,
+    "place in a batch": in_a_batch,
+}
+"""Circumstances within one process."""
+
+ONE_THREAD = "1 engine thread"
+PROCESSES = {
+    "another process": "",
+    "AVX2": "AVX2",
+    "AVX2 with VNNI": "AVX2_VNNI",
+    "AVX-512": "AVX512_CORE",
+    "AVX-512 with VNNI": "AVX512_CORE_VNNI",
+}
+"""Circumstances of a process of its own: the instructions that it is held to, "" for all that the processor has."""
+
+ISA_SWITCH, SWITCHED = "ONEDNN_MAX_CPU_ISA", ("openvino", "torch")
+"""What holds which runtimes to fewer instructions; ONNX Runtime has no such switch."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between the logits of two processes: the largest, and what it does to the masks."""
+
+    largest: float
+    changed_pixels: int
+    worst_dice: float
+
+    def __str__(self) -> str:
+        if not self.largest:
+            return "same bits"
+        return f"{self.largest:.1e}, {self.changed_pixels} px, Dice {self.worst_dice:.4f}"
+
+
+def difference(found: Logits, first: Logits) -> Difference:
+    """Of the same slices' logits."""
+    masks = [(mask_from_logits(a), mask_from_logits(b)) for a, b in zip(found, first, strict=True)]
+    return Difference(
+        max(float(np.abs(a - b).max()) for a, b in zip(found, first, strict=True)),
+        sum(int((a != b).sum()) for a, b in masks),
+        min(dice(a, b) for a, b in masks),
+    )
+
+
+def artifacts(bundle_path: Path) -> Iterator[tuple[str, str]]:
+    """(runtime, precision) of all that runs here, the reference too."""
+    bundle = open_bundle(bundle_path)
+    for entry in REGISTRY:
+        if entry.obstacle(bundle) is None:
+            found = [a.precision for a in bundle.manifest.artifacts if a.target == entry.target]
+            yield from ((entry.name, precision) for precision in (["fp32"] if entry.reference else found))
+
+
+def drawn(bundle: Path, runtime: str, precision: str, names: Sequence[str], isa: str = "") -> dict[str, Logits] | str:
+    """What a process of its own draws under each of the circumstances `names`, or why it cannot."""
+    if isa and runtime not in SWITCHED:
+        return "no switch"
+    held = {ISA_SWITCH: isa} if isa else {}
+    with tempfile.TemporaryDirectory() as folder:
+        file, root = Path(folder) / "logits.npz", Path(__file__).parents[1]
+        command = [sys.executable, "-m", "tests.determinism", str(bundle), runtime, precision, str(file), *names]
+        run = subprocess.run(
+            command, cwd=root, env={**os.environ, **held}, check=False, stdout=subprocess.PIPE, text=True
+        )
+        if run.returncode == REFUSED:
+            return f"refused: {run.stdout.strip()}"
+        assert run.returncode == 0, f"{runtime} {precision}, {isa}: exit code {run.returncode}"
+        with np.load(file) as saved:
+            return {name: [np.asarray(saved[f"{name} {i}"], np.float32) for i in range(SLICES)] for name in names}
+
+
+def differences(
+    bundle: Path, runtime: str, precision: str, processes: Sequence[str] = tuple(PROCESSES)
+) -> dict[str, Difference | str]:
+    """What each circumstance does to the logits, or why it cannot be tried."""
+    batches = open_bundle(bundle).manifest.interface.dynamic_batch
+    here = [name for name in (*HERE, ONE_THREAD) if batches or HERE.get(name) is not in_a_batch]
+    found = drawn(bundle, runtime, precision, here)
+    if isinstance(found, str):
+        return dict.fromkeys((*HERE, ONE_THREAD, *processes), found)
+    once = found["once"]
+    told: dict[str, Difference | str] = {name: difference(logits, once) for name, logits in found.items()}
+    for name in processes:
+        there = drawn(bundle, runtime, precision, ["once"], PROCESSES[name])
+        told[name] = there if isinstance(there, str) else difference(there["once"], once)
+    return told
+
+
+def _draw(bundle: str, runtime: str, precision: str, file: str, names: Sequence[str]) -> int:
+    """A process: every circumstance on an engine of its own."""
+    found: dict[str, FloatArray] = {}
+    for name in names:
+        try:
+            segmenter = miniseg_edge.load(
+                bundle, runtime, threads=1 if name == ONE_THREAD else None, precision=precision
+            )
+        except miniseg_edge.MiniSegError as error:
+            sys.stdout.write(error.code)
+            return REFUSED
+        with segmenter:
+            size = segmenter.bundle.manifest.preprocessing.size
+            slices = [phantom(seed, size=size).image for seed in range(FIRST_SEED, FIRST_SEED + SLICES)]
+            logits = HERE.get(name, one_by_one)(segmenter, slices)
+        found |= {f"{name} {index}": maps for index, maps in enumerate(logits)}
+    np.savez(file, **found)  # type: ignore[arg-type]
+    return 0
+
+
+def _equal(some: Logits, others: Logits) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(some, others, strict=True))
+
+
+def main() -> int:
+    if len(sys.argv) > 2:
+        bundle_path, runtime, precision, file, *names = sys.argv[1:]
+        return _draw(bundle_path, runtime, precision, file, names)
+    bundle = Path(sys.argv[1])
+    kinds = list(artifacts(bundle))
+    told = [differences(bundle, *kind) for kind in terminal.track(kinds, "drawing")]
+    rows = [(name, *(str(cells.get(name, "no batches")) for cells in told)) for name in (*HERE, ONE_THREAD, *PROCESSES)]
+    terminal.table("The logits of 6 phantoms", ("", *(" ".join(kind) for kind in kinds)), rows[1:])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

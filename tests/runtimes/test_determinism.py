@@ -1,0 +1,84 @@
+"""docs/determinism.md, held: what leaves a slice's logits as they are, bit for bit, and what the rest does to them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from miniseg_edge.export.demo import CHECKPOINT, PLAN
+from miniseg_edge.export.exporter import export_bundle
+from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.images import write_png
+from miniseg_edge.parity import ParityLimits
+from miniseg_edge.phantoms import phantoms
+from tests.conftest import SIZE
+from tests.determinism import HERE, ONE_THREAD, Difference, difference, differences
+
+BATCH = "place in a batch"
+SAME_BITS = {*HERE, ONE_THREAD, "another process"} - {BATCH}
+TRIED = ("another process", "AVX2")
+ROUNDING = 1e-3
+"""Largest difference of FP32 logits on other instructions: what the parity gate calls a near-tie."""
+
+
+@pytest.fixture(scope="module")
+def every_precision(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo checkpoint in FP32 and INT8, for both runtimes."""
+    folder = tmp_path_factory.mktemp("determinism")
+    for item in phantoms(16, first_seed=300, size=SIZE):
+        write_png(folder / "slices" / f"{item.name}.png", item.image)
+    lenient = {"fp32": ParityLimits(), "int8": ParityLimits(max_real_flips=None)}  # so small, one pixel weighs much
+    request = ExportRequest(
+        CHECKPOINT, folder / "bundle", ("onnx", "openvino"), ("fp32", "int8"), size=SIZE, limits=lenient,
+        calibration=folder / "slices", quantization=PLAN,
+    )  # fmt: skip
+    assert export_bundle(request).bundle is not None
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo checkpoint with any number of slices in a call."""
+    output = tmp_path_factory.mktemp("batches") / "bundle"
+    request = ExportRequest(CHECKPOINT, output, ("onnx", "openvino"), ("fp32",), size=SIZE, dynamic_batch=True)
+    assert export_bundle(request).bundle is not None
+    return output
+
+
+def check(told: dict[str, Difference | str], precision: str) -> None:
+    """Same bits on the same machine, slice by slice; in a batch and on other instructions, within rounding in FP32."""
+    differing = {name: str(told[name]) for name in SAME_BITS & told.keys() if str(told[name]) != "same bits"}
+    assert differing == {}
+    for name, found in told.items():
+        if isinstance(found, Difference) and precision == "fp32":
+            assert found.largest < ROUNDING, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("runtime", "precision"),
+    [("openvino", "fp32"), ("openvino", "int8"), ("onnxruntime", "fp32"), ("onnxruntime", "int8"), ("torch", "fp32")],
+)
+def test_the_table(every_precision: Path, runtime: str, precision: str) -> None:
+    told = differences(every_precision, runtime, precision, TRIED)
+    assert told.keys() == {*HERE, ONE_THREAD, *TRIED} - {BATCH}
+    assert isinstance(told["AVX2"], Difference) == (runtime != "onnxruntime"), "which has no switch"
+    check(told, precision)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_a_place_in_a_batch(batches: Path, runtime: str) -> None:
+    told = differences(batches, runtime, "fp32", ())
+    assert isinstance(told[BATCH], Difference)
+    check(told, "fp32")
+
+
+def test_a_difference_is_seen() -> None:
+    first = [np.array([[[-1.0, 1.0], [2.0, -1e-6]]], np.float32)]
+    other = [first[0] + np.array([[[0.0, 0.25], [0.0, 2e-6]]], np.float32)]
+    assert str(difference(first, first)) == "same bits"
+    found = difference(other, first)
+    assert (found.largest, found.changed_pixels) == (0.25, 1)
+    assert found.worst_dice == pytest.approx(0.8)
+    assert str(found) == "2.5e-01, 1 px, Dice 0.8000"
