@@ -35,6 +35,7 @@ MiniSegError
 │   ├── BusyError            BUSY                 as many jobs as may wait are waiting
 │   ├── CancelledError       CANCELLED            the job was cancelled
 │   └── DeadlineError        DEADLINE             the job was not done in time
+├── HostMemoryError          MEMORY               the machine's memory is exhausted
 ├── OutputError              OUTPUT               results could not be written
 │   └── OutputExistsError    OUTPUT_EXISTS        would overwrite, and was not told to
 └── ParityError              PARITY               an artefact does not draw the reference's mask
@@ -43,7 +44,7 @@ Codes are part of the interface: they do not change once released.
 """
 
 import concurrent.futures
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class MiniSegError(Exception):
@@ -222,9 +223,13 @@ class RuntimeUnavailableError(MiniSegError):
 
 
 class InferenceError(MiniSegError):
-    """The vendor's engine failed."""
+    """The vendor's engine failed.
+
+    `partial` is what was done before it did, if that was part of a volume: a `VolumeSegmentation` of the slices so far.
+    """
 
     code = "INFERENCE"
+    partial: Any = None
 
 
 class NumericError(InferenceError):
@@ -273,6 +278,12 @@ class DeadlineError(JobError):
     """The job was not done in time."""
 
     code = "DEADLINE"
+
+
+class HostMemoryError(MiniSegError, MemoryError):
+    """The machine's memory is exhausted; Python's error of that kind too."""
+
+    code = "MEMORY"
 
 
 class OutputError(MiniSegError):

@@ -7,6 +7,7 @@ import stat
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from miniseg_edge.errors import MiniSegError, OutputError
 
@@ -78,9 +79,7 @@ def exchange(one: Path, other: Path) -> bool:
     Returns:
         Whether that was done; False where the system or the file system cannot.
     """
-    if sys.platform == "win32":
-        return False
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc: Any = ctypes.CDLL(None) if sys.platform != "win32" else None
     names = os.fsencode(one), os.fsencode(other)
     if sys.platform.startswith("linux") and hasattr(libc, "renameat2"):
         return bool(libc.renameat2(_HERE, names[0], _HERE, names[1], _EXCHANGE) == 0)

@@ -8,7 +8,14 @@ from pathlib import Path
 from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.commands import exit_code_of
-from miniseg_edge.errors import InputError, OutputError, OutputExistsError, UnsupportedFormatError, UsageError
+from miniseg_edge.errors import (
+    InferenceError,
+    InputError,
+    OutputError,
+    OutputExistsError,
+    UnsupportedFormatError,
+    UsageError,
+)
 from miniseg_edge.files import bytes_from_file, replace_file, sha256_of
 from miniseg_edge.images import (
     IMAGE_SUFFIXES,
@@ -19,9 +26,10 @@ from miniseg_edge.images import (
     slice_from_bytes,
     slice_from_file,
 )
-from miniseg_edge.provenance import Provenance, stamped_png
+from miniseg_edge.provenance import Provenance, provenance_of, stamped_png
+from miniseg_edge.runtimes import unfinished
 from miniseg_edge.runtimes.registry import AUTO, REGISTRY
-from miniseg_edge.runtimes.segment_study import FILES, check_outputs, segmented_study, show, write_results
+from miniseg_edge.runtimes.segment_study import FILES, check_outputs, drawing_of, segmented_study, show, write_results
 from miniseg_edge.runtimes.segmentation import Segmentation
 from miniseg_edge.runtimes.segmenter import Segmenter, load
 from miniseg_edge.studies import open_study
@@ -72,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rescale", type=float, nargs=2, metavar=("SLOPE", "INTERCEPT"), help="where DICOM lacks them")
     parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
     parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on after a failure: keep what the same bundle and runtime drew of it"
+    )
     return parser
 
 
@@ -110,9 +121,19 @@ def _segment_study(parsed: argparse.Namespace) -> None:
     check_outputs(parsed.output, formats, study, overwrite=parsed.overwrite)
     with _opened(parsed, open_bundle(parsed.bundle, trust=parsed.trust)) as segmenter:
         terminal.say(f"running {segmenter}")
-        with terminal.counted("segmenting", len(study)) as progress:
-            found = segmented_study(study, segmenter, progress)
+        drawing = drawing_of(study, segmenter)
+        earlier = unfinished.kept(parsed.output, drawing) if parsed.resume else None
+        try:
+            with terminal.counted("segmenting", len(study)) as progress:
+                found = segmented_study(study, segmenter, progress, earlier)
+        except InferenceError as error:
+            unfinished.keep(parsed.output, drawing, error.partial)
+            terminal.warn(
+                f"{len(error.partial.mask)} of {len(study)} slices are kept; --resume goes on with the others"
+            )
+            raise
         write_results(found, segmenter, parsed.output, formats)
+    unfinished.forget(parsed.output)
     show(found)
     terminal.say(f"{', '.join(formats)} in {parsed.output}", "good")
 
@@ -123,16 +144,26 @@ def _opened(parsed: argparse.Namespace, bundle: Bundle) -> Segmenter:
 
 
 def _segment_images(parsed: argparse.Namespace) -> None:
-    jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite)
+    jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite or parsed.resume)
     bundle = open_bundle(parsed.bundle, trust=parsed.trust)
     _check_readable(jobs, bundle.manifest.interface.channels)
     with _opened(parsed, bundle) as segmenter:
         terminal.say(f"running {segmenter}")
-        rows = [_row(job, _segmented(job, segmenter)) for job in terminal.track(jobs, "segmenting")]
+        left = [job for job in jobs if not _is_done(job, segmenter)] if parsed.resume else jobs
+        rows: list[tuple[str, ...]] = []
+        try:
+            rows += (_row(job, _segmented(job, segmenter)) for job in terminal.track(left, "segmenting"))
+        except (InferenceError, OutputError):
+            terminal.warn(
+                f"{len(jobs) - len(left) + len(rows)} of {len(jobs)} are done; --resume goes on with the others"
+            )
+            raise
     terminal.table("Findings", ("slice", "size", "lesion pixels", "share", "finding"), rows[:_SHOWN_ROWS])
     if len(rows) > _SHOWN_ROWS:
         terminal.say(f"... and {len(rows) - _SHOWN_ROWS} more")
     terminal.say(f"{len(rows)} masks and overlays in {parsed.output}", "good")
+    if len(left) < len(jobs):
+        terminal.say(f"{len(jobs) - len(left)} others were there already, drawn by the same bundle and runtime")
 
 
 def _jobs(images: list[Path], output: Path, *, overwrite: bool) -> list[_Job]:
@@ -158,6 +189,26 @@ def _jobs(images: list[Path], output: Path, *, overwrite: bool) -> list[_Job]:
                 )
             taken[path] = job.image
     return jobs
+
+
+def _is_done(job: _Job, segmenter: Segmenter) -> bool:
+    """Whether this segmenter drew this slice before, mask and overlay.
+
+    Raises:
+        OutputExistsError: something else is there, which is not for --resume to replace.
+    """
+    if not job.mask.exists():
+        return False
+    choice, data = segmenter.choice, bytes_from_file(job.image, MAX_IMAGE_BYTES, UnsupportedFormatError)
+    what = (choice.entry.name, choice.device, choice.artifact.precision)
+    wanted = Provenance(segmenter.bundle.manifest.digest, *what, sha256_of(data))
+    try:
+        found: Provenance | None = provenance_of(job.mask)
+    except UnsupportedFormatError:
+        found = None
+    if found != wanted:
+        raise OutputExistsError(f"{job.mask} exists", "a mask by the same bundle, runtime and slice", "another file")
+    return job.overlay.exists()
 
 
 def _check_readable(jobs: list[_Job], channels: int) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from miniseg_edge import terminal
-from miniseg_edge.errors import OutputError, OutputExistsError, UsageError
+from miniseg_edge.errors import InferenceError, IntegrityError, OutputError, OutputExistsError, UsageError
 from miniseg_edge.files import replace_file
 from miniseg_edge.images import png_from_pixels
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.provenance import Provenance, stamped_png
 from miniseg_edge.records import json_from_record
 from miniseg_edge.runtimes.segmenter import Segmenter
+from miniseg_edge.runtimes.unfinished import Done, Drawing
 from miniseg_edge.studies.dicom_seg import dicom_seg_from_mask
 from miniseg_edge.studies.findings import Findings, Ran, findings_from_counts, measured
 from miniseg_edge.studies.nifti_mask import nifti_from_mask
@@ -34,31 +35,63 @@ class SegmentedStudy:
     findings: Findings
 
 
-def segmented_study(study: Study, segmenter: Segmenter, progress: Callable[[int, int], None]) -> SegmentedStudy:
+def drawing_of(study: Study, segmenter: Segmenter) -> Drawing:
+    """What draws which study."""
+    choice, digest = segmenter.choice, segmenter.bundle.manifest.digest
+    what = (choice.entry.name, choice.device, choice.artifact.precision)
+    return Drawing(digest, *what, len(study), (study.size[0], study.size[1]))
+
+
+def segmented_study(
+    study: Study, segmenter: Segmenter, progress: Callable[[int, int], None], earlier: Done | None = None
+) -> SegmentedStudy:
     """Reads, segments and measures slice by slice: all that goes on while other slices are segmented; none is kept.
+
+    Args:
+        study: to segment.
+        segmenter: that draws.
+        progress: told after each slice how many are done, and of how many.
+        earlier: slices that the same segmenter drew before; they are read again, and not drawn again.
 
     Raises:
         UsageError: the bundle has no window.
+        IntegrityError: the first slices are not those that were drawn before.
+        InferenceError: its `partial` is a `Done` with the slices before the one that failed.
         Whatever `Study.read` and `Segmenter.segment_hu` raise.
     """
     mask = np.empty((len(study), *study.size), np.uint8)
     remarks: list[tuple[str, ...]] = []
     hashes: list[str] = []
+    start = done = 0 if earlier is None else len(earlier.mask)
+    if earlier is not None:
+        mask[:start] = earlier.mask
 
     def slices() -> Iterator[FloatArray]:
         for index in range(len(study)):
             one: SliceHu = study.read(index)
             remarks.append(one.remarks)
             hashes.append(one.sha256)
-            yield one.voxels_hu
+            if index >= start:
+                yield one.voxels_hu
+            elif earlier is not None and one.sha256 != earlier.input_sha256[index]:
+                raise IntegrityError(
+                    f"slice {index} is another one than was drawn", earlier.input_sha256[index], one.sha256
+                )
 
     def masks() -> Iterator[ByteArray]:
-        for index, result in enumerate(segmenter.stream_hu(slices())):
-            mask[index] = result.mask
-            progress(index + 1, len(study))
-            yield mask[index]
+        nonlocal done
+        yield from mask[:start]
+        for result in segmenter.stream_hu(slices()):
+            mask[done] = result.mask
+            done += 1
+            progress(done, len(study))
+            yield mask[done - 1]
 
-    counts = measured(masks())
+    try:
+        counts = measured(masks())
+    except InferenceError as error:
+        error.partial = Done(mask[:done], tuple(hashes[:done]))
+        raise
     choice = segmenter.choice
     ran = Ran(
         runtime=choice.entry.name,

@@ -172,7 +172,9 @@ class Segmenter:
 
         Raises:
             InputError: not a stack, or as `segment`.
-            InferenceError, NumericError, ClosedError: as `segment`.
+            InferenceError, NumericError: as `segment`; the error's `partial` has the slices before the one that failed,
+                and `volume[len(error.partial.mask):]` is what is left to do.
+            ClosedError: as `segment`.
         """
         return self._volume(volume, self.prepare, progress)
 
@@ -247,12 +249,20 @@ class Segmenter:
         self, volume: npt.NDArray[np.generic], prepare: Callable[..., PreparedSlice], progress: Progress | None
     ) -> VolumeSegmentation:
         check_volume(volume, self._preparation.interface.channels)
-        mask, warnings = np.empty(volume.shape[:3], np.uint8), []
-        for index, result in enumerate(self._many(volume, prepare)):
-            mask[index] = result.mask
-            warnings += [f"slice {index}: {remark}" for remark in result.warnings]
-            if progress is not None:
-                progress(index + 1, len(volume))
+        mask, warnings, done = np.empty(volume.shape[:3], np.uint8), [], 0
+        try:
+            for index, result in enumerate(self._many(volume, prepare)):
+                mask[index] = result.mask
+                warnings += [f"slice {index}: {remark}" for remark in result.warnings]
+                done = index + 1
+                if progress is not None:
+                    progress(done, len(volume))
+        except InferenceError as error:
+            error.partial = self._volume_result(mask[:done], warnings)
+            raise
+        return self._volume_result(mask, warnings)
+
+    def _volume_result(self, mask: ByteArray, warnings: list[str]) -> VolumeSegmentation:
         return VolumeSegmentation(
             mask=mask,
             runtime=self.choice.entry.name,

@@ -55,6 +55,11 @@ def test_an_error_of_the_system_without_a_number_keeps_its_words(capsys: pytest.
     assert "None" not in shown
 
 
+def test_memory_that_is_exhausted_exits_with_1_and_a_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert failing(MemoryError("Unable to allocate 8.00 GiB")) == 1
+    assert capsys.readouterr().err.startswith("MEMORY: memory is exhausted")
+
+
 def test_an_interruption_exits_as_shells_expect(capsys: pytest.CaptureFixture[str]) -> None:
     assert failing(KeyboardInterrupt()) == 130
     assert "interrupted" in capsys.readouterr().err

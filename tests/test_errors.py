@@ -45,6 +45,7 @@ CODES = {
     "BusyError": "BUSY",
     "CancelledError": "CANCELLED",
     "DeadlineError": "DEADLINE",
+    "HostMemoryError": "MEMORY",
     "OutputError": "OUTPUT",
     "OutputExistsError": "OUTPUT_EXISTS",
     "ParityError": "PARITY",

@@ -116,6 +116,7 @@ class TestRefused:
             export_bundle(replace(wanted, tune=True))
 
 
+@pytest.mark.slow
 def test_the_ten_lines_of_the_documentation(tmp_path: Path) -> None:
     """As its reader does it: a module, an entry point, a checkpoint, and the command in a process of its own."""
     text = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")

@@ -36,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(data: Path, output: Path, *more: str) -> list[str]:
-    short = ("--size", "32", "--scales", "1.25", "1", "--batch-size", "2", "--device", "cpu")
+    short = ("--size", "32", "--scales", "1.25", "1", "--batch-size", "4", "--device", "cpu")
     where = ("--images", str(data / "images"), "--masks", str(data / "masks"), "--output", str(output))
     return [*where, *short, *more]
 
@@ -93,6 +93,7 @@ def test_folds_hold_out_every_slice_once(data: Path, tmp_path: Path, capsys: pyt
     assert "Held-out mIoU" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_where_that_was_asked_for(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +109,7 @@ def test_the_best_epoch_is_kept_where_that_was_asked_for(
     assert equal(output / "checkpoint.pth", shorter / "checkpoint.pth") == (record.selection.epoch == 4)
 
 
+@pytest.mark.slow
 def test_other_ways_to_validate(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = ("--validation", str(data / "images"), "--validation-masks", str(data / "masks"))
     assert main(arguments(data, tmp_path / "said", "--epochs", "1", *said)) == DONE

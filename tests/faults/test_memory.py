@@ -1,0 +1,39 @@
+"""Little memory: a command answers with masks, or with a typed error and nothing half-written."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from miniseg_edge.images import slice_from_file, write_png
+from miniseg_edge.phantoms import phantom
+
+_LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]) * 2**20,) * 2)
+from miniseg_edge.runtimes.segment_command import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to its address space")
+def test_memory_that_does_not_suffice_is_a_typed_error(demo_bundle_path: Path, tmp_path: Path) -> None:
+    write_png(tmp_path / "slices" / "one.png", phantom(1, size=(64, 64)).image)
+    codes = []
+    for limit_mib in (300, 600, 4000):
+        output = tmp_path / f"{limit_mib}"
+        words = [str(demo_bundle_path), str(tmp_path / "slices"), "--threads", "1", "--output", str(output)]
+        command = [sys.executable, "-c", _LIMITED, str(limit_mib), *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        codes.append(done.returncode)
+        assert done.returncode in (0, 1), done.stderr[-2000:]
+        if done.returncode == 1:
+            assert re.search(r"^[A-Z_]+: ", done.stderr, re.MULTILINE), done.stderr[-2000:]
+            assert "Traceback" not in done.stderr
+        for path in output.glob("*"):
+            assert slice_from_file(path, channels=3).shape == (64, 64, 3)
+    assert codes[0] == 1
+    assert codes[-1] == 0
