@@ -31,7 +31,7 @@ def require(module: str, extra: str) -> ModuleType:
     """
     check_floor(module.partition(".")[0])
     try:
-        with nullcontext() if module in sys.modules else silenced():
+        with nullcontext() if module in sys.modules else silenced(module):
             return importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: a library that the package loads by ctypes is missing
         raise MissingDependencyError(

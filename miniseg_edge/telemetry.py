@@ -12,26 +12,31 @@ from contextlib import contextmanager
 
 _ONNXRUNTIME_OFF = "ORT_DISABLE_TELEMETRY"
 _OPENVINO_SENDER = "openvino_telemetry"
+_HIDDEN = {"pydicom": "requests", "highdicom": "requests"}
+"""Which package of the network is kept from whom; from all others it is OpenVINO's sender. pydicom imports requests where
+it is installed, to fetch its own test data; that opens a socket and changes the process's filters of warnings."""
+
 _importing = threading.RLock()
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
-    """Inside, OpenVINO and NNCF find their sender not installed, a case that they know, and ONNX Runtime its switch.
+def silenced(module: str) -> Iterator[None]:
+    """For importing `module`: OpenVINO and NNCF find their sender not installed, a case that they know, and so on.
 
-    All look when they are imported, and never again; afterwards the process is as it was. A sender that the host has
-    imported itself stays.
+    All look when they are imported, and never again; afterwards the process is as it was. What the host has imported
+    itself stays.
     """
+    kept_from_it = _HIDDEN.get(module.split(".", maxsplit=1)[0], _OPENVINO_SENDER)
     with _importing:
-        hidden, unset = _OPENVINO_SENDER not in sys.modules, _ONNXRUNTIME_OFF not in os.environ
+        hidden, unset = kept_from_it not in sys.modules, _ONNXRUNTIME_OFF not in os.environ
         if hidden:
-            sys.modules[_OPENVINO_SENDER] = None  # type: ignore[assignment]
+            sys.modules[kept_from_it] = None  # type: ignore[assignment]
         if unset:
             os.environ[_ONNXRUNTIME_OFF] = "1"
         try:
             yield
         finally:
             if hidden:
-                del sys.modules[_OPENVINO_SENDER]
+                del sys.modules[kept_from_it]
             if unset:
                 del os.environ[_ONNXRUNTIME_OFF]

@@ -65,8 +65,13 @@ def test_the_installations_names_what_is_installed() -> None:
 
 
 def test_it_runs_as_a_module_and_is_filed_with_a_verification(bundle_path: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "miniseg_edge.sbom"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == sbom_from_installation()
+    printed = "import sys; from miniseg_edge.sbom import sbom_from_installation as sbom; sys.stdout.write(sbom())"
+    ways = (
+        [sys.executable, "-m", "miniseg_edge.sbom"],
+        [sys.executable, "-c", printed],
+    )  # both without pytest's own path
+    one, other = (subprocess.run(way, capture_output=True, text=True, check=True).stdout for way in ways)
+    assert one == other
     assert verify([str(bundle_path), "--record", str(tmp_path)]) == 0
     check_valid((tmp_path / "sbom.cdx.json").read_text())
 

@@ -160,6 +160,8 @@ def test_nan_in_the_weights_of_an_ir_gives_no_mask(bundle: Bundle) -> None:
 _OPEN_ALL = """
 import sys, pathlib, numpy, miniseg_edge
 from miniseg_edge.errors import MiniSegError
+
+pytestmark = pytest.mark.slow  # real exports of every kind
 opened = refused = 0
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     for runtime in sys.argv[2:]:

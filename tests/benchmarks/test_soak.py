@@ -74,6 +74,7 @@ def test_every_fault_gets_its_error_and_good_slices_do_not(
     assert complaint(wrong, segmenter, known) == "no array: InputError instead of KeyError"
 
 
+@pytest.mark.slow
 def test_a_turn_mixes_and_counts(demo_bundle_path: Path, tmp_path: Path) -> None:
     one = Soaked(configuration(demo_bundle_path), tmp_path, seed=1)
     turns = [one.turn(0.05) for _ in range(4)]
@@ -127,6 +128,7 @@ def test_a_planted_leak_is_found_and_no_other(demo_bundle_path: Path, leak: str)
     assert (result.wrong, result.complaints) == (0, ())
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_record_and_a_picture_and_says_when_it_was_too_short(
     demo_bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

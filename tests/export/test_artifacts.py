@@ -39,6 +39,7 @@ def test_the_onnx_says_what_it_is_and_names_its_nodes_after_blocks(bundle: Bundl
     assert [name for name in names if name.startswith("level3.7")]
 
 
+@pytest.mark.slow
 def test_precisions_lie_side_by_side_and_fp32_goes_first(tiny_checkpoint_path: Path, tmp_path: Path) -> None:
     request = ExportRequest(
         tiny_checkpoint_path, tmp_path / "out", ("onnx", "openvino"), ("fp32", "bf16"), size=(64, 64)

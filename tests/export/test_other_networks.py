@@ -79,6 +79,7 @@ def test_where_nobody_registers_it_all_but_the_reference_is_verified(
         miniseg_edge.load(bundle, "torch")
 
 
+@pytest.mark.slow
 def test_masks_other_channels_and_free_sizes_in_the_graph(tmp_path: Path) -> None:
     wanted = replace(
         request(tmp_path, "tests-pointwise"),

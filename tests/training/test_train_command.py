@@ -141,6 +141,7 @@ def test_what_makes_no_sense_is_refused(data: Path, tmp_path: Path, more: tuple[
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_it_begins_from_a_checkpoint(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     still = ("--epochs", "1", "--learning-rate", "1e-30", "--init", str(CHECKPOINT))
     assert main(arguments(data, tmp_path / "two", *still)) == DONE
@@ -155,6 +156,7 @@ def test_it_begins_from_a_checkpoint(data: Path, tmp_path: Path, capsys: pytest.
     assert checkpoint_from_file(tmp_path / "three" / "checkpoint.pth").identity.classes == 3
 
 
+@pytest.mark.slow
 def test_studies_are_seen_through_the_window(tmp_path: Path) -> None:
     import nibabel
 

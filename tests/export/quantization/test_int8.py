@@ -96,6 +96,7 @@ def test_fp32_goes_first_and_int8_runs_on_both_runtimes(exported: Bundle) -> Non
         assert 0 < np.abs(found.logit - exact.logit).max() < 0.3 * np.ptp(exact.logit)
 
 
+@pytest.mark.slow
 def test_the_bundles_own_plan_gives_the_same_artefact_again(
     tiny: ExportRequest, exported: Bundle, tmp_path: Path
 ) -> None:
