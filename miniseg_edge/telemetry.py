@@ -13,8 +13,8 @@ from contextlib import contextmanager
 _ONNXRUNTIME_OFF = "ORT_DISABLE_TELEMETRY"
 _OPENVINO_SENDER = "openvino_telemetry"
 _HIDDEN = {"pydicom": "requests", "highdicom": "requests"}
-"""Which package of the network is kept from whom; from all others it is OpenVINO's sender. pydicom imports requests where
-it is installed, to fetch its own test data; that opens a socket and changes the process's filters of warnings."""
+"""Which package of the network is kept from whom; from all others it is OpenVINO's sender. pydicom imports requests,
+where it is installed, to fetch its own test data: that opens a socket and changes the process's filters of warnings."""
 
 _importing = threading.RLock()
 

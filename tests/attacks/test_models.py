@@ -16,6 +16,8 @@ from miniseg_edge.errors import InferenceError, MiniSegError, NumericError, Unsa
 from miniseg_edge.onnx_file import check_self_contained
 from tests.attacks.forging import forged
 
+pytestmark = pytest.mark.slow  # real exports of every kind
+
 ONNX, XML, BIN, WEIGHTS = "onnx/model.onnx", "openvino/model.xml", "openvino/model.bin", "reference/weights.safetensors"
 SLICE = np.full((64, 64), 100, np.uint8)
 
@@ -161,7 +163,6 @@ _OPEN_ALL = """
 import sys, pathlib, numpy, miniseg_edge
 from miniseg_edge.errors import MiniSegError
 
-pytestmark = pytest.mark.slow  # real exports of every kind
 opened = refused = 0
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     for runtime in sys.argv[2:]:
