@@ -34,7 +34,7 @@ from miniseg_edge.training_record import TrainingRecord
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 """Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
 
-MAX_NUMBERS = MAX_CHECKPOINT_BYTES // 4
+MAX_NUMBERS = MAX_CHECKPOINT_BYTES // 2
 """In all tensors together: a few stored bytes can be expanded to any size."""
 
 MAX_TRAINING_BYTES = 2**20
