@@ -71,6 +71,10 @@ class Window:
         return np.asarray(np.clip(slice_hu.astype(np.float32), self.low_hu, self.high_hu), dtype=np.float32)
 
 
+DEFAULT_WINDOW = Window(-1250.0, 250.0)
+"""Of those tried, the one that fits the published P20 masks best."""
+
+
 def checked_slice(slice_: object, channels: int = 1) -> tuple[FloatArray, tuple[str, ...]]:
     """A slice as float32 grey of the same shape, and warnings about it.
 

@@ -13,12 +13,11 @@ from miniseg_edge.files import replace_file
 from miniseg_edge.images import write_png
 from miniseg_edge.label_mapping import LabelMapping
 from miniseg_edge.labelled import labelled_cases
-from miniseg_edge.preprocessing import Statistics, Window
+from miniseg_edge.preprocessing import DEFAULT_WINDOW, Statistics, Window
 from miniseg_edge.records import json_from_record
 from miniseg_edge.runtimes.registry import AUTO, REGISTRY
 
 REPORT_NAME, PICTURE_NAME = "evaluation.json", "extremes.png"
-_DISPLAY_WINDOW = Window(-1250.0, 250.0)
 _SHOWN_ROWS = 40
 
 
@@ -81,7 +80,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
         _show(report)
         if parsed.output is not None:
             replace_file(parsed.output / REPORT_NAME, json_from_record(report).encode())
-            picture = extremes(report, subject, cases, running.window or _DISPLAY_WINDOW)
+            picture = extremes(report, subject, cases, running.window or DEFAULT_WINDOW)
             write_png(parsed.output / PICTURE_NAME, picture)
             terminal.say(f"{REPORT_NAME} and {PICTURE_NAME} in {parsed.output}", "good")
 

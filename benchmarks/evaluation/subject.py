@@ -9,9 +9,8 @@ from miniseg_edge.dependencies import check_installed
 from miniseg_edge.errors import StatisticsError
 from miniseg_edge.labelled import LabelledSlice
 from miniseg_edge.preprocessing import ByteArray, Statistics, Window
+from miniseg_edge.recipe import Recipe
 from miniseg_edge.runtimes.segmenter import load
-
-_PUBLISHED_SIDE = 512
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _checkpoint_subject(path: Path, running: Running) -> Subject:
         raise StatisticsError(f"the normalisation of {path.name} is unknown", wanted, "neither")
     record, network = checkpoint.training, checkpoint.network()
     window = running.window or (record.window if record is not None else None)
-    side = record.recipe.size if record is not None else _PUBLISHED_SIDE
+    side = record.recipe.size if record is not None else Recipe().size
     size = running.size or (side, side)
 
     def mask(slice_: LabelledSlice) -> ByteArray:

@@ -9,9 +9,9 @@ from miniseg_edge.commands import exit_code_of
 from miniseg_edge.dependencies import check_installed
 from miniseg_edge.errors import UsageError
 from miniseg_edge.label_mapping import LabelMapping
-from miniseg_edge.preprocessing import Window
+from miniseg_edge.preprocessing import DEFAULT_WINDOW, Window
 from miniseg_edge.recipe import LARGE_CROP_PX, SMALL_CROP_PX, Pass, Recipe
-from miniseg_edge.training.request import DEFAULT_WINDOW, LabelledFolder, TrainingRequest
+from miniseg_edge.training.request import LabelledFolder, TrainingRequest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

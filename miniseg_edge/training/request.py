@@ -6,13 +6,10 @@ from typing import Literal
 
 from miniseg_edge.errors import UsageError
 from miniseg_edge.label_mapping import LabelMapping
-from miniseg_edge.preprocessing import Window
+from miniseg_edge.preprocessing import DEFAULT_WINDOW, Window
 from miniseg_edge.recipe import Recipe
 
 Selecting = Literal["last", "best"]
-DEFAULT_WINDOW = Window(-1250.0, 250.0)
-"""Of those tried, the one that fits the published P20 masks best."""
-
 HELD_OUT_PARTS = 5
 """Without `folds` one fifth of the groups is held out."""
 
