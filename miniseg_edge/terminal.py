@@ -69,7 +69,8 @@ def track(items: Sequence[Item], description: str) -> Iterable[Item]:
         return items
     from rich.progress import track as rich_track
 
-    return rich_track(items, description=description, console=_console(error=True), transient=True)
+    console = _console(error=True)
+    return rich_track(items, description=description, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager
@@ -82,7 +83,9 @@ def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_console(error=True), transient=True) as bar, _above(bar.console):
+    console = _console(error=True)
+    # A bar in a file or a pipe would be an empty line.
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, _above(console):
         task = bar.add_task(description, total=total)
         yield lambda done, of: bar.update(task, completed=done, total=of)
 

@@ -30,6 +30,7 @@ from miniseg_edge.studies.dicom_file import (
 )
 from miniseg_edge.studies.dicom_frames import ENHANCED, KEYWORDS, DicomFrame, Rescale, frames_from_header
 from miniseg_edge.studies.distrust import distrusted
+from miniseg_edge.studies.shared_elements import SharedElements
 from miniseg_edge.studies.stacking import stacked
 from miniseg_edge.studies.study import SliceHu, Study
 from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volume_budget, hu_from_stored
@@ -55,9 +56,13 @@ def _study(source: Path, series: str | None, phase: int | None, rescale: Rescale
         raise NoImagesError(f"{source.name} holds localizers alone", "CT slices", f"{len(chosen)} localizers")
     if len(kept) < len(chosen):
         remarks.append(f"localizers left out: {len(chosen) - len(kept)}")
-    frames = _one_phase([f for path, header in kept for f in frames_from_header(path, header.dataset, rescale)], phase)
+    described, layouts, shared = [], {}, SharedElements()
+    for path, header in kept:
+        with shared.lent_to(header.dataset):
+            described += frames_from_header(path, header.dataset, rescale)
+            layouts[path] = pixel_layout(header)
+    frames = _one_phase(described, phase)
     _check_one_kind(frames)
-    layouts = {path: pixel_layout(header) for path, header in kept}
     read = _Reader(frames, layouts)
     stack = stacked([f.plane for f in frames], lambda a, b: np.array_equal(read(a).voxels_hu, read(b).voxels_hu))
     ordered = [frames[i] for i in stack.order]
