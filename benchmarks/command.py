@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from miniseg_edge import terminal
+from miniseg_edge.benchmarks.archive_command import add_archive_options, archive_command
 from miniseg_edge.benchmarks.networks_command import (
     add_networks_options,
     compare_networks_command,
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--self-check", action="store_true", help="plant a delay and a leak of known size, and see them reported"
     )
     add_networks_options(parser)
+    add_archive_options(parser)
     parser.add_argument(
         "--soak",
         type=float,
@@ -82,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _bench(parsed: argparse.Namespace) -> None:
+    if parsed.archive:
+        archive_command(parsed)
+        return
     if parsed.compare_networks:
         compare_networks_command(parsed)
         return

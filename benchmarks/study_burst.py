@@ -42,16 +42,17 @@ def study_burst(segmenter: Segmenter, series: Path, output: Path) -> StudyBurst:
     """Segments the series from end to end once; `output` gets its DICOM SEG, which is replaced if it is there."""
     study = open_study(series)
     prepared = [segmenter.prepare_hu(study.read(i).voxels_hu) for i in range(min(PREPARED, len(study)))]
-    before = _inference_ms(segmenter, prepared, len(study))
+    before = inference_ms(segmenter, prepared, len(study))
     masks_ms: list[float] = []
     start = time.perf_counter()
     segmented = segmented_study(open_study(series), segmenter, lambda done, of: masks_ms.append(_ms_since(start)))
     write_results(segmented, segmenter, output, (DICOM_SEG,))
     whole = _ms_since(start)
-    return StudyBurst(len(study), (before, _inference_ms(segmenter, prepared, len(study))), masks_ms[0], whole)
+    return StudyBurst(len(study), (before, inference_ms(segmenter, prepared, len(study))), masks_ms[0], whole)
 
 
-def _inference_ms(segmenter: Segmenter, prepared: Sequence[PreparedSlice], count: int) -> float:
+def inference_ms(segmenter: Segmenter, prepared: Sequence[PreparedSlice], count: int) -> float:
+    """What the engine alone takes for `count` slices, those that are prepared in rotation."""
     runtime = segmenter.runtime
     start = time.perf_counter()
     slices = itertools.islice(itertools.cycle(prepared), count)

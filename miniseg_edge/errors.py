@@ -35,6 +35,7 @@ MiniSegError
 │   ├── BusyError            BUSY                 as many jobs as may wait are waiting
 │   ├── CancelledError       CANCELLED            the job was cancelled
 │   └── DeadlineError        DEADLINE             the job was not done in time
+├── WorkerDiedError          WORKER_DIED          workers of an archive died of a series, as often as it is tried
 ├── HostMemoryError          MEMORY               the machine's memory is exhausted
 ├── OutputError              OUTPUT               results could not be written
 │   └── OutputExistsError    OUTPUT_EXISTS        would overwrite, and was not told to
@@ -278,6 +279,12 @@ class DeadlineError(JobError):
     """The job was not done in time."""
 
     code = "DEADLINE"
+
+
+class WorkerDiedError(MiniSegError):
+    """Workers of an archive died of a series, as often as it is tried; or one worker after the other dies."""
+
+    code = "WORKER_DIED"
 
 
 class HostMemoryError(MiniSegError, MemoryError):

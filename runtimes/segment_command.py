@@ -7,7 +7,7 @@ from pathlib import Path
 
 from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle, open_bundle
-from miniseg_edge.commands import exit_code_of
+from miniseg_edge.commands import DONE, FAILED, exit_code_of
 from miniseg_edge.errors import (
     InferenceError,
     InputError,
@@ -28,6 +28,11 @@ from miniseg_edge.images import (
 )
 from miniseg_edge.provenance import Provenance, provenance_of, stamped_png
 from miniseg_edge.runtimes import unfinished
+from miniseg_edge.runtimes.archive.command import (
+    add_archive_options,
+    refuse_archive_options,
+    segment_archive_command,
+)
 from miniseg_edge.runtimes.registry import AUTO, REGISTRY
 from miniseg_edge.runtimes.segment_study import FILES, check_outputs, drawing_of, segmented_study, show, write_results
 from miniseg_edge.runtimes.segmentation import Segmentation
@@ -48,8 +53,12 @@ class _Job:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns 0 done, 1 our error, 2 usage."""
+    """Entry point; returns 0 done, 1 our error (--distributed: a series failed), 2 usage."""
     parsed = _parser().parse_args(arguments)
+    if parsed.distributed is not None:
+        whole: list[bool] = []
+        code = exit_code_of(lambda: whole.append(segment_archive_command(parsed)))
+        return FAILED if code == DONE and not whole[0] else code
     return exit_code_of(lambda: _segment(parsed))
 
 
@@ -58,11 +67,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="miniseg-segment",
         description="Segments CT slices (PNG or JPEG) or a CT study (DICOM, NIfTI). Of slices it writes <stem>.png "
         "(lesion 255) and <stem>_overlay.png; of a study what --format says.",
-        epilog="Exit codes: 0 done, 1 error, 2 usage. A research model, not a medical device.",
+        epilog="Exit codes: 0 done, 1 error, or a series of an archive failed, 2 usage. "
+        "A research model, not a medical device.",
     )
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
     parser.add_argument(
-        "input", type=Path, help="an image, a folder of images, a DICOM file or folder, or a NIfTI file"
+        "input",
+        help="an image, a folder of images, a DICOM file or folder, or a NIfTI file; with --distributed an archive",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where masks and overlays go")
     parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in REGISTRY)))
@@ -83,10 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume", action="store_true", help="go on after a failure: keep what the same bundle and runtime drew of it"
     )
+    add_archive_options(parser)
     return parser
 
 
 def _segment(parsed: argparse.Namespace) -> None:
+    refuse_archive_options(parsed)
+    parsed.input = Path(parsed.input)
     if _is_study(parsed.input):
         _segment_study(parsed)
     elif parsed.format or parsed.series or parsed.phase is not None or parsed.rescale:

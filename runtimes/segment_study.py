@@ -122,8 +122,13 @@ def check_outputs(output: Path, formats: tuple[str, ...], study: Study, *, overw
             raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
 
 
-def write_results(segmented: SegmentedStudy, segmenter: Segmenter, output: Path, formats: tuple[str, ...]) -> None:
-    """Writes each format, every file whole or not at all. Raises: OutputError, and as the formats' own functions."""
+def write_results(
+    segmented: SegmentedStudy, segmenter: Segmenter, output: Path, formats: tuple[str, ...], *, shown: bool = True
+) -> None:
+    """Writes each format, every file whole or not at all; `shown` if somebody watches the progress.
+
+    Raises: OutputError, and as the formats' own functions.
+    """
     study, mask, ran = segmented.study, segmented.mask, segmented.findings.ran
     drawn_by = Provenance(ran.bundle_digest, ran.runtime, ran.device, ran.precision, ran.input_sha256)
     if DICOM_SEG in formats:
@@ -133,18 +138,20 @@ def write_results(segmented: SegmentedStudy, segmenter: Segmenter, output: Path,
         nifti = nifti_from_mask(mask, study.geometry, study.origin, drawn_by.nifti_stamp)
         replace_file(output / FILES[NIFTI], gzip.compress(nifti, mtime=0))
     if PNG in formats:
-        _write_pictures(segmented, segmenter, output, drawn_by)
+        _write_pictures(segmented, segmenter, output, drawn_by, shown=shown)
     if JSON in formats:
         replace_file(output / FILES[JSON], json_from_record(segmented.findings).encode())
 
 
-def _write_pictures(segmented: SegmentedStudy, segmenter: Segmenter, output: Path, drawn_by: Provenance) -> None:
+def _write_pictures(
+    segmented: SegmentedStudy, segmenter: Segmenter, output: Path, drawn_by: Provenance, *, shown: bool
+) -> None:
     """An overlay of each slice, and the sheet."""
     study, mask, window = segmented.study, segmented.mask, segmenter.bundle.manifest.preprocessing.window
     assert window is not None  # noqa: S101  the study could not have been segmented without
     pixels = [int((one > 0).sum()) for one in mask]
-    chosen, sheet = set(shown_indices(pixels)), []
-    for index in terminal.track(range(len(study)), "pictures"):
+    chosen, sheet, indices = set(shown_indices(pixels)), [], range(len(study))
+    for index in terminal.track(indices, "pictures") if shown else indices:
         picture = slice_picture(study.read(index).voxels_hu, mask[index], window)
         replace_file(output / _overlay_name(index), stamped_png(png_from_pixels(picture), drawn_by))
         if index in chosen:

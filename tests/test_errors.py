@@ -45,6 +45,7 @@ CODES = {
     "BusyError": "BUSY",
     "CancelledError": "CANCELLED",
     "DeadlineError": "DEADLINE",
+    "WorkerDiedError": "WORKER_DIED",
     "HostMemoryError": "MEMORY",
     "OutputError": "OUTPUT",
     "OutputExistsError": "OUTPUT_EXISTS",

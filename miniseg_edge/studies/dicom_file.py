@@ -21,7 +21,8 @@ from miniseg_edge.studies.volume import check_volume_budget
 MAX_DICOM_BYTES = 2**32
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
-_PREAMBLE = 128
+PREAMBLE, MAGIC = 128, b"DICM"
+_SERIES_UID = 0x0020000E
 _PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
@@ -82,9 +83,28 @@ def is_dicom(path: Path) -> bool:
     """Whether the file starts like DICOM; names say nothing."""
     try:
         with path.open("rb") as file:
-            return file.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
+            return file.read(PREAMBLE + len(MAGIC))[PREAMBLE:] == MAGIC
     except OSError as reason:
         raise UnsupportedFormatError(f"{path.name} cannot be read", "a readable file", str(reason.strerror)) from reason
+
+
+def series_uid_in(source: Any, name: str) -> str:
+    """The SeriesInstanceUID of an opened file, which is read no further than that; "" if it does not say.
+
+    Raises:
+        UnsupportedFormatError: no DICOM that can be read; MissingDependencyError.
+    """
+    reader = require("pydicom.filereader", "dicom")
+    try:
+        _check_deflated(source)
+        header = reader.read_partial(source, lambda tag, vr, length: tag > _SERIES_UID, specific_tags=[_SERIES_UID])
+        element = header.get_item(_SERIES_UID)
+    except InputError:
+        raise
+    except Exception as error:  # pydicom raises many kinds about hostile headers
+        raise UnsupportedFormatError(f"{name} is no readable DICOM", "an intact header", type(error).__name__) from None
+    value = b"" if element is None or element.value is None else element.value
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 ")
 
 
 def header_from_file(path: Path, keywords: tuple[str, ...]) -> Header:
@@ -223,9 +243,9 @@ def _check_deflated(source: Any) -> None:
     """Inflates a deflated file within the budget first: pydicom does it without bound."""
     start = source.read(2**16)
     source.seek(0)
-    meta = start[_PREAMBLE + 4 :]
+    meta = start[PREAMBLE + 4 :]
     if DEFLATED.encode() in meta[:1024] and meta[:4] == b"\x02\x00\x00\x00":
-        rest = source.read()[_PREAMBLE + 16 + struct.unpack("<I", meta[8:12])[0] :]
+        rest = source.read()[PREAMBLE + 16 + struct.unpack("<I", meta[8:12])[0] :]
         source.seek(0)
         _bounded(rest)
 
@@ -233,7 +253,7 @@ def _check_deflated(source: Any) -> None:
 def _inflated(data: bytes, name: str) -> bytes:
     """The dataset of a deflated file; what comes before it, group 2, says its own length first."""
     try:
-        return _bounded(data[_PREAMBLE + 16 + struct.unpack_from("<I", data, _PREAMBLE + 12)[0] :])
+        return _bounded(data[PREAMBLE + 16 + struct.unpack_from("<I", data, PREAMBLE + 12)[0] :])
     except (zlib.error, struct.error) as error:
         raise UnsupportedFormatError(f"{name} is corrupt", "intact deflated data", str(error)) from error
 

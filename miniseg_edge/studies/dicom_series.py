@@ -3,7 +3,7 @@
 import functools
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,16 +44,22 @@ Headers = list[tuple[Path, Header]]
 def study_from_dicom(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
     """Opens the CT series at `source`, a file or a folder with any folders below; see `open_study`."""
     with distrusted(source.name):
-        return _study(source, series, phase, rescale)
+        return _study([source] if source.is_file() else _files_below(source), source.name, series, phase, rescale)
 
 
-def _study(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
-    headers, remarks = _headers(source)
+def study_from_dicom_files(files: Sequence[Path], name: str, rescale: Rescale | None = None) -> Study:
+    """Opens the CT series that these files are, wherever they lie; `name` is its in errors; see `open_study`."""
+    with distrusted(name):
+        return _study(list(files), name, None, None, rescale)
+
+
+def _study(paths: list[Path], name: str, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
+    headers, remarks = _headers(paths, name)
     _check_one_patient(headers)
     chosen = _one_series(headers, series)
     kept = [(path, header) for path, header in chosen if not _is_localizer(header.dataset)]
     if not kept:
-        raise NoImagesError(f"{source.name} holds localizers alone", "CT slices", f"{len(chosen)} localizers")
+        raise NoImagesError(f"{name} holds localizers alone", "CT slices", f"{len(chosen)} localizers")
     if len(kept) < len(chosen):
         remarks.append(f"localizers left out: {len(chosen) - len(kept)}")
     described, layouts, shared = [], {}, SharedElements()
@@ -107,13 +113,12 @@ class _Reader:
         return open_file(path, self._layouts[path])
 
 
-def _headers(source: Path) -> tuple[Headers, list[str]]:
-    paths = [source] if source.is_file() else _files_below(source)
+def _headers(paths: list[Path], name: str) -> tuple[Headers, list[str]]:
     if not paths:
-        raise NoImagesError(f"{source.name} is empty", "DICOM files", "none")
+        raise NoImagesError(f"{name} is empty", "DICOM files", "none")
     found = [path for path in paths if path.name != "DICOMDIR" and is_dicom(path)]
     if not found:
-        raise UnsupportedFormatError(f"{source.name} is no study", "DICOM or NIfTI", f"{len(paths)} other files")
+        raise UnsupportedFormatError(f"{name} is no study", "DICOM or NIfTI", f"{len(paths)} other files")
     left_out = len(paths) - len(found)
     remarks = [f"files that are no DICOM images left out: {left_out}"] if left_out else []
     return [(path, header_from_file(path, KEYWORDS)) for path in found], remarks

@@ -1,0 +1,111 @@
+"""What `miniseg-segment BUNDLE SOURCE --output DIR --distributed ...` does."""
+
+import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from miniseg_edge import terminal
+from miniseg_edge.errors import UsageError
+from miniseg_edge.runtimes.archive.ray_session import RaySetting
+from miniseg_edge.runtimes.archive.run import EXECUTORS, PROCESSES, RAY, ArchiveReport, segment_archive
+from miniseg_edge.runtimes.archive.work import Crew
+from miniseg_edge.runtimes.registry import AUTO
+from miniseg_edge.runtimes.segment_study import JSON, NIFTI
+
+_OPTIONS = ("workers", "gpu_workers", "ray_address", "ray_folder", "scratch", "retry_failed")
+"""That make no sense without --distributed."""
+
+
+def add_archive_options(parser: argparse.ArgumentParser) -> None:
+    """The options of an archive."""
+    group = parser.add_argument_group(
+        "archives", "every series below INPUT, a folder or a URL of fsspec's; the same command goes on after a kill"
+    )
+    group.add_argument("--distributed", choices=EXECUTORS, help="what runs the workers; the results are the same")
+    group.add_argument("--workers", type=int, metavar="N", help="series at once; default: one for each core")
+    group.add_argument("--gpu-workers", type=int, metavar="N", help="beside them, one for each GPU (default: none)")
+    group.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster; default: Ray on this machine alone")
+    group.add_argument("--ray-folder", type=Path, metavar="DIR", help="for Ray's files; default: a temporary one")
+    group.add_argument("--scratch", type=Path, metavar="DIR", help="for copies of far files; default: in --output")
+    group.add_argument("--retry-failed", action="store_true", help="do those again that failed in an earlier run")
+
+
+def refuse_archive_options(parsed: argparse.Namespace) -> None:
+    """Raises: UsageError, if an option of archives came without --distributed."""
+    if given := [f"--{name.replace('_', '-')}" for name in _OPTIONS if getattr(parsed, name) not in (None, False)]:
+        raise UsageError("these options are for archives", f"--distributed {'|'.join(EXECUTORS)}", ", ".join(given))
+
+
+def segment_archive_command(parsed: argparse.Namespace) -> bool:
+    """Segments the archive, shows what came of it; whether no series failed. Raises: as `segment_archive`."""
+    refused = [f"--{name}" for name in ("series", "phase", "resume", "overwrite") if getattr(parsed, name)]
+    if refused:
+        raise UsageError("these options are for one study", "an archive goes on by itself", ", ".join(refused))
+    if parsed.distributed != RAY and (parsed.ray_address or parsed.ray_folder):
+        raise UsageError("--ray-address and --ray-folder are Ray's", "--distributed ray", parsed.distributed)
+    with ExitStack() as bars:
+        report = segment_archive(
+            parsed.bundle,
+            parsed.input,
+            parsed.output,
+            executor=parsed.distributed,
+            formats=tuple(parsed.format or (NIFTI, JSON)),
+            precision=parsed.precision,
+            threads=parsed.threads or 1,
+            rescale=tuple(parsed.rescale) if parsed.rescale else None,
+            trust=parsed.trust,
+            scratch=parsed.scratch,
+            ray=RaySetting(parsed.ray_address, parsed.ray_folder),
+            retry_failed=parsed.retry_failed,
+            progress=_Shown(bars),
+            **_who(parsed),
+        )
+    show_archive(report)
+    terminal.say(f"rows in {parsed.output / 'rows'}, results in {parsed.output / 'series'}", "good")
+    return report.failed == 0
+
+
+def show_archive(report: ArchiveReport) -> None:
+    """What a run came to, in the terminal."""
+    rows = [
+        ("series", f"{report.series:,}"),
+        ("done", f"{report.done:,}"),
+        ("skipped, no CT", f"{report.skipped:,}"),
+        ("failed", f"{report.failed:,}"),
+        *((f"  {code}", f"{count:,}") for code, count in report.errors),
+        ("of these by earlier runs", f"{report.earlier:,}"),
+        ("files of no series", f"{report.other_files:,}"),
+        ("slices in this run", f"{report.slices:,}"),
+        ("slices a second", f"{report.slices / report.segment_s:.1f}"),
+    ]
+    terminal.table("Archive", ("", ""), rows)
+
+
+def _who(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The crews: CPU workers, and GPU workers beside them."""
+    if not parsed.gpu_workers:
+        return {"workers": parsed.workers, "runtime": parsed.runtime, "device": parsed.device}
+    if parsed.device != AUTO or parsed.distributed not in (RAY, PROCESSES):
+        raise UsageError("--gpu-workers decides on devices", "no --device, and Ray or processes", parsed.device)
+    cpus = () if parsed.workers == 0 else (Crew(parsed.workers or 1, parsed.runtime, "cpu"),)
+    if parsed.distributed == RAY:  # which shows each actor its own GPU as the first
+        gpus = (Crew(parsed.gpu_workers, parsed.runtime, "cuda:0", gpus=1.0),)
+    else:
+        gpus = tuple(Crew(1, parsed.runtime, f"cuda:{index}") for index in range(parsed.gpu_workers))
+    return {"crews": (*cpus, *gpus)}
+
+
+class _Shown:
+    """A progress bar for each thing that goes on, one after the other."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack, self._what = stack, ""
+        self._bar: Callable[[int, int], None] = lambda done, of: None
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        if what != self._what:
+            self._stack.close()
+            self._what, self._bar = what, self._stack.enter_context(terminal.counted(what, of))
+        self._bar(done, of)

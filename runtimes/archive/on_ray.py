@@ -1,0 +1,98 @@
+"""Workers as actors of Ray Data, here or on a cluster.
+
+Each crew is an actor pool that maps tickets, one for each series, and asks the desk which series comes next: so a fast
+crew takes more of them than a slow one, and Ray Data does the rest: hand out no more than there are actors, restart
+those that die, repeat what they were at, and let the driver take rows as they come.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from typing import Any
+
+from miniseg_edge.dependencies import require
+from miniseg_edge.errors import DeviceLostError, InferenceError, MiniSegError
+from miniseg_edge.records import json_from_record
+from miniseg_edge.runtimes.archive.executors import LOST_EXIT_CODE
+from miniseg_edge.runtimes.archive.journal import row_from_json
+from miniseg_edge.runtimes.archive.ray_session import RaySetting, ray_session
+from miniseg_edge.runtimes.archive.row import Row
+from miniseg_edge.runtimes.archive.series import Series
+from miniseg_edge.runtimes.archive.work import Crew, Work
+from miniseg_edge.runtimes.archive.worker import Worker
+
+_TICKET, _ROW = "item", "row"
+
+
+def on_ray(work: Work, crews: Sequence[Crew], series: Sequence[Series], setting: RaySetting) -> Iterator[Row]:
+    """Rows as they come. Raises: as `Worker.process`; InferenceError where Ray itself fails."""
+    with ray_session(setting, crews) as ray:
+        desk = ray.remote(num_cpus=0)(Desk).remote(series)
+        pools = [
+            _tickets(len(series)).map(Actor, **_pool(crew, (work, crew, desk, index)))
+            for index, crew in enumerate(crews)
+        ]
+        rows = reduce(lambda one, other: one.union(other), pools)
+        try:
+            for found in rows.iter_rows():
+                if found[_ROW]:
+                    yield row_from_json(found[_ROW].encode())
+        except ray.exceptions.RayError as error:
+            raise _ours(error) from error
+
+
+class Desk:
+    """Hands out series, in order; it is one actor, so one at a time."""
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        self._waiting = deque(series)
+        self._given: dict[tuple[int, int], Series | None] = {}
+
+    def next(self, crew: int, ticket: int) -> Series | None:
+        """The series for a ticket: the same one again if its actor died; None if all are given."""
+        if (crew, ticket) not in self._given:
+            self._given[crew, ticket] = self._waiting.popleft() if self._waiting else None
+        return self._given[crew, ticket]
+
+
+class Actor:
+    """A worker in a process of Ray's."""
+
+    def __init__(self, work: Work, crew: Crew, desk: Any, index: int) -> None:
+        self._worker, self._desk, self._crew = Worker(work, crew), desk, index
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, str]:
+        """A ticket -> the row of its series, as JSON; "" where none is left."""
+        ray: Any = require("ray", "scale")
+        series = ray.get(self._desk.next.remote(self._crew, int(row[_TICKET])))
+        if series is None:
+            return {_ROW: ""}
+        try:
+            return {_ROW: json_from_record(self._worker.process(series))}
+        except DeviceLostError:
+            os._exit(LOST_EXIT_CODE)  # Ray starts another process, which can use the GPU again
+
+
+def _tickets(count: int) -> Any:
+    """A block for each, so that each is a task, and each row comes as soon as it is there."""
+    data: Any = require("ray.data", "scale")
+    return data.from_items(list(range(count)), override_num_blocks=count)
+
+
+def _pool(crew: Crew, told: tuple[object, ...]) -> dict[str, Any]:
+    data: Any = require("ray.data", "scale")
+    return {
+        "compute": data.ActorPoolStrategy(size=crew.workers, max_tasks_in_flight_per_actor=2),
+        "fn_constructor_args": told,
+        **{"num_cpus": 1, "num_gpus": crew.gpus or None},
+        **{"max_restarts": -1, "max_task_retries": -1},  # the journal counts, and ends it
+    }
+
+
+def _ours(error: Any) -> MiniSegError:
+    """What a worker raised, as it raised it."""
+    cause: Any = error
+    while cause is not None and not isinstance(cause, MiniSegError):
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    return cause or InferenceError("Ray failed", "workers that run", type(error).__name__)

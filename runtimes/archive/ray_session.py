@@ -1,0 +1,182 @@
+"""Ray while an archive is worked on: local unless told otherwise, without dashboard and reports, tidy afterwards."""
+
+import functools
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from miniseg_edge.dependencies import require
+from miniseg_edge.errors import InferenceError, UsageError
+from miniseg_edge.runtimes.archive.work import Crew
+
+MAX_FOLDER_LETTERS = 36
+"""Ray puts sockets some 70 letters below its folder, and the system allows a socket's path 107."""
+
+MIN_STORE_BYTES = 80 * 2**20
+"""Ray refuses less. Series are read by the workers; only tickets and rows pass through its store."""
+
+STARTS = 3
+"""Times that Ray is started: it gives itself 30 seconds, which are not enough on a busy machine."""
+
+_MODEST = {
+    **{"enable_worker_prestart": False, "prestart_worker_first_driver": False, "enable_metrics_collection": False},
+    **{"num_server_call_thread": 1, "gcs_server_rpc_server_thread_num": 1, "gcs_server_rpc_client_thread_num": 1},
+}
+"""One machine's work: no processes before there is work for them, no metrics that nobody reads, few threads."""
+
+
+@dataclass(frozen=True)
+class RaySetting:
+    """Where Ray runs.
+
+    Attributes:
+        address: of a cluster; None starts Ray here, for the time of the run. It listens on this machine's ports, and
+            talks to nobody who lacks the token that it is started with.
+        folder: for Ray's own files where it starts here; None takes one in the system's temporary folder, which goes.
+        store_bytes: of its object store where it starts here.
+    """
+
+    address: str | None = None
+    folder: Path | None = None
+    store_bytes: int = MIN_STORE_BYTES
+
+    def __post_init__(self) -> None:
+        if self.folder is not None and len(os.fsencode(self.folder.absolute())) > MAX_FOLDER_LETTERS:
+            raise UsageError(
+                "Ray's folder has too long a path", f"at most {MAX_FOLDER_LETTERS} letters", str(self.folder),
+                "Ray keeps sockets below it, whose paths the system limits.",
+            )  # fmt: skip
+
+
+@contextmanager
+def ray_session(setting: RaySetting, crews: Sequence[Crew]) -> Iterator[Any]:
+    """Ray, connected: the host's if it has one, which then stays; else one that ends with this.
+
+    Raises:
+        InferenceError: Ray does not start, or has too little for the crews; MissingDependencyError.
+    """
+    with ExitStack() as stack:
+        ray: Any = require("ray", "scale")
+        if not ray.is_initialized():
+            _begin(ray, setting, crews, stack)
+        _check_resources(ray, crews)
+        stack.enter_context(_quiet_data())
+        yield ray
+
+
+def _begin(ray: Any, setting: RaySetting, crews: Sequence[Crew], stack: ExitStack) -> None:
+    shared: dict[str, Any] = {"configure_logging": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    stack.enter_context(_signals_kept())
+    if setting.address is not None:
+        options: dict[str, Any] = {"address": setting.address}
+    else:
+        folder = stack.enter_context(_folder(setting.folder))
+        stack.enter_context(_environment())
+        options = {
+            "address": "local",
+            "num_cpus": sum(crew.workers for crew in crews),
+            "num_gpus": sum(crew.workers * crew.gpus for crew in crews),
+            "include_dashboard": False,
+            "object_store_memory": setting.store_bytes,
+            "_temp_dir": str(folder),
+            "_node_ip_address": "127.0.0.1",
+            "_system_config": _MODEST,
+        }
+    stack.callback(ray.shutdown)
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(**options, **shared)
+        except Exception as error:
+            if not left:
+                wanted = "a machine, or an address, where it runs"
+                raise InferenceError("Ray cannot be started", wanted, str(error)) from error
+        else:
+            return
+
+
+def _check_resources(ray: Any, crews: Sequence[Crew]) -> None:
+    """Ray would wait for ever for what no machine of the cluster has."""
+    there = ray.cluster_resources()
+    for name, wanted in (("CPU", sum(c.workers for c in crews)), ("GPU", sum(c.workers * c.gpus for c in crews))):
+        if there.get(name, 0) < wanted:
+            raise UsageError(f"Ray has too few of {name}", f"{wanted:g}", f"{there.get(name, 0):g}", "Fewer --workers.")
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        yield given.absolute()
+        return
+    found = Path(tempfile.mkdtemp(prefix="ms-"))
+    if len(os.fsencode(found)) > MAX_FOLDER_LETTERS:
+        found.rmdir()
+        found = Path(tempfile.mkdtemp(prefix="ms-", dir="/tmp"))  # the one that is short
+    try:
+        yield found
+    finally:
+        shutil.rmtree(found, ignore_errors=True)
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Ray reads how it is to behave when it starts, and hands it to its processes."""
+    wanted = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Who has no token cannot run code in our workers; without one here Ray keeps its own in the user's home.
+        "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN") or _token(),
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+    before = {name: os.environ.get(name) for name in (*wanted, "RAY_AUTH_MODE")}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@functools.cache
+def _token() -> str:
+    """One for this process: Ray reads it once."""
+    return secrets.token_hex(32)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray puts a handler of its own in the place of the host's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _quiet_data() -> Iterator[None]:
+    """Ray Data without bars and logs; our commands show their own."""
+    data: Any = require("ray.data", "scale")
+    context = data.DataContext.get_current()
+    logger = logging.getLogger("ray.data")
+    before = context.enable_progress_bars, context.enable_operator_progress_bars, logger.level
+    context.enable_progress_bars = context.enable_operator_progress_bars = False
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        context.enable_progress_bars, context.enable_operator_progress_bars = before[:2]
+        logger.setLevel(before[2])

@@ -1,0 +1,234 @@
+"""The driver: finds the series, has the workers make their results, keeps the table."""
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from miniseg_edge.bundle import Bundle, open_bundle
+from miniseg_edge.dependencies import check_installed
+from miniseg_edge.errors import NoImagesError, UsageError, WorkerDiedError
+from miniseg_edge.host import usable_cores
+from miniseg_edge.runtimes.archive import executors
+from miniseg_edge.runtimes.archive.journal import SCRATCH, Journal, record_of
+from miniseg_edge.runtimes.archive.on_ray import on_ray
+from miniseg_edge.runtimes.archive.ray_session import RaySetting
+from miniseg_edge.runtimes.archive.row import FAILED, Row
+from miniseg_edge.runtimes.archive.series import Series, find_series
+from miniseg_edge.runtimes.archive.source import is_url, source_at
+from miniseg_edge.runtimes.archive.table import Table
+from miniseg_edge.runtimes.archive.work import Crew, Work
+from miniseg_edge.runtimes.registry import AUTO, choose
+from miniseg_edge.runtimes.segment_study import FILES, JSON, NIFTI
+from miniseg_edge.studies.dicom_frames import Rescale
+
+SERIAL, PROCESSES, RAY = EXECUTORS = ("serial", "processes", "ray")
+MAX_DEATHS_IN_A_ROW = 5
+
+Progress = Callable[[str, int, int], None]
+"""Told what is going on, "finding" or "segmenting", how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class ArchiveReport:
+    """What a run came to.
+
+    Attributes:
+        series: found in the archive.
+        earlier: of those, done by earlier runs, and left as they were.
+        done, failed, skipped: rows in the output folder now, of series that the archive holds.
+        errors: (code, series) of those that failed.
+        slices: segmented by this run.
+        other_files: that belong to no series.
+        find_s, segment_s: what this run took, in seconds.
+    """
+
+    series: int
+    earlier: int
+    done: int
+    failed: int
+    skipped: int
+    errors: tuple[tuple[str, int], ...]
+    slices: int
+    other_files: int
+    find_s: float
+    segment_s: float
+
+
+def segment_archive(
+    bundle: str | Path,
+    source: str | Path,
+    output: str | Path,
+    *,
+    executor: str = "processes",
+    workers: int | None = None,
+    crews: Sequence[Crew] | None = None,
+    formats: Sequence[str] = (NIFTI, JSON),
+    runtime: str = AUTO,
+    device: str = AUTO,
+    precision: str = AUTO,
+    threads: int = 1,
+    rescale: Rescale | None = None,
+    trust: str | Path | None = None,
+    scratch: str | Path | None = None,
+    ray: RaySetting | None = None,
+    retry_failed: bool = False,
+    progress: Progress = lambda what, done, of: None,
+) -> ArchiveReport:
+    """Segments every series of an archive; goes on where an earlier run on the same output folder stopped.
+
+    Each series gets a folder `series/<key>` with its results, and a row in the Parquet files in `rows`
+    (`archive.table.rows_in` reads them). A series that fails is a row with an error code, and no reason to stop.
+
+    Args:
+        bundle: directory.
+        source: folder or file, or a URL of fsspec's.
+        output: folder; on several machines, one that all reach by the same path.
+        executor: "serial", "processes", or "ray": results are the same, bit for bit, but for new UIDs in DICOM SEG.
+        workers: each with one series at a time; by default one for each core.
+        crews: instead of `workers`, `runtime` and `device`: workers of several kinds side by side.
+        formats: of results, as `miniseg-segment --format`.
+        runtime, device, precision: as `load`; "auto" is decided here, for all workers.
+        threads: of each worker's engine.
+        rescale: slope and intercept where DICOM headers lack them.
+        trust: public key whose owner must have signed the bundle.
+        scratch: folder for copies of what is far away; by default in the output folder.
+        ray: where Ray runs and keeps its files.
+        retry_failed: do those again that failed in an earlier run.
+        progress: see `Progress`.
+
+    Raises:
+        UsageError: arguments that make no sense; a bundle without a window.
+        InputError: the source cannot be opened; NoImagesError: it holds no series.
+        OutputExistsError: the folder holds something else's output; OutputError: it cannot be written, or is in use.
+        BundleError and its kin, RuntimeUnavailableError, InferenceError: no Segmenter can be opened.
+        WorkerDiedError: one worker after the other dies.
+        MissingDependencyError: the extras `scale` and `dicom` are not installed.
+    """
+    chosen = _crews(crews, 1 if workers is None and executor == SERIAL else workers, runtime, device)
+    output = Path(output).absolute()
+    _check(executor, chosen, str(source), output, formats)
+    opened = open_bundle(bundle, trust=trust)
+    if opened.manifest.preprocessing.window is None:
+        raise UsageError("this bundle takes no HU", "one with a window", "none", "Export again with --window LOW HIGH.")
+    work = Work(
+        bundle=str(Path(bundle).absolute()),
+        trust=None if trust is None else str(Path(trust).absolute()),
+        bundle_digest=opened.manifest.digest,
+        source=str(source) if is_url(str(source)) else str(Path(source).absolute()),
+        output=output,
+        scratch=output / SCRATCH if scratch is None else Path(scratch).absolute(),
+        formats=tuple(dict.fromkeys(formats)),
+        precision=precision,
+        rescale=rescale,
+        threads=threads,
+        run=uuid.uuid4().hex[:12],
+    )
+    chosen = tuple(_decided(crew, opened, precision) for crew in chosen)
+    journal = Journal(output)
+    start = time.perf_counter()
+    opened_source = source_at(work.source)
+    with journal.locked():
+        journal.agree(record_of(work, tuple(sorted({f"{crew.runtime} on {crew.device}" for crew in chosen}))))
+        journal.clear_scratch()
+        found = find_series(opened_source, lambda done, of: progress("finding", done, of))
+        find_s = time.perf_counter() - start
+        if not found.series:
+            raise NoImagesError("the archive holds no series", "DICOM or NIfTI", f"{found.other_files} other files")
+        rows = journal.rows()
+        to_do = _to_do(found.series, rows, journal, retry_failed=retry_failed)
+        table = Table(output, rows.values())
+        start = time.perf_counter()
+        try:
+            with closing(_lives(_rows(executor, work, chosen, to_do, ray))) as coming:
+                for index, row in enumerate(coming):
+                    table.add(row)
+                    rows[row.key] = row
+                    progress("segmenting", index + 1, len(to_do))
+        finally:
+            table.flush()
+            journal.clear_scratch()
+    present = [rows[one.key] for one in found.series]
+    statuses = Counter(row.status for row in present)
+    codes = Counter(row.error_code or "" for row in present if row.status == FAILED)
+    return ArchiveReport(
+        series=len(found.series),
+        earlier=len(found.series) - len(to_do),
+        done=statuses["done"],
+        failed=statuses[FAILED],
+        skipped=statuses["skipped"],
+        errors=tuple(codes.most_common()),
+        slices=sum(rows[one.key].slices for one in to_do),
+        other_files=found.other_files,
+        find_s=find_s,
+        segment_s=time.perf_counter() - start,
+    )
+
+
+def _crews(crews: Sequence[Crew] | None, workers: int | None, runtime: str, device: str) -> tuple[Crew, ...]:
+    if crews is None:
+        return (Crew(usable_cores() if workers is None else workers, runtime, device),)
+    if not crews or workers is not None or (runtime, device) != (AUTO, AUTO):
+        raise UsageError("crews say themselves who works", "crews, or workers, runtime and device", "both, or no crew")
+    return tuple(crews)
+
+
+def _check(executor: str, crews: Sequence[Crew], source: str, output: Path, formats: Sequence[str]) -> None:
+    if executor not in EXECUTORS:
+        raise UsageError("nothing runs workers under that name", ", ".join(EXECUTORS), executor)
+    if executor == SERIAL and (len(crews), crews[0].workers) != (1, 1):
+        raise UsageError("a serial run has one worker", "workers=1", f"{sum(crew.workers for crew in crews)}")
+    if unknown := [name for name in formats if name not in FILES]:
+        raise UsageError("no such format", ", ".join(FILES), ", ".join(unknown))
+    if not is_url(source) and output.resolve().is_relative_to(Path(source).resolve()):
+        raise UsageError("the output lies in the archive", "another --output", "masks that would be found as series")
+    check_installed(("pyarrow", "fsspec", *(("ray",) if executor == RAY else ())), "scale")
+    check_installed(("pydicom", "nibabel", "highdicom"), "dicom")
+
+
+def _decided(crew: Crew, bundle: Bundle, precision: str) -> Crew:
+    """What "auto" means is decided once, not by each worker for itself; Ray's GPUs may be where we cannot look."""
+    if crew.gpus:
+        return crew
+    choice = choose(bundle, crew.runtime, crew.device, precision)
+    return replace(crew, runtime=choice.entry.name, device=choice.device)
+
+
+def _to_do(series: Sequence[Series], rows: dict[str, Row], journal: Journal, *, retry_failed: bool) -> list[Series]:
+    """What is left; rows of what is to be done again are forgotten."""
+    left = []
+    for one in series:
+        row = rows.get(one.key)
+        if row is not None and row.is_of(one) and not (retry_failed and row.status == FAILED):
+            continue
+        if row is not None:
+            journal.forget(one.key)
+            del rows[one.key]
+        left.append(one)
+    return left
+
+
+def _rows(
+    executor: str, work: Work, crews: Sequence[Crew], series: Sequence[Series], ray: RaySetting | None
+) -> Iterator[Row]:
+    if not series:
+        return iter(())
+    if executor == RAY:
+        return on_ray(work, crews, series, ray or RaySetting())
+    return {SERIAL: executors.serial, PROCESSES: executors.processes}[executor](work, crews, series)
+
+
+def _lives(rows: Iterator[Row]) -> Generator[Row, None, None]:
+    """The rows, until it is the machine that workers die of. Raises: WorkerDiedError."""
+    deaths = 0
+    for row in rows:
+        deaths = deaths + 1 if row.error_code == WorkerDiedError.code else 0
+        yield row
+        if deaths == MAX_DEATHS_IN_A_ROW:
+            raise WorkerDiedError(
+                "one worker after the other dies", "workers that live", f"{deaths} series in a row that none survived",
+                "Fewer workers need less memory; --retry-failed does these again.",
+            )  # fmt: skip

@@ -1,0 +1,82 @@
+"""The rows as Parquet, in parts by the first digit of their keys: a row has one place, so it is never there twice.
+
+Parts are made from the journal, which is what counts; each is replaced as a whole.
+"""
+
+import io
+import time
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from miniseg_edge.dependencies import require
+from miniseg_edge.files import replace_file
+from miniseg_edge.runtimes.archive.row import Row
+
+ROWS = "rows"
+FLUSH_S = 5.0
+"""Rows are written together, so often; one that is not yet in its part is in the journal."""
+
+_DIGITS = "0123456789abcdef"
+PARTS = len(_DIGITS)
+_TYPES = {str: "string", int: "int64", float: "float64", bool: "bool_"}
+
+
+class Table:
+    """The folder `rows` of an output folder. Thread-safety: none; the driver has it."""
+
+    def __init__(self, output: Path, rows: Iterable[Row]) -> None:
+        """Begins with the rows that the journal has, and writes them anew. Raises: OutputError."""
+        self._folder = output / ROWS
+        self._parts: dict[str, dict[str, Row]] = {digit: {} for digit in _DIGITS}
+        self._changed = set(_DIGITS)
+        for row in rows:
+            self._parts[row.key[0]][row.key] = row
+        self.flush()
+
+    def add(self, row: Row) -> None:
+        """Puts a row in its place, and writes when it is time to. Raises: OutputError."""
+        self._parts[row.key[0]][row.key] = row
+        self._changed.add(row.key[0])
+        if time.monotonic() - self._flushed >= FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what changed. Raises: OutputError."""
+        for digit in sorted(self._changed):
+            path, rows = self._folder / f"part-{digit}.parquet", self._parts[digit]
+            if rows:
+                replace_file(path, parquet_from_rows(rows[key] for key in sorted(rows)))
+            else:
+                path.unlink(missing_ok=True)
+        self._changed.clear()
+        self._flushed = time.monotonic()
+
+
+def parquet_from_rows(rows: Iterable[Row]) -> bytes:
+    """A Parquet file in memory."""
+    pyarrow: Any = require("pyarrow", "scale")
+    parquet: Any = require("pyarrow.parquet", "scale")
+    columns = [(name, getattr(pyarrow, _TYPES[kind])()) for name, kind in _columns()]
+    table = pyarrow.Table.from_pylist([asdict(row) for row in rows], pyarrow.schema(columns))
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def rows_in(output: Path) -> list[Row]:
+    """All rows of an output folder, in the order of their keys."""
+    parquet: Any = require("pyarrow.parquet", "scale")
+    parts = sorted((output / ROWS).glob("part-*.parquet"))
+    return [Row(**found) for part in parts for found in parquet.ParquetFile(part).read().to_pylist()]
+
+
+def _columns() -> Iterable[tuple[str, type]]:
+    hints = typing.get_type_hints(Row)
+    for field in fields(Row):
+        hint = hints[field.name]
+        kinds = [k for k in typing.get_args(hint) if k is not types.NoneType] or [hint]
+        yield field.name, kinds[0]

@@ -1,0 +1,58 @@
+"""What workers are told: what to do with each series, and who they are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from miniseg_edge.errors import UsageError
+from miniseg_edge.runtimes.registry import AUTO
+from miniseg_edge.studies.dicom_frames import Rescale
+
+
+@dataclass(frozen=True)
+class Work:
+    """The same for all workers; it travels to them, so paths must be theirs too.
+
+    Attributes:
+        bundle, trust: paths, as `load` takes them.
+        bundle_digest: of the bundle that the driver saw; workers refuse another.
+        source: path or URL.
+        output: folder that all workers write to.
+        scratch: folder for copies of what is far away.
+        formats: of results.
+        precision: as `load` takes it.
+        rescale: slope and intercept where DICOM headers lack them.
+        threads: of each worker's engine.
+        run: the driver's run, so that attempts of another are not counted.
+    """
+
+    bundle: str
+    trust: str | None
+    bundle_digest: str
+    source: str
+    output: Path
+    scratch: Path
+    formats: tuple[str, ...]
+    precision: str
+    rescale: Rescale | None
+    threads: int
+    run: str
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Workers of one kind.
+
+    Attributes:
+        workers: how many.
+        runtime, device: as `load` takes them.
+        gpus: that each takes of Ray; it sees them as cuda:0, ...
+    """
+
+    workers: int
+    runtime: str = AUTO
+    device: str = AUTO
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (type(self.workers) is int and 1 <= self.workers <= 100_000 and self.gpus >= 0):
+            raise UsageError("no such crew", "1 worker or more", f"{self.workers} with {self.gpus} GPUs")

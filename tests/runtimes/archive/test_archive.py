@@ -1,0 +1,245 @@
+"""An archive in one process: rows, results, going on, and refusals."""
+
+import gzip
+import json
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pydicom
+import pytest
+from nibabel import Nifti1Image
+
+import miniseg_edge
+from miniseg_edge.errors import OutputError, OutputExistsError, UsageError
+from miniseg_edge.runtimes.archive import ArchiveReport, Crew, segment_archive
+from miniseg_edge.runtimes.archive.journal import Journal
+from miniseg_edge.runtimes.archive.row import Row
+from miniseg_edge.runtimes.archive.series import find_series
+from miniseg_edge.runtimes.archive.source import source_at
+from miniseg_edge.runtimes.archive.table import parquet_from_rows, rows_in
+from miniseg_edge.runtimes.archive.work import Work
+from miniseg_edge.runtimes.archive.worker import ATTEMPTS, Worker
+from miniseg_edge.runtimes.segment_command import main
+from miniseg_edge.studies import open_study
+from tests.runtimes.archive.archives import EXPECTED, OTHER_FILES, SERIES, of_series, results_in, write_archive
+from tests.studies.series import write_series
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_archive(tmp_path_factory.mktemp("archive") / "root")
+
+
+@pytest.fixture(scope="module")
+def ran(archive: Path, demo_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ArchiveReport, Path]:
+    output = tmp_path_factory.mktemp("results") / "out"
+    return segment_archive(demo_bundle_path, archive, output, executor="serial"), output
+
+
+@pytest.fixture
+def again(ran: tuple[ArchiveReport, Path], tmp_path: Path) -> Path:
+    """A copy of the results, to go on with."""
+    return Path(shutil.copytree(ran[1], tmp_path / "again"))
+
+
+def test_every_series_has_one_row_that_says_what_came_of_it(ran: tuple[ArchiveReport, Path]) -> None:
+    rows = rows_in(ran[1])
+    assert len({row.key for row in rows}) == len(rows) == SERIES
+    assert {row.source: (row.status, row.error_code, row.slices) for row in rows} == EXPECTED
+    assert all((row.error is None) == (row.status == "done") for row in rows)
+
+
+def test_the_report_counts_them(ran: tuple[ArchiveReport, Path]) -> None:
+    report = ran[0]
+    statuses = Counter(status for status, _, _ in EXPECTED.values())
+    assert (report.done, report.failed, report.skipped) == (statuses["done"] + 1, statuses["failed"], 1)
+    assert dict(report.errors) == {"UNSUPPORTED_FORMAT": 3, "GEOMETRY_GAP": 1}
+    assert (report.series, report.earlier, report.other_files) == (SERIES, 0, OTHER_FILES)
+    assert report.slices == 5 + 3 + 3 + 6 + 4 + 4
+
+
+def test_masks_and_findings_are_those_of_the_api(
+    ran: tuple[ArchiveReport, Path], archive: Path, demo_bundle_path: Path
+) -> None:
+    row = next(row for row in rows_in(ran[1]) if row.source == "torn")
+    folder = ran[1] / "series" / row.key
+    study = open_study(archive / "torn")
+    with miniseg_edge.load(demo_bundle_path, row.runtime or "") as segmenter:
+        mask = segmenter.segment_volume_hu(study.volume().voxels_hu).mask
+    image = Nifti1Image.from_bytes(gzip.decompress((folder / "mask.nii.gz").read_bytes()))
+    np.testing.assert_array_equal(np.asanyarray(image.dataobj), mask.transpose(2, 1, 0))
+    assert mask.any()
+    findings = json.loads((folder / "findings.json").read_text())
+    assert row.lesion_volume_ml == findings["lesion_volume_ml"]
+    assert (row.lesions, row.finding, row.slices_with_findings) == (
+        findings["lesions"], findings["finding"], len(findings["slices_with_findings"]),
+    )  # fmt: skip
+    assert row.input_sha256 == findings["ran"]["input_sha256"] == study.volume().sha256
+
+
+def test_nothing_names_a_patient_and_nothing_else_is_left(ran: tuple[ArchiveReport, Path]) -> None:
+    for path in (path for path in ran[1].rglob("*") if path.is_file()):
+        content = pyarrow.parquet.read_table(path).to_pylist() if path.suffix == ".parquet" else path.read_bytes()
+        assert "secret" not in str(content).lower(), path
+    assert {path.name for path in ran[1].iterdir()} == {"run.json", "rows", "series", ".lock"}
+    files = Counter(path.name for path in (ran[1] / "series").rglob("*") if path.is_file())
+    assert files == {"row.json": SERIES, "mask.nii.gz": 6, "findings.json": 6}
+
+
+def test_rows_survive_parquet(ran: tuple[ArchiveReport, Path], tmp_path: Path) -> None:
+    committed = Journal(ran[1]).rows()
+    assert {row.key: row for row in rows_in(ran[1])} == committed
+    empty = replace(next(iter(committed.values())), error="", lesions=None, bytes=2**40)
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "part-0.parquet").write_bytes(parquet_from_rows([empty]))
+    assert rows_in(tmp_path) == [empty]
+
+
+def test_a_run_that_is_done_does_nothing_again(again: Path, archive: Path, demo_bundle_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (again / "series").rglob("*")}
+    report = segment_archive(demo_bundle_path, archive, again, executor="serial")
+    assert (report.earlier, report.slices) == (SERIES, 0)
+    assert {path: path.stat().st_mtime_ns for path in (again / "series").rglob("*")} == before
+
+
+def test_what_is_not_committed_is_done_and_nothing_else(again: Path, archive: Path, demo_bundle_path: Path) -> None:
+    results, rows = results_in(again), {row.key: row for row in rows_in(again)}
+    lost = [row for row in rows.values() if row.source in ("torn", "scan.nii.gz", "gap")]
+    for row in lost:
+        (again / "series" / row.key / "row.json").unlink()
+    shutil.rmtree(again / "rows")
+    report = segment_archive(demo_bundle_path, archive, again, executor="serial")
+    assert (report.earlier, report.slices) == (SERIES - 3, 6 + 4)
+    found = {row.key: row for row in rows_in(again)}
+    assert found.keys() == rows.keys()
+    assert {key for key, row in found.items() if row != rows[key]} == {row.key for row in lost}
+    assert {key: row.result for key, row in found.items()} == {key: row.result for key, row in rows.items()}
+    assert results_in(again) == results
+
+
+def test_failures_are_tried_again_if_asked_for(demo_bundle_path: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "in" / "a", 3, of_series(1))
+    broken = write_series(tmp_path / "in" / "b", 3, of_series(2)) / "899"
+    good, syntax = broken.read_bytes(), b"1.2.840.10008.1.2.1\0"
+    assert syntax in good
+    broken.write_bytes(good.replace(syntax, b"1.2.840.10008.1.2.9\0"))  # as many bytes: only trying shows
+    arguments = [str(demo_bundle_path), str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    arguments += ["--distributed", "serial"]
+    assert main(arguments) == 1
+    assert sorted(row.status for row in rows_in(tmp_path / "out")) == ["done", "failed"]
+    broken.write_bytes(good)
+    assert main(arguments) == 1, "it is left as it was"
+    assert main([*arguments, "--retry-failed"]) == 0
+    assert [row.status for row in rows_in(tmp_path / "out")] == ["done", "done"]
+
+
+def test_a_series_that_grew_is_done_again_in_its_place(demo_bundle_path: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "in", 3, of_series(1))
+    segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="serial")
+    write_series(tmp_path / "in", 5, of_series(1))
+    segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="serial")
+    assert [row.slices for row in rows_in(tmp_path / "out")] == [5]
+
+
+def test_a_series_that_workers_die_of_is_given_up(demo_bundle_path: Path, tmp_path: Path) -> None:
+    source = write_series(tmp_path / "in", 3, of_series(1))
+    (series,) = find_series(source_at(str(source))).series
+    digest = miniseg_edge.open_bundle(demo_bundle_path).manifest.digest
+    work = Work(str(demo_bundle_path), None, digest, str(source), tmp_path / "out", tmp_path / "scratch",
+                ("nifti", "json"), "auto", None, 1, "this run")  # fmt: skip
+    journal = Journal(work.output)
+
+    def row_after(deaths: int, run: str) -> Row:
+        journal.forget(series.key)
+        for _ in range(deaths):
+            journal.begin(series.key, run)
+        worker = Worker(work, Crew(1))
+        try:
+            return worker.process(series)
+        finally:
+            worker.close()
+
+    assert row_after(ATTEMPTS, "another run").status == "done"
+    assert row_after(ATTEMPTS - 1, work.run).status == "done"
+    given_up = row_after(ATTEMPTS, work.run)
+    assert (given_up.status, given_up.error_code) == ("failed", "WORKER_DIED")
+    assert not list(journal.folder(series.key).glob(".attempt*"))
+
+
+def test_other_results_are_not_added_to(again: Path, archive: Path, demo_bundle_path: Path, bundle_path: Path) -> None:
+    def refused(**other: object) -> None:
+        told = {"bundle": demo_bundle_path, "source": archive, "output": again, "executor": "serial", **other}
+        with pytest.raises(OutputExistsError):
+            segment_archive(**told)  # type: ignore[arg-type]
+
+    before = results_in(again)
+    refused(bundle=bundle_path)
+    refused(source=archive / "alone")
+    refused(formats=("json",))
+    refused(runtime="onnxruntime")
+    refused(output=demo_bundle_path)
+    assert results_in(again) == before
+
+
+def test_two_runs_do_not_work_on_one_folder(again: Path, archive: Path, demo_bundle_path: Path) -> None:
+    pytest.importorskip("fcntl", reason="this system has no such locks")
+    with Journal(again).locked(), pytest.raises(OutputError, match="in use"):
+        segment_archive(demo_bundle_path, archive, again, executor="serial")
+    segment_archive(demo_bundle_path, archive, again, executor="serial")
+
+
+def test_arguments_that_make_no_sense(demo_bundle_path: Path, archive: Path, tmp_path: Path) -> None:
+    def refused(**other: object) -> None:
+        told = {"bundle": demo_bundle_path, "source": archive, "output": tmp_path / "out", **other}
+        with pytest.raises(UsageError):
+            segment_archive(**told)  # type: ignore[arg-type]
+
+    refused(executor="threads")
+    refused(executor="serial", workers=2)
+    refused(workers=0)
+    refused(formats=("tiff",))
+    refused(output=archive / "results")
+    refused(crews=[Crew(1)], workers=1)
+    refused(crews=[])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["--workers", "2"], ["--retry-failed"], ["--scratch", "x"], ["--distributed", "serial", "--overwrite"]),
+        *(["--distributed", "serial", "--series", "1.2"], ["--distributed", "serial", "--ray-address", "x:1"]),
+        ["--distributed", "ray", "--ray-folder", "/tmp/" + "x" * 40],
+    ],
+)
+def test_options_that_make_no_sense(demo_bundle_path: Path, archive: Path, tmp_path: Path, options: list[str]) -> None:
+    arguments = [str(demo_bundle_path), str(archive), "--output", str(tmp_path / "out"), *options]
+    assert main(arguments) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_shows_what_came_of_it(
+    demo_bundle_path: Path, archive: Path, again: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(demo_bundle_path), str(archive), "--output", str(again), "--distributed", "serial"]
+    assert main(words) == 1
+    shown = capsys.readouterr().out
+    assert "GEOMETRY_GAP" in shown
+    assert "skipped, no CT" in shown
+
+
+def test_dicom_seg_and_pictures_of_an_archive(
+    demo_bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_series(tmp_path / "in" / "a", 3, of_series(1))
+    formats = ("dicom-seg", "png")
+    segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="serial", formats=formats)
+    (row,) = rows_in(tmp_path / "out")
+    folder = tmp_path / "out" / "series" / row.key
+    assert pydicom.dcmread(folder / "mask.dcm").Modality == "SEG"
+    assert len(list(folder.glob("*.png"))) == 4
+    assert capsys.readouterr() == ("", ""), "a worker has no terminal"

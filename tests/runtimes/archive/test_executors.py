@@ -1,0 +1,186 @@
+"""Whatever runs the workers, and whatever kills them: the same rows and results, each series once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from miniseg_edge.errors import IntegrityError
+from miniseg_edge.runtimes.archive import Crew, segment_archive
+from miniseg_edge.runtimes.archive.executors import processes
+from miniseg_edge.runtimes.archive.on_ray import on_ray
+from miniseg_edge.runtimes.archive.ray_session import RaySetting, ray_session
+from miniseg_edge.runtimes.archive.series import find_series
+from miniseg_edge.runtimes.archive.source import source_at
+from miniseg_edge.runtimes.archive.table import rows_in
+from miniseg_edge.runtimes.archive.work import Work
+from tests.runtimes.archive.archives import SERIES, of_series, results_in, write_archive
+from tests.studies.series import write_series
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[3]
+MANY = 24
+EXECUTORS: dict[str, Callable[..., Iterator[Any]]] = {
+    "processes": processes,
+    "ray": partial(on_ray, setting=RaySetting()),
+}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_archive(tmp_path_factory.mktemp("archive") / "root")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many series that there is time to kill between them."""
+    root = tmp_path_factory.mktemp("many")
+    for number in range(MANY):
+        write_series(root / f"{number:02d}", 2 + number % 3, of_series(number))
+    return root
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty home."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module", params=EXECUTORS)
+def executor(request: pytest.FixtureRequest, home: Path) -> Iterator[str]:
+    """Ray is started once for all tests, as by a host that has one; the commands below start it themselves."""
+    if request.param == "processes":
+        yield request.param
+        return
+    before, handler = environment(), signal.getsignal(signal.SIGTERM)
+    with ray_session(RaySetting(), [Crew(2)]):
+        yield request.param
+    assert environment() == before
+    assert signal.getsignal(signal.SIGTERM) == handler
+    assert list(home.rglob("*")) == []
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+def test_results_are_those_of_one_process_bit_for_bit(
+    executor: str, archive: Path, demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    segment_archive(demo_bundle_path, archive, tmp_path / "serial", executor="serial")
+    report = segment_archive(demo_bundle_path, archive, tmp_path / "out", executor=executor, workers=2)
+    rows = rows_in(tmp_path / "out")
+    assert len(rows) == report.series == SERIES
+    assert {row.result for row in rows} == {row.result for row in rows_in(tmp_path / "serial")}
+    assert results_in(tmp_path / "out") == results_in(tmp_path / "serial")
+    assert str(os.getpid()) not in {row.worker.rpartition("-")[2] for row in rows}
+
+
+def test_a_zip_is_read_by_every_worker(executor: str, many: Path, demo_bundle_path: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as zip_file:
+        for file in many.rglob("*"):
+            zip_file.write(file, file.relative_to(many))
+    url = f"zip://::file://{tmp_path / 'many.zip'}"
+    report = segment_archive(demo_bundle_path, url, tmp_path / "out", executor=executor, workers=2)
+    assert report.done == MANY
+    assert not (tmp_path / "out" / ".scratch").exists()
+
+
+def test_crews_of_two_kinds_share_the_work(executor: str, many: Path, demo_bundle_path: Path, tmp_path: Path) -> None:
+    """As CPU and GPU workers do: who is free takes the next series."""
+    crews = Crew(1, "openvino", "cpu"), Crew(1, "onnxruntime", "cpu")
+    segment_archive(demo_bundle_path, many, tmp_path / "out", executor=executor, crews=crews)
+    rows = rows_in(tmp_path / "out")
+    assert len({row.key for row in rows}) == len(rows) == MANY
+    assert {row.runtime for row in rows} <= {"openvino", "onnxruntime"}
+    assert len({(row.runtime, row.worker) for row in rows}) == len({row.runtime for row in rows})
+
+
+def test_workers_that_are_killed_lose_nothing(
+    executor: str, many: Path, demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    """The worker of each of the first rows is killed as soon as its row is there, most often at its next series."""
+    killed: list[str] = []
+
+    def kill(what: str, done: int, of: int) -> None:
+        if what != "segmenting" or len(killed) == 3:
+            return
+        alive = [row["worker"] for row in committed(tmp_path / "out") if row["worker"] not in killed]
+        if alive:
+            killed.append(alive[0])
+            os.kill(int(alive[0].rpartition("-")[2]), signal.SIGKILL)
+
+    report = segment_archive(demo_bundle_path, many, tmp_path / "out", executor=executor, workers=2, progress=kill)
+    rows = rows_in(tmp_path / "out")
+    assert len({row.key for row in rows}) == len(rows) == report.done == MANY
+    assert len(killed) == 3
+    assert {row.worker for row in rows} - set(killed), "others took their places"
+    assert not list((tmp_path / "out").rglob(".attempt*"))
+
+
+def test_a_worker_without_the_bundle_stops_the_run(
+    executor: str, many: Path, demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    """Unlike a bad series; and the error is the worker's own."""
+    found = find_series(source_at(str(many)))
+    work = Work(
+        bundle=str(demo_bundle_path),
+        trust=None,
+        bundle_digest="0" * 64,
+        source=str(many),
+        output=tmp_path / "out",
+        scratch=tmp_path / "scratch",
+        formats=("json",),
+        precision="auto",
+        rescale=None,
+        threads=1,
+        run="run",
+    )
+    with pytest.raises(IntegrityError, match="another one here"):
+        list(EXECUTORS[executor](work, [Crew(1, "openvino", "cpu")], found.series))
+
+
+@pytest.mark.parametrize("executor_of_command", EXECUTORS)
+def test_a_run_that_is_killed_goes_on(
+    executor_of_command: str, many: Path, home: Path, demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    """The driver, twice, as soon as a few more series are committed; the last run does the rest."""
+    output = tmp_path / "out"
+    command = [str(Path(sys.executable).with_name("miniseg-segment")), str(demo_bundle_path), str(many)]
+    command += ["--output", str(output), "--distributed", executor_of_command, "--workers", "2"]
+    seen: dict[Path, bytes] = {}
+    for wanted in (2, 6):
+        with (tmp_path / "log").open("w") as log:
+            driver = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+            while len(committed(output)) < wanted and driver.poll() is None:
+                time.sleep(0.005)
+            assert driver.poll() is None, (tmp_path / "log").read_text()
+            driver.kill()
+            driver.wait()
+        assert {path: path.read_bytes() for path in seen} == seen, "a series was done twice"
+        seen = {path: path.read_bytes() for path in output.glob("series/*/row.json")}
+    assert len(seen) < MANY, "there is something left to do"
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.read_bytes() for path in seen} == seen
+    rows = rows_in(output)
+    assert len({row.key for row in rows}) == len(rows) == MANY
+    assert {row.status for row in rows} == {"done"}
+    assert list(home.rglob("*")) == []
+
+
+def committed(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in sorted(output.glob("series/*/row.json"))]
