@@ -78,7 +78,7 @@ class Journal:
         folder = self.output / SERIES
         if not folder.is_dir():
             return {}
-        rows = (self.row(entry.name) for entry in os.scandir(folder) if entry.is_dir())
+        rows = (self.row(path.name) for path in folder.iterdir())
         return {row.key: row for row in rows if row is not None}
 
     def forget(self, key: str) -> None:
@@ -126,7 +126,7 @@ class Journal:
             raise OutputError(f"{self.output} is no folder", "a folder, or nothing yet", "a file")
         if not self.output.is_dir() or (self.output / RUN).is_file():
             return
-        if any(not entry.name.startswith(".") for entry in os.scandir(self.output)):  # ours may have been left
+        if any(not path.name.startswith(".") for path in self.output.iterdir()):  # ours may have been left
             raise OutputExistsError(f"{self.output} holds other files", "an archive's output, or nothing", "another")
 
     def clear_scratch(self) -> None:

@@ -5,12 +5,14 @@ crew takes more of them than a slow one, and Ray Data does the rest: hand out no
 those that die, repeat what they were at, and let the driver take rows as they come.
 """
 
+import json
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import Any
 
+from miniseg_edge import errors
 from miniseg_edge.dependencies import require
 from miniseg_edge.errors import DeviceLostError, InferenceError, MiniSegError
 from miniseg_edge.records import json_from_record
@@ -22,7 +24,7 @@ from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.work import Crew, Work
 from miniseg_edge.runtimes.archive.worker import Worker
 
-_TICKET, _ROW = "item", "row"
+_TICKET, _ROW, _ERROR = "item", "row", "error"
 
 
 def on_ray(work: Work, crews: Sequence[Crew], series: Sequence[Series], setting: RaySetting) -> Iterator[Row]:
@@ -36,10 +38,12 @@ def on_ray(work: Work, crews: Sequence[Crew], series: Sequence[Series], setting:
         rows = reduce(lambda one, other: one.union(other), pools)
         try:
             for found in rows.iter_rows():
+                if found[_ERROR]:
+                    raise _error_from(found[_ERROR])
                 if found[_ROW]:
                     yield row_from_json(found[_ROW].encode())
         except ray.exceptions.RayError as error:
-            raise _ours(error) from error
+            raise InferenceError("Ray failed", "workers that run", type(error).__name__) from error
 
 
 class Desk:
@@ -63,15 +67,17 @@ class Actor:
         self._worker, self._desk, self._crew = Worker(work, crew), desk, index
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
-        """A ticket -> the row of its series, as JSON; "" where none is left."""
+        """A ticket -> the row of its series, as JSON; "" where none is left. What stops the run is told likewise."""
         ray: Any = require("ray", "scale")
         series = ray.get(self._desk.next.remote(self._crew, int(row[_TICKET])))
         if series is None:
-            return {_ROW: ""}
+            return {_ROW: "", _ERROR: ""}
         try:
-            return {_ROW: json_from_record(self._worker.process(series))}
+            return {_ROW: json_from_record(self._worker.process(series)), _ERROR: ""}
         except DeviceLostError:
             os._exit(LOST_EXIT_CODE)  # Ray starts another process, which can use the GPU again
+        except MiniSegError as error:  # raised here, it would reach the driver as one of Ray's
+            return {_ROW: "", _ERROR: json.dumps([type(error).__name__, *error.args])}
 
 
 def _tickets(count: int) -> Any:
@@ -90,9 +96,7 @@ def _pool(crew: Crew, told: tuple[object, ...]) -> dict[str, Any]:
     }
 
 
-def _ours(error: Any) -> MiniSegError:
-    """What a worker raised, as it raised it."""
-    cause: Any = error
-    while cause is not None and not isinstance(cause, MiniSegError):
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return cause or InferenceError("Ray failed", "workers that run", type(error).__name__)
+def _error_from(text: str) -> MiniSegError:
+    name, *details = json.loads(text)
+    found: MiniSegError = getattr(errors, name)(*details)
+    return found

@@ -29,6 +29,7 @@ STARTS = 3
 
 _MODEST = {
     **{"enable_worker_prestart": False, "prestart_worker_first_driver": False, "enable_metrics_collection": False},
+    "worker_register_timeout_seconds": 300,  # a busy machine takes its time
     **{"num_server_call_thread": 1, "gcs_server_rpc_server_thread_num": 1, "gcs_server_rpc_client_thread_num": 1},
 }
 """One machine's work: no processes before there is work for them, no metrics that nobody reads, few threads."""
@@ -66,10 +67,11 @@ def ray_session(setting: RaySetting, crews: Sequence[Crew]) -> Iterator[Any]:
     """
     with ExitStack() as stack:
         ray: Any = require("ray", "scale")
+        stack.enter_context(_unlogged())
         if not ray.is_initialized():
             _begin(ray, setting, crews, stack)
         _check_resources(ray, crews)
-        stack.enter_context(_quiet_data())
+        stack.enter_context(_no_bars())
         yield ray
 
 
@@ -167,16 +169,24 @@ def _signals_kept() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_data() -> Iterator[None]:
-    """Ray Data without bars and logs; our commands show their own."""
-    data: Any = require("ray.data", "scale")
-    context = data.DataContext.get_current()
-    logger = logging.getLogger("ray.data")
-    before = context.enable_progress_bars, context.enable_operator_progress_bars, logger.level
-    context.enable_progress_bars = context.enable_operator_progress_bars = False
-    logger.setLevel(logging.ERROR)
+def _unlogged() -> Iterator[None]:
+    """Ray tells standard error much, also of what it gets over; what it does not is raised."""
+    logger = logging.getLogger("ray")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        context.enable_progress_bars, context.enable_operator_progress_bars = before[:2]
-        logger.setLevel(before[2])
+        logger.setLevel(before)
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Our commands show their own."""
+    context: Any = require("ray.data", "scale").DataContext.get_current()
+    before = context.enable_progress_bars, context.enable_operator_progress_bars
+    context.enable_progress_bars = context.enable_operator_progress_bars = False
+    try:
+        yield
+    finally:
+        context.enable_progress_bars, context.enable_operator_progress_bars = before
