@@ -89,7 +89,8 @@ def _who(parsed: argparse.Namespace) -> dict[str, Any]:
         return {"workers": parsed.workers, "runtime": parsed.runtime, "device": parsed.device}
     if parsed.device != AUTO or parsed.distributed not in (RAY, PROCESSES):
         raise UsageError("--gpu-workers decides on devices", "no --device, and Ray or processes", parsed.device)
-    cpus = () if parsed.workers == 0 else (Crew(parsed.workers or 1, parsed.runtime, "cpu"),)
+    cpus: tuple[Crew, ...] = () if parsed.workers == 0 else (Crew(parsed.workers or 1, parsed.runtime, "cpu"),)
+    gpus: tuple[Crew, ...]
     if parsed.distributed == RAY:  # which shows each actor its own GPU as the first
         gpus = (Crew(parsed.gpu_workers, parsed.runtime, "cuda:0", gpus=1.0),)
     else:
