@@ -1,6 +1,7 @@
 """Ray while an archive is worked on: local unless told otherwise, without dashboard and reports, tidy afterwards."""
 
 import functools
+import gc
 import logging
 import os
 import secrets
@@ -8,6 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -95,14 +97,17 @@ def _begin(ray: Any, setting: RaySetting, crews: Sequence[Crew], stack: ExitStac
         }
     stack.callback(ray.shutdown)
     for left in reversed(range(STARTS)):
-        try:
-            ray.init(**options, **shared)
-        except Exception as error:
-            if not left:
-                wanted = "a machine, or an address, where it runs"
-                raise InferenceError("Ray cannot be started", wanted, str(error)) from error
-        else:
-            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # Ray leaves what did not start in time to its own reaper
+            try:
+                ray.init(**options, **shared)
+            except Exception as error:
+                if not left:
+                    wanted = "a machine, or an address, where it runs"
+                    raise InferenceError("Ray cannot be started", wanted, str(error)) from error
+            else:
+                return
+            gc.collect()
 
 
 def _check_resources(ray: Any, crews: Sequence[Crew]) -> None:
