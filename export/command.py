@@ -14,6 +14,7 @@ from miniseg_edge.dependencies import check_installed
 from miniseg_edge.engine_record import ONNX
 from miniseg_edge.errors import ParityError, UsageError
 from miniseg_edge.export.request import AUTO, PRECISIONS, SUPPORTED, TARGETS, ExportRequest
+from miniseg_edge.export.serving.models import served_models
 from miniseg_edge.export.serving.options import BUILT_FOR, LAYOUTS, add_serving_options, serving_options
 from miniseg_edge.export.tensorrt.arguments import add_engine_options, engine_options
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
@@ -305,3 +306,6 @@ def _show_files(output: Path, bundle: Bundle) -> None:
             "itself is judged on the golden slices each time it is opened on a GPU."
         )
     terminal.table(f"{output}", ("artefact", "files", "form", "nodes", "MMAC", "kB"), rows)
+    for layout in LAYOUTS:
+        if models := served_models(layout, bundle):
+            terminal.say(f"{output / layout}: {', '.join(models)} (docs/serving.md)")

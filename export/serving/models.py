@@ -1,5 +1,6 @@
 """What a server calls an artefact, and where its files lie for it: copies of the artefact's own, byte for byte."""
 
+from miniseg_edge.bundle import Bundle
 from miniseg_edge.export.serving.options import OVMS, SERVED, TRITON
 from miniseg_edge.manifest import Artifact
 
@@ -28,3 +29,9 @@ def served_copies(layout: str, artifact: Artifact) -> dict[str, str]:
 def layouts_of(artifact: Artifact) -> dict[str, str]:
     """`served_copies` of every server."""
     return served_copies(TRITON, artifact) | served_copies(OVMS, artifact)
+
+
+def served_models(layout: str, bundle: Bundle) -> list[str]:
+    """What a server finds in the bundle, by name; empty without that layout."""
+    artifacts = bundle.manifest.artifacts
+    return [model_name(a) for a in artifacts if any(path in bundle.contents for path in served_copies(layout, a))]

@@ -1,7 +1,9 @@
 """A real Triton server takes the repository and answers with the Segmenter's masks over the Open Inference Protocol."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,3 +84,19 @@ def test_what_the_graph_does_not_take_is_refused(client: Any, values: Any, dtype
     for model in MODELS:
         with pytest.raises(InferenceServerException, match=said):
             asked(client, model, values, dtype)
+
+
+def test_the_snippets_of_the_documentation(address: str, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client, and the golden slices, which an answer that is turned round does not pass."""
+    text = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    client, golden = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(client.replace("localhost:8000", address), names)
+    slices = served.slices(1)
+    np.testing.assert_array_equal(names["mask_of"](slices[0])[None, None], masks(served, "onnxruntime", slices))
+    monkeypatch.chdir(served.path.parent)
+    exec(golden, names)
+    mask_of = names["mask_of"]
+    with pytest.raises(AssertionError, match="is drawn otherwise"):
+        exec(golden, {**names, "mask_of": lambda slice_: 1 - mask_of(slice_)})
+    names["client"].close()
