@@ -27,7 +27,7 @@ def address(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def client(address: str) -> Iterator[Any]:
-    with triton.InferenceServerClient(address, network_timeout=120) as found:
+    with triton.InferenceServerClient(address, network_timeout=600) as found:
         yield found
 
 
@@ -63,7 +63,7 @@ def test_no_clients_mask_is_anothers(address: str, served: Served, model: str) -
     expected = masks(served, MODELS[model], slices)
 
     def one_client(index: int) -> list[Any]:
-        with triton.InferenceServerClient(address, network_timeout=120) as client:
+        with triton.InferenceServerClient(address, network_timeout=600) as client:
             return [asked(client, model, request(slices[index : index + 1])) for _ in range(5)]
 
     with ThreadPoolExecutor(CLIENTS) as clients:

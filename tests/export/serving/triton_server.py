@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[3]
 INSTALLED = ROOT / "build" / "triton"
 SERVER = INSTALLED / "pytriton" / "tritonserver"
 STUB = SERVER / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}"
-READY_WITHIN_S = 120
+READY_WITHIN_S = 600
+"""A busy machine is not a broken server."""
 
 
 def obstacle() -> str | None:
@@ -52,6 +53,7 @@ def triton_server(repository: Path, folder: Path) -> Iterator[str]:
     command = [
         *(SERVER / "bin" / "tritonserver", "--model-repository", repository, "--backend-directory", _backends(folder)),
         *("--http-address", "127.0.0.1", "--http-port", port, "--allow-grpc", "false", "--allow-metrics", "false"),
+        *("--backend-config", f"python,stub-timeout-seconds={READY_WITHIN_S}"),
         "--disable-auto-complete-config",  # so that nothing is filled in that the configuration leaves out
     ]
     environment = {
