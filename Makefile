@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test setup lint types clean
+.PHONY: demo test setup lint types triton clean
 
 demo: setup
 	$(BIN)/miniseg-demo --output build/demo
@@ -35,6 +35,14 @@ types: setup
 	rm -rf build/typing build/lib
 	$(PIP) install --quiet --no-deps --target build/typing .
 	$(BIN)/mypy
+
+# A Triton server for tests/export/serving, with the numpy that it wants; nothing else uses it.
+triton: build/triton/.ready
+
+build/triton/.ready: | setup
+	rm -rf build/triton
+	$(PIP) install --quiet --no-deps --target build/triton nvidia-pytriton==0.7.0 'numpy<2'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -14,6 +14,8 @@ from miniseg_edge.dependencies import check_installed
 from miniseg_edge.engine_record import ONNX
 from miniseg_edge.errors import ParityError, UsageError
 from miniseg_edge.export.request import AUTO, PRECISIONS, SUPPORTED, TARGETS, ExportRequest
+from miniseg_edge.export.serving.models import served_models
+from miniseg_edge.export.serving.options import BUILT_FOR, LAYOUTS, add_serving_options, serving_options
 from miniseg_edge.export.tensorrt.arguments import add_engine_options, engine_options
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.parity_summary import show
@@ -42,7 +44,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="trained weights (.pth); default: the only one in this folder",
     )
-    parser.add_argument("--target", action="append", choices=TARGETS, help="what to build; repeatable")
+    parser.add_argument(
+        "--target",
+        action="append",
+        choices=(*TARGETS, *LAYOUTS),
+        help="what to build; repeatable. triton and ovms also write that model server's layout into the bundle, of the "
+        "targets named beside it, else of onnx and openvino; their graphs give masks and take any number of slices",
+    )
     parser.add_argument(
         "--rebuild",
         type=Path,
@@ -122,7 +130,9 @@ def _parser() -> argparse.ArgumentParser:
         "--graph-input", choices=(GREY, HU), default=GREY, help="what the graph takes; hu: the window lies inside"
     )
     parser.add_argument(
-        "--graph-output", choices=(LOGIT, MASK), default=LOGIT, help="what it gives; mask: uint8, one class a pixel"
+        "--graph-output",
+        choices=(LOGIT, MASK),
+        help="what it gives; mask: uint8, one class a pixel; default: logit, for servers mask",
     )
     parser.add_argument(
         "--separate-channels",
@@ -139,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         help="largest logit difference allowed; default: any",
     )
     add_engine_options(parser)
+    add_serving_options(parser)
     parser.add_argument(
         "--sign", type=Path, metavar="KEY", help="private key (PEM, P-256, P-384 or P-521) that signs the bundle"
     )
@@ -182,17 +193,20 @@ def _rebuild(parsed: argparse.Namespace) -> None:
 
 def _request(parsed: argparse.Namespace) -> ExportRequest:
     if parsed.target is None:
-        raise UsageError("nothing to build", f"--target {' | '.join(TARGETS)}, or --rebuild BUNDLE", "neither")
+        raise UsageError(
+            "nothing to build", f"--target {' | '.join((*TARGETS, *LAYOUTS))}, or --rebuild BUNDLE", "neither"
+        )
     if parsed.trust is not None:
         raise UsageError("a new bundle has no signature to check", "--sign KEY, or --rebuild BUNDLE", "--trust")
     checkpoint = parsed.checkpoint or _only_checkpoint(Path())
     if (parsed.mean is None) != (parsed.std is None):
         raise UsageError("half of the normalisation", "--mean and --std together", "one of them")
+    targets, serving = _targets(parsed.target), serving_options(parsed)
     return ExportRequest(
         checkpoint=checkpoint,
         output=parsed.output or _default_output(checkpoint),
-        targets=tuple(dict.fromkeys(parsed.target)),
-        precisions=_precisions(parsed),
+        targets=targets,
+        precisions=_precisions(parsed, targets),
         auto=AUTO in (parsed.precision or ()),
         calibration=parsed.calibration,
         quantization=parsed.quantization,
@@ -204,15 +218,22 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
         labels=parsed.labels,
         limits=_limits(parsed),
         values=parsed.graph_input,
-        result=parsed.graph_output,
+        result=parsed.graph_output or (LOGIT if serving is None else MASK),
         separate_channels=parsed.separate_channels,
-        dynamic_batch=parsed.dynamic_batch,
+        dynamic_batch=parsed.dynamic_batch or serving is not None,
         dynamic_size=parsed.dynamic_size,
         tune=parsed.tune,
         engine_options=engine_options(parsed),
+        serving=serving,
         signer=_signer(parsed.sign),
         overwrite=parsed.overwrite,
     )
+
+
+def _targets(said: Sequence[str]) -> tuple[str, ...]:
+    """What is built; where only servers are named, what they take."""
+    built = tuple(dict.fromkeys(target for target in said if target in TARGETS))
+    return built or tuple(dict.fromkeys(target for layout in said for target in BUILT_FOR[layout]))
 
 
 def _signer(key: Path | None) -> Signer | None:
@@ -226,7 +247,7 @@ def _signer(key: Path | None) -> Signer | None:
     return signer_from_key(key, getpass(f"Password of {key.name}: ").encode())
 
 
-def _precisions(parsed: argparse.Namespace) -> tuple[str, ...] | None:
+def _precisions(parsed: argparse.Namespace, targets: Sequence[str]) -> tuple[str, ...] | None:
     """What is to be built; of `auto`, everything that the targets support, INT8 if there is something to fit it to."""
     if parsed.precision is None:
         return None
@@ -237,7 +258,7 @@ def _precisions(parsed: argparse.Namespace) -> tuple[str, ...] | None:
         raise UsageError(f"{AUTO} chooses by itself", f"--precision {AUTO} alone", ", ".join(asked))
     if parsed.calibration is None:
         terminal.say("INT8 is not tried: it needs --calibration DIR")
-    able = [p for p in PRECISIONS if any(p in SUPPORTED[target] for target in parsed.target)]
+    able = [p for p in PRECISIONS if any(p in SUPPORTED[target] for target in targets)]
     return tuple(p for p in able if p != "int8" or parsed.calibration is not None)
 
 
@@ -285,3 +306,6 @@ def _show_files(output: Path, bundle: Bundle) -> None:
             "itself is judged on the golden slices each time it is opened on a GPU."
         )
     terminal.table(f"{output}", ("artefact", "files", "form", "nodes", "MMAC", "kB"), rows)
+    for layout in LAYOUTS:
+        if models := served_models(layout, bundle):
+            terminal.say(f"{output / layout}: {', '.join(models)} (docs/serving.md)")

@@ -22,6 +22,7 @@ from miniseg_edge.export.quantization.calibration import CalibrationSlice, calib
 from miniseg_edge.export.quantization.int8 import INT8, int8_artifacts
 from miniseg_edge.export.quantization.proof import shares_of
 from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.export.serving.layouts import with_layouts
 from miniseg_edge.export.tuning import tuned_form
 from miniseg_edge.export.validation import PixelSlice, ValidationSet, phantom_set, validation_set
 from miniseg_edge.files import replace_file
@@ -288,7 +289,7 @@ def _released(
     if len(failed) == len(report.targets):
         return ExportResult(None, report.targets, path)
     kept = {(c.target, c.precision) for c in choices} or {(p.target, p.precision) for p in report.targets} - failed
-    bundle = _with_only(candidate, kept, report, data)
+    bundle = with_layouts(_with_only(candidate, kept, report, data), request.serving)
     bundle = replace(bundle, manifest=sealed(replace(bundle.manifest, choices=choices)))
     write_bundle(bundle, request.output, overwrite=request.overwrite, signer=request.signer)
     return ExportResult(bundle, report.targets, path)

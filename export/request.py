@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniseg_edge.errors import UsageError
+from miniseg_edge.export.serving.options import SERVED, Serving
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT, COMPUTE_CAPABILITIES, EngineOptions
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics, Window
@@ -65,11 +66,12 @@ class ExportRequest:
         seed: of the draw among many calibration slices.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
         engine_options: how to build `trt` and `trt-rtx`.
+        serving: model servers whose layouts the bundle holds as well, or None.
         signer: who signs the bundle, or None to leave it unsigned.
         overwrite: whether an existing bundle may be replaced.
 
     Raises:
-        UsageError: a size, target or precision that cannot be, or labels without slices.
+        UsageError: a size, target or precision that cannot be, a server that cannot serve it, or labels without slices.
     """
 
     checkpoint: Path
@@ -93,6 +95,7 @@ class ExportRequest:
     seed: int = 0
     tune: bool = False
     engine_options: EngineOptions = BY_DEFAULT
+    serving: Serving | None = None
     signer: Signer | None = None
     overwrite: bool = False
 
@@ -113,6 +116,7 @@ class ExportRequest:
         if self.values == HU and self.window is None:
             raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none")
         self._check_engine_options()
+        self._check_serving()
         self._check_int8()
         if self.labels is not None and self.validation is None:
             raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
@@ -158,6 +162,21 @@ class ExportRequest:
             )  # fmt: skip
         if self.auto and set(ENGINES) & set(self.targets):
             raise UsageError("auto chooses among what a CPU runs", "onnx or openvino", ", ".join(self.targets))
+
+    def _check_serving(self) -> None:
+        if self.serving is None:
+            return
+        for layout in self.serving.layouts:
+            if not set(SERVED[layout]) & set(self.targets):
+                got = ", ".join(self.targets)
+                raise UsageError(f"{layout} serves none of the targets", f"one of {', '.join(SERVED[layout])}", got)
+        if any(precision == "int8" for _, precision in self.builds):
+            raise UsageError(
+                "INT8 is not served", "--precision fp32 or bf16", "int8",
+                "It has fixed shapes, while a server puts the slices of its clients together.",
+            )  # fmt: skip
+        if not self.dynamic_batch:
+            raise UsageError("a server puts slices together", "a graph for any number of slices", "one slice at once")
 
     def _check_engine_options(self) -> None:
         options = self.engine_options

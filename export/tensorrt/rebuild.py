@@ -12,6 +12,7 @@ from miniseg_edge.bundle import Bundle, check_destination, file_records, open_bu
 from miniseg_edge.dependencies import installed
 from miniseg_edge.engine_record import ENGINE, EngineRecord
 from miniseg_edge.errors import MissingDependencyError, UsageError
+from miniseg_edge.export.serving.layouts import with_fresh_copies
 from miniseg_edge.export.tensorrt.engine_files import engine_files
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
@@ -101,7 +102,7 @@ def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell) -> Bundle
         limits = next(v for v in verdicts if (v.target, v.precision) == (source.target, source.precision))
         verdicts = (*verdicts, replace(limits, target=target))
     changed = replace(manifest, artifacts=(*others, new), parity=replace(manifest.parity, verdicts=verdicts))
-    return replace(bundle, manifest=changed, contents={**kept, **built.files})
+    return replace(bundle, manifest=changed, contents=with_fresh_copies({**kept, **built.files}, new))
 
 
 def options_of(record: EngineRecord) -> EngineOptions:

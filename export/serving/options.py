@@ -1,0 +1,66 @@
+"""What a user may say about model servers. Importable without torch and without any vendor."""
+
+import argparse
+from dataclasses import dataclass
+
+from miniseg_edge.errors import UsageError
+
+TRITON, OVMS = "triton", "ovms"
+LAYOUTS = (TRITON, OVMS)
+SERVED = {TRITON: ("onnx", "openvino", "trt"), OVMS: ("openvino",)}
+"""Targets whose artefacts a server takes."""
+
+BUILT_FOR = {TRITON: ("onnx", "openvino"), OVMS: ("openvino",)}
+"""What is built where a layout alone is asked for: what runs on any machine."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Which layouts to write, and how the servers are to be set.
+
+    Attributes:
+        layouts: of `LAYOUTS`, each once.
+        instances: slices that a model has in work at once.
+        threads: of a CPU for each of them; None leaves the vendor's default, which is all cores.
+        max_batch: slices that are put together in one inference at most, for backends that gain from it.
+        max_queue: requests that wait for a model at most; more are refused at once.
+
+    Raises:
+        UsageError: a number that makes no sense.
+    """
+
+    layouts: tuple[str, ...]
+    instances: int = 1
+    threads: int | None = None
+    max_batch: int = 8
+    max_queue: int = 64
+
+    def __post_init__(self) -> None:
+        known = set(self.layouts) <= set(LAYOUTS) and len(set(self.layouts)) == len(self.layouts)
+        if not self.layouts or not known:
+            got = ", ".join(self.layouts)
+            raise UsageError("the layouts make no sense", f"each of {', '.join(LAYOUTS)} at most once", got)
+        numbers = {"instances": self.instances, "threads": self.threads, "max-batch": self.max_batch,
+                   "max-queue": self.max_queue}  # fmt: skip
+        if wrong := [f"--{name} {number}" for name, number in numbers.items() if number is not None and number < 1]:
+            raise UsageError("a server cannot be set so", "numbers from 1 on", ", ".join(wrong))
+
+
+def add_serving_options(parser: argparse.ArgumentParser) -> None:
+    """Adds them as a group of their own."""
+    group = parser.add_argument_group("servers (--target triton, --target ovms)")
+    group.add_argument("--instances", type=int, metavar="N", help="slices that a model has in work at once, default 1")
+    group.add_argument("--threads", type=int, metavar="N", help="of a CPU for each of them; default: all cores")
+    group.add_argument("--max-batch", type=int, metavar="N", help="triton: slices in one inference at most, default 8")
+    group.add_argument("--max-queue", type=int, metavar="N", help="triton: requests that may wait, default 64")
+
+
+def serving_options(parsed: argparse.Namespace) -> Serving | None:
+    """What was said, or None without a server. Raises: UsageError."""
+    layouts = tuple(dict.fromkeys(target for target in parsed.target if target in LAYOUTS))
+    names = ("instances", "threads", "max_batch", "max_queue")
+    said = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
+    if not layouts and said:
+        got = ", ".join(f"--{name.replace('_', '-')}" for name in said)
+        raise UsageError("a server's options without a server", "--target triton or --target ovms", got)
+    return Serving(layouts, **said) if layouts else None
