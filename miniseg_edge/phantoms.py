@@ -13,7 +13,7 @@ Lengths are in half-widths of the image at zoom 1; x points to the patient's lef
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -646,10 +646,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", metavar="N", type=int, default=16, help="how many (default: 16)")
     parser.add_argument("--first-seed", metavar="S", type=int, default=0, help="the first one's (default: 0)")
     options = parser.parse_args(arguments)
-    for seed in range(options.first_seed, options.first_seed + options.count):
+    write_phantoms(options.folder, range(options.first_seed, options.first_seed + options.count))
+
+
+def write_phantoms(folder: Path, seeds: Iterable[int]) -> None:
+    """Writes images/NAME.png and masks/NAME.png (0 or 255) for each seed. Raises: OutputError."""
+    for seed in seeds:
         drawn = phantom(seed)
-        replace_file(options.folder / "images" / f"{drawn.name}.png", _png(drawn.image))
-        replace_file(options.folder / "masks" / f"{drawn.name}.png", _png(drawn.mask * 255))
+        replace_file(folder / "images" / f"{drawn.name}.png", _png(drawn.image))
+        replace_file(folder / "masks" / f"{drawn.name}.png", _png(drawn.mask * 255))
 
 
 def _png(image: ByteArray) -> bytes:

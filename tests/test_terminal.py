@@ -55,6 +55,13 @@ class TestPipes:
     def test_brackets_are_text_and_no_markup(self, rich: bool) -> None:
         assert output_of("terminal.say('[bold]slice[0][/bold]')", rich=rich).stdout == "[bold]slice[0][/bold]\n"
 
+    def test_a_bar_that_nobody_sees_leaves_nothing(self) -> None:
+        code = """
+for _ in terminal.track([1, 2], 'reading'): pass
+with terminal.counted('segmenting', 2) as progress: progress(1, 2)
+"""
+        assert output_of(code).stderr == ""
+
     def test_all_items_are_worked_through_in_order(self, rich: bool) -> None:
         assert output_of("print(list(terminal.track([3, 1, 2], 'parity')))", rich=rich).stdout.endswith("[3, 1, 2]\n")
 

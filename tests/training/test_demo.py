@@ -10,6 +10,8 @@ from miniseg_edge.recipe import Pass, Recipe
 from miniseg_edge.training import demo
 from miniseg_edge.training.checkpoint import checkpoint_from_file
 from miniseg_edge.training.prediction import scores_of
+from miniseg_edge.training.run import CHECKPOINT_NAME
+from miniseg_edge.training.samples import Sample
 
 
 def test_the_shipped_checkpoint_segments_phantoms_that_it_has_not_seen() -> None:
@@ -17,7 +19,7 @@ def test_the_shipped_checkpoint_segments_phantoms_that_it_has_not_seen() -> None
     assert checkpoint.statistics is not None
     assert checkpoint.architecture == PRESETS["miniseg-83k"]
     assert checkpoint.auxiliary
-    samples = demo.samples_of(phantoms(4, first_seed=8))
+    samples = [Sample(one.name, one.name, one.image, one.mask) for one in phantoms(4, first_seed=8)]
     found = scores_of(checkpoint.network(), samples, checkpoint.statistics, (512, 512))
     assert found.mean_iou >= 0.90
     assert min(found.dice.values()) >= 0.80
@@ -40,20 +42,21 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short")
-def test_the_command_writes_the_same_checkpoint_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = tmp_path / "first.pth", tmp_path / "second.pth"
-    assert demo.main(["--output", str(first)]) == DONE
+def test_the_command_makes_the_same_checkpoint_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo.main(["--output", str(tmp_path / "first")]) == DONE
     torch.rand(3)  # what the process drew before makes no difference
-    assert demo.main(["--output", str(second)]) == DONE
-    one, two = checkpoint_from_file(first), checkpoint_from_file(second)
+    assert demo.main(["--output", str(tmp_path / "second")]) == DONE
+    one, two = (checkpoint_from_file(tmp_path / name / CHECKPOINT_NAME) for name in ("first", "second"))
     assert one.statistics == two.statistics
     assert all(torch.equal(tensor, two.state[name]) for name, tensor in one.state.items())
-    shown = capsys.readouterr().out
-    assert "epoch 2: loss" in shown
-    assert "phantom-0000" in shown
+    assert one.training is not None
+    assert one.training.held_out is not None
+    assert (one.training.training.count, one.training.held_out.count) == (2, 1)
+    assert "epoch 2/2" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "first" / "held-out" / "masks").iterdir()) == ["phantom-0000.png"]
 
 
 @pytest.mark.usefixtures("short")
-def test_a_checkpoint_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert demo.main(["--output", str(tmp_path / "file" / "demo.pth")]) == FAILED
+    assert demo.main(["--output", str(tmp_path / "file" / "demo")]) == FAILED
