@@ -203,7 +203,7 @@ def test_what_makes_no_sense_is_refused_before_the_bundle(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("token", ["", "short", "0123456789abcdef 0123456789abcdef", "é" * 40])
+@pytest.mark.parametrize("token", ["", "too-short", "0123456789abcdef 0123456789abcdef", "é" * 40])
 def test_a_token_must_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str], token: str) -> None:
     assert main([str(tmp_path / "none"), "--token-file", str(write_token(tmp_path, token))]) == 2
     shown = capsys.readouterr().err
