@@ -13,6 +13,9 @@ from miniseg_edge.benchmarks.statistics import Distribution
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_COLOURS = (OUR_COLOURS[0], OUR_COLOURS[1], OUR_COLOURS[2], OUR_COLOURS[4])
+"""None of them near the red of a 503."""
+
 _SIZE_IN, _DPI = (9.4, 5.6), 100
 _COLUMNS = (
     "",
@@ -68,13 +71,14 @@ def png_from_serve(report: ServeReport) -> bytes:
         figure = Figure(_SIZE_IN, dpi=_DPI, layout="constrained")
         latency, memory = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
         for index, phase in enumerate(report.phases):
-            _draw(latency, phase, OUR_COLOURS[index])
+            _draw(latency, phase, _COLOURS[index % len(_COLOURS)])
         latency.set_yscale("log")
+        latency.yaxis.set_major_formatter("{x:g}")
         latency.set_title(
             "ms from when a request was due to its mask, or to its 503 (red)", loc="left", color=INK, size=9
         )
         memory.plot([one.elapsed_s for one in report.memory], [one.mb for one in report.memory], color=OUR_COLOURS[0])
-        memory.set_ylim(0, None)
+        memory.set_ylim(0, 1.2 * max((one.mb for one in report.memory), default=1.0))
         memory.set_title("memory of the service, MB", loc="left", color=INK, size=9)
         memory.set_xlabel("seconds")
         for axes in (latency, memory):
