@@ -24,7 +24,7 @@ _MAX_HOURS = 10_000.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns 0 done, 1 our error (--compare: something got worse; --soak: not sound), 2 usage."""
+    """Entry point; returns 0 done, 1 our error (--compare: got worse; --soak, --serve: not sound), 2 usage."""
     parsed = _parser().parse_args(arguments)
     if parsed.compare:
         worse: list[bool] = []
@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sound: list[bool] = []
         code = exit_code_of(lambda: sound.append(_soak(parsed)))
         return FAILED if code == DONE and not sound[0] else code
+    if parsed.serve is not None:
+        kept: list[bool] = []
+        code = exit_code_of(lambda: kept.append(_serve(parsed)))
+        return FAILED if code == DONE and not kept[0] else code
     return exit_code_of(lambda: _bench(parsed))
 
 
@@ -41,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="miniseg-bench",
         description="Measures every runtime of a bundle that this machine can run, each in its own process, in turns.",
-        epilog="Exit codes: 0 done; 1 error, or with --compare something got worse beyond noise, or with --soak a mask "
-        "was wrong or something grew; 2 usage.",
+        epilog="Exit codes: 0 done; 1 error, or with --compare something got worse beyond noise, or with --soak or "
+        "--serve a mask was wrong or something grew; 2 usage.",
     )
     parser.add_argument(
         "bundle",
@@ -75,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="HOURS",
         help="instead of measuring: mixed traffic, bad input and reloads for so long; --output gets soak.json and .png",
+    )
+    parser.add_argument(
+        "--serve",
+        type=float,
+        metavar="SECONDS",
+        help="instead of measuring: 8 clients of a miniseg-serve, as fast as it answers, then at half, full and twice "
+        "that, each for so long; --output gets serve.json and .png",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace reports that are there already")
     parser.add_argument(
@@ -139,6 +150,20 @@ def _soak(parsed: argparse.Namespace) -> bool:
     outputs = outputs_in(parsed.output, FILES, overwrite=parsed.overwrite)
     configurations = configurations_of(parsed.bundle[0], parsed.runtime, parsed.threads)
     return soak_bundle(parsed.bundle[0], parsed.soak, configurations, outputs).sound
+
+
+def _serve(parsed: argparse.Namespace) -> bool:
+    """Loads a service of the bundle; whether all was well."""
+    check_installed(("psutil", "matplotlib"), "bench")
+    check_installed(("starlette", "uvicorn", "prometheus_client"), "serve")
+    from miniseg_edge.benchmarks.serve_command import FILES, MAX_SERVE_S, serve_load
+
+    runtimes = parsed.runtime or ["auto"]
+    if len(parsed.bundle) != 1 or parsed.output is None or not 0 < parsed.serve <= MAX_SERVE_S or len(runtimes) != 1:
+        wanted = f"BUNDLE --output DIR --serve SECONDS, above 0 up to {MAX_SERVE_S:g}, and one --runtime at most"
+        raise UsageError("no such load test", wanted, "")
+    outputs = outputs_in(parsed.output, FILES, overwrite=parsed.overwrite)
+    return serve_load(parsed.bundle[0], parsed.serve, runtimes[0], parsed.threads, outputs).sound
 
 
 def _compare(old: Path, new: Path) -> bool:

@@ -36,6 +36,11 @@ MiniSegError
 │   ├── CancelledError       CANCELLED            the job was cancelled
 │   └── DeadlineError        DEADLINE             the job was not done in time
 ├── WorkerDiedError          WORKER_DIED          workers of an archive died of a series, as often as it is tried
+├── RequestError             REQUEST              a request to the service that makes no sense
+│   ├── UnknownModelError    UNKNOWN_MODEL        for another model or version than the one that is served
+│   ├── TooLargeError        TOO_LARGE            more bytes than a request may have
+│   ├── UnauthorizedError    UNAUTHORIZED         without the service's token
+│   └── ForbiddenError       FORBIDDEN            from a web page, or for another host
 ├── HostMemoryError          MEMORY               the machine's memory is exhausted
 ├── OutputError              OUTPUT               results could not be written
 │   └── OutputExistsError    OUTPUT_EXISTS        would overwrite, and was not told to
@@ -285,6 +290,36 @@ class WorkerDiedError(MiniSegError):
     """Workers of an archive died of a series, as often as it is tried; or one worker after the other dies."""
 
     code = "WORKER_DIED"
+
+
+class RequestError(MiniSegError):
+    """A request to the service that makes no sense."""
+
+    code = "REQUEST"
+
+
+class UnknownModelError(RequestError):
+    """For another model or version than the one that is served."""
+
+    code = "UNKNOWN_MODEL"
+
+
+class TooLargeError(RequestError):
+    """More bytes than a request may have."""
+
+    code = "TOO_LARGE"
+
+
+class UnauthorizedError(RequestError):
+    """Without the service's token."""
+
+    code = "UNAUTHORIZED"
+
+
+class ForbiddenError(RequestError):
+    """From a web page, or for another host."""
+
+    code = "FORBIDDEN"
 
 
 class HostMemoryError(MiniSegError, MemoryError):

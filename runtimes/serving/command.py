@@ -1,0 +1,126 @@
+"""`miniseg-serve`: one bundle for hosts in other processes on this machine."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from miniseg_edge import terminal
+from miniseg_edge.bundle import open_bundle
+from miniseg_edge.commands import exit_code_of
+from miniseg_edge.dependencies import check_installed
+from miniseg_edge.files import replace_file
+from miniseg_edge.host import usable_cores
+from miniseg_edge.runtimes.registry import AUTO, REGISTRY
+from miniseg_edge.runtimes.segmenter import Segmenter, load
+from miniseg_edge.runtimes.serving.address import Address, address_of
+from miniseg_edge.runtimes.serving.limits import Limits
+from miniseg_edge.runtimes.serving.service import service_of
+
+DEFAULT_PORT = 8600
+_DEFAULTS = Limits()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns 0 stopped when it was told to, 1 our error, 2 usage."""
+    parsed = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _serve(parsed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="miniseg-serve",
+        description="Serves a bundle to other processes on this machine: Open Inference Protocol v2 over HTTP, with "
+        "binary tensors; Prometheus' metrics at /metrics. SIGTERM or Ctrl-C stops it when what runs is done.",
+        epilog="Exit codes: 0 stopped as it was told to, 1 error, 2 usage. A research model, not a medical device.",
+    )
+    parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
+    parser.add_argument("--name", help="of the model in paths; default: the bundle's")
+    parser.add_argument("--host", default="127.0.0.1", help="loopback (%(default)s)")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="%(default)s; 0 takes a free one")
+    parser.add_argument("--port-file", type=Path, metavar="FILE", help="gets the port once connections are taken")
+    parser.add_argument("--queue", type=int, default=_DEFAULTS.queue, metavar="N", help="that may wait (%(default)s)")
+    parser.add_argument(
+        "--deadline", type=float, default=_DEFAULTS.deadline_s, metavar="S", help="of each request (%(default)g)"
+    )
+    parser.add_argument(
+        "--max-body", type=int, default=_DEFAULTS.max_body_mb, metavar="MIB", help="of a request (%(default)s)"
+    )
+    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in REGISTRY)))
+    parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
+    parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
+    parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
+    parser.add_argument("--streams", type=int, metavar="N", help="slices worked on at once; default: one for each core")
+    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
+    parser.add_argument("--verbose", action="store_true", help="log a line for each request, without its content")
+    group = parser.add_argument_group("beyond this machine, all four; on loopback, those that are wanted")
+    group.add_argument("--allow-remote", action="store_true", help="let --host be an address that others can reach")
+    group.add_argument("--token-file", type=Path, metavar="FILE", help="token that requests must bring, in one line")
+    group.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain in PEM")
+    group.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key in PEM")
+    return parser
+
+
+def _serve(parsed: argparse.Namespace) -> None:
+    check_installed(("starlette", "uvicorn", "prometheus_client"), "serve")
+    limits = Limits(parsed.queue, parsed.deadline, parsed.max_body)
+    address = address_of(
+        parsed.host,
+        parsed.port,
+        allow_remote=parsed.allow_remote,
+        token_file=parsed.token_file,
+        tls_cert=parsed.tls_cert,
+        tls_key=parsed.tls_key,
+    )
+    streams = usable_cores() if parsed.streams is None else parsed.streams
+    with terminal.patience("opening the bundle; an engine may be compiled for this GPU, once for each driver"):
+        bundle = open_bundle(parsed.bundle, trust=parsed.trust)
+        segmenter = load(
+            bundle, parsed.runtime, parsed.device, parsed.threads, streams=streams, precision=parsed.precision
+        )
+    with segmenter:
+        with terminal.patience("warming up"):
+            _warm_up(segmenter, streams)
+        _log_to_stderr(verbose=parsed.verbose)
+        _serve_opened(segmenter, streams, limits, address, parsed)
+
+
+def _serve_opened(
+    segmenter: Segmenter, streams: int, limits: Limits, address: Address, parsed: argparse.Namespace
+) -> None:
+    from miniseg_edge.runtimes.serving.application import application_of
+    from miniseg_edge.runtimes.serving.server import Server
+
+    service = service_of(segmenter, streams, limits, parsed.name)
+    with address.listen() as listening:
+        port = listening.getsockname()[1]
+
+        def ready() -> None:
+            host = f"[{address.host}]" if ":" in address.host else address.host
+            scheme = "http" if address.tls is None else "https"
+            terminal.say(f"serving {service.model.name} at {scheme}://{host}:{port}, {segmenter}", "good")
+            sys.stdout.flush()
+            if parsed.port_file is not None:
+                replace_file(parsed.port_file, f"{port}\n".encode())
+
+        application = application_of(service, address.names, address.token)
+        Server(application, address.tls, service.gate, ready).run([listening])
+    service.lanes.close()
+    terminal.say("stopped")
+
+
+def _warm_up(segmenter: Segmenter, streams: int) -> None:
+    """The first slices of an engine take longer; no client shall wait for that."""
+    manifest = segmenter.bundle.manifest
+    channels = manifest.interface.channels
+    slice_ = np.zeros((*manifest.preprocessing.size, *([] if channels == 1 else [channels])), np.uint8)
+    for _ in segmenter.segment_many([slice_] * (2 * streams)):
+        pass
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    logging.getLogger("miniseg_edge").setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -1,0 +1,37 @@
+"""When a request is due, from its first byte to its answer's last."""
+
+import math
+import time
+
+from miniseg_edge.errors import DeadlineError
+
+
+class Deadline:
+    """A moment that may come nearer, never go further away.
+
+    Thread-safety: all methods may be called from many threads at once.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Due so many seconds from now."""
+        self._due = time.monotonic() + seconds
+        self._start = time.monotonic()
+
+    def shorten(self, seconds: float) -> None:
+        """Due no later than so many seconds after it began."""
+        self._due = min(self._due, self._start + seconds)
+
+    def give_up(self) -> None:
+        """Due at once: nobody waits for the answer."""
+        self._due = -math.inf
+
+    def left_s(self) -> float:
+        """Seconds left, above 0. Raises: DeadlineError."""
+        if (left := self._due - time.monotonic()) <= 0:
+            raise DeadlineError(
+                "the request was not done in time",
+                "masks before its deadline",
+                "none",
+                "Ask for more time, or try later.",
+            )
+        return left

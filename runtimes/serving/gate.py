@@ -1,0 +1,61 @@
+"""Who may come in: a bounded number of requests, and none once the service stops."""
+
+import asyncio
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any
+
+from miniseg_edge.errors import BusyError, ClosedError
+
+
+class Gate:
+    """Counts the requests inside: from before a body is read until it is answered and no thread works on it.
+
+    Thread-safety: `stop` may be called from anywhere, a signal's handler too; all else belongs to one event loop.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Lets `capacity` requests in at once."""
+        self.capacity = capacity
+        self.inside = 0
+        self.stopping = False
+
+    def enter(self) -> "Place":
+        """Lets a request in; its place is to be used in a `with` block. Raises: BusyError, ClosedError."""
+        if self.stopping:
+            raise ClosedError("the service is stopping", "one that runs", "", "Try again in a moment.")
+        if self.inside >= self.capacity:
+            raise BusyError(
+                "too many requests", f"at most {self.capacity} at once", "one more", "Try again in a moment."
+            )
+        self.inside += 1
+        return Place(self)
+
+    def stop(self) -> None:
+        """Lets nobody in from now on."""
+        self.stopping = True
+
+    def _leave(self) -> None:
+        self.inside -= 1
+
+
+class Place:
+    """A request's place inside. It is free again when its block has ended, and its thread's `work` too."""
+
+    def __init__(self, gate: Gate) -> None:
+        """Taken already."""
+        self._gate = gate
+        self.work: Future[Any] | None = None
+
+    def __enter__(self) -> "Place":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leave = self._gate._leave
+        if self.work is None:
+            leave()
+        else:
+            loop = asyncio.get_running_loop()
+            self.work.add_done_callback(lambda _: loop.call_soon_threadsafe(leave))

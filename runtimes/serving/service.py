@@ -1,0 +1,28 @@
+"""What one service consists of, put together once."""
+
+from dataclasses import dataclass
+
+from miniseg_edge.runtimes.segmenter import Segmenter
+from miniseg_edge.runtimes.serving.gate import Gate
+from miniseg_edge.runtimes.serving.lanes import Lanes
+from miniseg_edge.runtimes.serving.limits import Limits
+from miniseg_edge.runtimes.serving.metrics import Metrics
+from miniseg_edge.runtimes.serving.model import ServedModel, served_model
+
+
+@dataclass(frozen=True)
+class Service:
+    """A model, who may come in, where the work is done, and what is counted."""
+
+    model: ServedModel
+    limits: Limits
+    gate: Gate
+    lanes: Lanes
+    metrics: Metrics
+
+
+def service_of(segmenter: Segmenter, streams: int, limits: Limits, name: str | None = None) -> Service:
+    """A service for an opened bundle, which stays the caller's. Raises: MissingDependencyError."""
+    model = served_model(segmenter, name)
+    gate = Gate(streams + limits.queue)
+    return Service(model, limits, gate, Lanes(segmenter, model, streams), Metrics(gate, model))
