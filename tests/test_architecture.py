@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 VENDORS = {
     *("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "nncf", "safetensors", "onnxscript", "rich"),
     *("tensorrt_rtx", "tensorrt_rtx_bindings", "cuda", "pydicom", "highdicom", "nibabel", "monai"),
-    *("model_signing", "sigstore", "cryptography", "ray", "pyarrow", "fsspec", "pandas", "tritonclient", "starlette", "uvicorn", "prometheus_client"),
+    *("model_signing", "sigstore", "cryptography", "ray", "pyarrow", "fsspec", "pandas", "tritonclient"),
+    *("starlette", "uvicorn", "prometheus_client"),
 }
 
 
