@@ -18,6 +18,7 @@ from miniseg_edge.errors import (
     SignatureError,
 )
 from miniseg_edge.files import bytes_from_file, exchange, make_folder, sha256_of, sync_folder
+from miniseg_edge.limits import host_limits
 from miniseg_edge.manifest import (
     MANIFEST_NAME,
     MAX_BUNDLE_BYTES,
@@ -55,6 +56,7 @@ def file_records(contents: Mapping[str, bytes]) -> dict[str, FileRecord]:
     return {name: FileRecord(sha256_of(data), len(data)) for name, data in sorted(contents.items())}
 
 
+@host_limits()
 def open_bundle(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] | None = None) -> Bundle:
     """Reads and verifies a bundle.
 
@@ -72,6 +74,7 @@ def open_bundle(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] |
         IntegrityError: a file changed, was added, or is missing.
         SignatureError: with `trust`: unsigned, signed by somebody else, or no longer as it was signed.
         MissingDependencyError: `trust` without the extra `sign`.
+        HostMemoryError: it does not fit into memory.
     """
     root = Path(path)
     if not root.is_dir():

@@ -35,7 +35,9 @@ MiniSegError
 │   ├── BusyError            BUSY                 as many jobs as may wait are waiting
 │   ├── CancelledError       CANCELLED            the job was cancelled
 │   └── DeadlineError        DEADLINE             the job was not done in time
-├── HostMemoryError          MEMORY               the machine's memory is exhausted
+├── HostLimitError           HOST_LIMIT           the host gives no more of something; the next call may succeed
+│   ├── HostMemoryError      MEMORY               the machine's memory is exhausted
+│   └── HostThreadsError     THREADS              the host allows no more threads
 ├── OutputError              OUTPUT               results could not be written
 │   └── OutputExistsError    OUTPUT_EXISTS        would overwrite, and was not told to
 └── ParityError              PARITY               an artefact does not draw the reference's mask
@@ -280,10 +282,23 @@ class DeadlineError(JobError):
     code = "DEADLINE"
 
 
-class HostMemoryError(MiniSegError, MemoryError):
+class HostLimitError(MiniSegError):
+    """The host gives no more of something. `partial` as in an InferenceError."""
+
+    code = "HOST_LIMIT"
+    partial: Any = None
+
+
+class HostMemoryError(HostLimitError, MemoryError):
     """The machine's memory is exhausted; Python's error of that kind too."""
 
     code = "MEMORY"
+
+
+class HostThreadsError(HostLimitError, RuntimeError):
+    """The host allows no more threads; Python's error of that kind too."""
+
+    code = "THREADS"
 
 
 class OutputError(MiniSegError):
