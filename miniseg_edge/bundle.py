@@ -1,5 +1,6 @@
 """The bundle: a directory with model files and a manifest, verified before anything in it is parsed."""
 
+import contextlib
 import os
 import shutil
 import stat
@@ -16,7 +17,8 @@ from miniseg_edge.errors import (
     PathEscapeError,
     SignatureError,
 )
-from miniseg_edge.files import bytes_from_file, exchange, sha256_of
+from miniseg_edge.files import bytes_from_file, exchange, make_folder, sha256_of, sync_folder
+from miniseg_edge.limits import host_limits
 from miniseg_edge.manifest import (
     MANIFEST_NAME,
     MAX_BUNDLE_BYTES,
@@ -54,6 +56,7 @@ def file_records(contents: Mapping[str, bytes]) -> dict[str, FileRecord]:
     return {name: FileRecord(sha256_of(data), len(data)) for name, data in sorted(contents.items())}
 
 
+@host_limits()
 def open_bundle(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] | None = None) -> Bundle:
     """Reads and verifies a bundle.
 
@@ -71,6 +74,7 @@ def open_bundle(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] |
         IntegrityError: a file changed, was added, or is missing.
         SignatureError: with `trust`: unsigned, signed by somebody else, or no longer as it was signed.
         MissingDependencyError: `trust` without the extra `sign`.
+        HostMemoryError: it does not fit into memory.
     """
     root = Path(path)
     if not root.is_dir():
@@ -198,28 +202,31 @@ def write_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False, signer:
         files[SIGNATURE_NAME] = signer.sign(path.name, files)
     partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
         partial.chmod(0o755)
         for name, data in files.items():
             _write_synced(partial / name, data)
+        sync_folder(partial)
         check_destination(path, overwrite=overwrite)
         _move_into_place(partial, path)
+        sync_folder(path.parent)
     except OSError as reason:
         raise OutputError(
             f"{path} cannot be written", "a writable folder with free space", reason.strerror or str(reason)
         ) from reason
     finally:
         if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove(partial)
 
 
 def _write_synced(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    sync_folder(path.parent)
 
 
 def _move_into_place(partial: Path, path: Path) -> None:
@@ -235,4 +242,12 @@ def _move_into_place(partial: Path, path: Path) -> None:
     finally:
         if not path.exists():  # whatever came between, an interruption too
             old.rename(path)
-        shutil.rmtree(old.parent, ignore_errors=True)
+        _remove(old.parent)
+
+
+def _remove(folder: Path) -> None:
+    """As far as it can be: a folder that was made read-only is the old bundle too, and nothing may stay of it."""
+    for below, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            Path(below).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -41,7 +41,9 @@ MiniSegError
 │   ├── TooLargeError        TOO_LARGE            more bytes than a request may have
 │   ├── UnauthorizedError    UNAUTHORIZED         without the service's token
 │   └── ForbiddenError       FORBIDDEN            from a web page, or for another host
-├── HostMemoryError          MEMORY               the machine's memory is exhausted
+├── HostLimitError           HOST_LIMIT           the host gives no more of something; the next call may succeed
+│   ├── HostMemoryError      MEMORY               the machine's memory is exhausted
+│   └── HostThreadsError     THREADS              the host allows no more threads
 ├── OutputError              OUTPUT               results could not be written
 │   └── OutputExistsError    OUTPUT_EXISTS        would overwrite, and was not told to
 └── ParityError              PARITY               an artefact does not draw the reference's mask
@@ -322,10 +324,23 @@ class ForbiddenError(RequestError):
     code = "FORBIDDEN"
 
 
-class HostMemoryError(MiniSegError, MemoryError):
+class HostLimitError(MiniSegError):
+    """The host gives no more of something. `partial` as in an InferenceError."""
+
+    code = "HOST_LIMIT"
+    partial: Any = None
+
+
+class HostMemoryError(HostLimitError, MemoryError):
     """The machine's memory is exhausted; Python's error of that kind too."""
 
     code = "MEMORY"
+
+
+class HostThreadsError(HostLimitError, RuntimeError):
+    """The host allows no more threads; Python's error of that kind too."""
+
+    code = "THREADS"
 
 
 class OutputError(MiniSegError):

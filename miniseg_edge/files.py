@@ -1,6 +1,7 @@
 """Files: bounded reads, atomic writes, hashes."""
 
 import ctypes
+import errno
 import hashlib
 import os
 import stat
@@ -48,14 +49,16 @@ def _opened_at_once(path: str, flags: int) -> int:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Writes `path` so that it holds either its old content or all of `data`, whatever happens.
+    """Writes `path` so that it holds either its old content or all of `data`, whatever happens, a power cut too.
+
+    Once it returns, a power cut does not bring the old content back, where the disk keeps what it said it has written.
 
     Raises:
-        OutputError: disk full, read-only, no permission; the old content is still there.
+        OutputError: disk full, read-only, no permission; a disk that fails at the very last may hold either.
     """
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -64,6 +67,7 @@ def replace_file(path: Path, data: bytes) -> None:
         Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes files private; results are for others too
         Path(temporary).replace(path)
         temporary = None
+        sync_folder(path.parent)
     except OSError as reason:
         raise OutputError(
             f"{path} cannot be written", "a writable folder with free space", reason.strerror or str(reason)
@@ -71,6 +75,32 @@ def replace_file(path: Path, data: bytes) -> None:
     finally:  # an interruption leaves no temporary file either
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it, as far as they are not there, to last. Raises: OSError."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Has the disk hold the names in a folder: a power cut may take back what was only renamed. Raises: OSError."""
+    if sys.platform == "win32":  # which opens no folders
+        return
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:  # one may write into it without reading it
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # file systems of networks may know no such thing
+            raise
+    finally:
+        os.close(handle)
 
 
 def exchange(one: Path, other: Path) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.errors import ClosedError, InferenceError, InputError, MiniSegError, NumericError
+from miniseg_edge.limits import limit_behind
 from miniseg_edge.manifest import Artifact
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.tensors import NOT_FINITE, TensorSpec
@@ -34,6 +35,7 @@ class Runtime(ABC):
 
         Raises:
             InferenceError: the vendor cannot read the artefact.
+            HostLimitError: no memory, no threads.
         """
         self.artifact = artifact
         self.device = device
@@ -48,7 +50,7 @@ class Runtime(ABC):
         except MiniSegError:
             raise
         except Exception as error:  # vendors raise kinds of their own
-            raise InferenceError(
+            raise limit_behind(error) or InferenceError(
                 f"{self.name} cannot open the {artifact.target} artefact on {device}",
                 "a model that it reads",
                 _short(error),
@@ -83,6 +85,7 @@ class Runtime(ABC):
             InputError: wrong shape or dtype.
             ClosedError: after `close`.
             InferenceError: the vendor's engine failed.
+            HostLimitError: no memory, no threads; the next call may succeed.
             NumericError: the output is not finite; it was discarded.
         """
         if self._closed:
@@ -94,7 +97,8 @@ class Runtime(ABC):
         except MiniSegError:
             raise
         except Exception as error:
-            raise InferenceError(f"{self.name} failed on {self.device}", "an inference", _short(error)) from error
+            failed = InferenceError(f"{self.name} failed on {self.device}", "an inference", _short(error))
+            raise limit_behind(error) or failed from error
         wanted = (len(values), self.output.shape[1], *values.shape[2:])
         if found.shape != wanted or found.dtype != self.output.dtype:
             raise InferenceError(

@@ -53,13 +53,13 @@ class Jobs:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="miniseg-job")
         self._room = threading.Semaphore(MAX_JOBS)
         self._changed = threading.Condition()
-        self._not_begun: set[Job] = set()
+        self._not_begun: dict[Job, PreparedSlice] = {}
         self._due: dict[Job, float] = {}
         self._watched = False
         self._closed = False
 
     def submit(self, prepared: PreparedSlice, deadline_s: float | None) -> Job:
-        """Queues a slice; never waits. Raises: UsageError, BusyError, ClosedError."""
+        """Queues a slice; never waits. Raises: UsageError, BusyError, ClosedError; RuntimeError: no thread for it."""
         if deadline_s is not None and not (math.isfinite(deadline_s) and deadline_s > 0):
             raise UsageError("no such deadline", "finite seconds above 0, or None", f"{deadline_s}")
         if not self._room.acquire(blocking=False):
@@ -69,25 +69,34 @@ class Jobs:
         job = Job()
         with self._changed:
             if self._closed:
+                self._room.release()
                 raise _closed()
-            self._not_begun.add(job)
-            if deadline_s is not None:
-                self._watch(job, deadline_s)
-            self._pool.submit(self._work, job, prepared)
+            self._not_begun[job] = prepared
+            try:
+                if deadline_s is not None:
+                    self._watch(job, deadline_s)
+                self._pool.submit(self._work, job)
+            except BaseException as error:
+                del self._not_begun[job]  # the pool may have queued it for all that, and comes upon nothing
+                self._room.release()
+                job.settle(error)
+                raise
         return job
 
     def close(self) -> None:
         """Fails what was not begun with ClosedError, and waits for nobody; may be called twice."""
         with self._changed:
             self._closed = True
-            given_up, self._not_begun = self._not_begun, set()
+            given_up, self._not_begun = self._not_begun, {}
         for job in given_up:
             job.settle(_closed())
         self._pool.shutdown(wait=False)
 
-    def _work(self, job: Job, prepared: PreparedSlice) -> None:
+    def _work(self, job: Job) -> None:
         with self._changed:
-            self._not_begun.discard(job)
+            prepared = self._not_begun.pop(job, None)
+        if prepared is None:  # given up
+            return
         try:
             if not job.done():
                 job.settle(self._segmented(prepared))
@@ -102,8 +111,8 @@ class Jobs:
         job.add_done_callback(self._forget)
         self._changed.notify_all()
         if not self._watched:
-            self._watched = True
             threading.Thread(target=self._expire, name="miniseg-deadlines", daemon=True).start()
+            self._watched = True  # it waits for the lock that is held here
 
     def _forget(self, job: Future[Segmentation]) -> None:
         with self._changed:

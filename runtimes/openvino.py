@@ -7,7 +7,7 @@ import numpy as np
 
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import require
-from miniseg_edge.errors import IncompatibleError
+from miniseg_edge.errors import IncompatibleError, RuntimeUnavailableError
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.interface import Runtime
 from miniseg_edge.tensors import ANY
@@ -29,6 +29,11 @@ class OpenVino(Runtime):
     def devices(cls) -> tuple[str, ...]:
         """`cpu`, then what else OpenVINO finds: `gpu`, `gpu.1`, `npu`, ..."""
         found = [device.lower() for device in _openvino().Core().available_devices]
+        if not found:  # it passes over a device that it cannot start, without a word
+            raise RuntimeUnavailableError(
+                "openvino finds no device", "cpu", "none",
+                "If this is a CPU that it supports: the host may allow this process no more threads or memory.",
+            )  # fmt: skip
         return tuple(sorted(found, key=lambda device: (device != "cpu", device)))
 
     @property

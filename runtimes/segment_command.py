@@ -9,6 +9,7 @@ from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.commands import DONE, FAILED, exit_code_of
 from miniseg_edge.errors import (
+    HostLimitError,
     InferenceError,
     InputError,
     OutputError,
@@ -26,6 +27,7 @@ from miniseg_edge.images import (
     slice_from_bytes,
     slice_from_file,
 )
+from miniseg_edge.limits import host_limits
 from miniseg_edge.provenance import Provenance, provenance_of, stamped_png
 from miniseg_edge.runtimes import unfinished
 from miniseg_edge.runtimes.archive.command import (
@@ -140,7 +142,7 @@ def _segment_study(parsed: argparse.Namespace) -> None:
         try:
             with terminal.counted("segmenting", len(study)) as progress:
                 found = segmented_study(study, segmenter, progress, earlier)
-        except InferenceError as error:
+        except (InferenceError, HostLimitError) as error:
             unfinished.keep(parsed.output, drawing, error.partial)
             terminal.warn(
                 f"{len(error.partial.mask)} of {len(study)} slices are kept; --resume goes on with the others"
@@ -166,8 +168,9 @@ def _segment_images(parsed: argparse.Namespace) -> None:
         left = [job for job in jobs if not _is_done(job, segmenter)] if parsed.resume else jobs
         rows: list[tuple[str, ...]] = []
         try:
-            rows += (_row(job, _segmented(job, segmenter)) for job in terminal.track(left, "segmenting"))
-        except (InferenceError, OutputError):
+            with host_limits():
+                rows += (_row(job, _segmented(job, segmenter)) for job in terminal.track(left, "segmenting"))
+        except (InferenceError, HostLimitError, OutputError):
             terminal.warn(
                 f"{len(jobs) - len(left) + len(rows)} of {len(jobs)} are done; --resume goes on with the others"
             )

@@ -8,9 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from miniseg_edge import terminal
-from miniseg_edge.errors import InferenceError, IntegrityError, OutputError, OutputExistsError, UsageError
+from miniseg_edge.errors import (
+    HostLimitError,
+    InferenceError,
+    IntegrityError,
+    OutputError,
+    OutputExistsError,
+    UsageError,
+)
 from miniseg_edge.files import replace_file
 from miniseg_edge.images import png_from_pixels
+from miniseg_edge.limits import host_limits
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.provenance import Provenance, stamped_png
 from miniseg_edge.records import json_from_record
@@ -56,7 +64,7 @@ def segmented_study(
     Raises:
         UsageError: the bundle has no window.
         IntegrityError: the first slices are not those that were drawn before.
-        InferenceError: its `partial` is a `Done` with the slices before the one that failed.
+        InferenceError, HostLimitError: its `partial` is a `Done` with the slices before the one that failed.
         Whatever `Study.read` and `Segmenter.segment_hu` raise.
     """
     mask = np.empty((len(study), *study.size), np.uint8)
@@ -88,8 +96,9 @@ def segmented_study(
             yield mask[done - 1]
 
     try:
-        counts = measured(masks())
-    except InferenceError as error:
+        with host_limits():
+            counts = measured(masks())
+    except (InferenceError, HostLimitError) as error:
         error.partial = Done(mask[:done], tuple(hashes[:done]))
         raise
     choice = segmenter.choice

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.errors import (
     ClosedError,
+    HostLimitError,
     IncompatibleError,
     InferenceError,
     MissingDependencyError,
@@ -20,6 +21,7 @@ from miniseg_edge.errors import (
     UsageError,
 )
 from miniseg_edge.host import usable_cores
+from miniseg_edge.limits import host_limits, within_limits
 from miniseg_edge.preprocessing import ByteArray, FloatArray, mask_from_logits
 from miniseg_edge.runtimes.interface import Runtime
 from miniseg_edge.runtimes.jobs import Job, Jobs
@@ -41,6 +43,9 @@ class Segmenter:
     """A bundle opened on one runtime.
 
     Thread-safety: one Segmenter serves many threads; results equal the serial ones.
+
+    Every method, and what it returns, raises HostLimitError where the host has no memory or no threads for it; the next
+    call is not affected.
     """
 
     def __init__(self, bundle: Bundle, choice: Choice, threads: int | None = None, streams: int | None = None) -> None:
@@ -155,11 +160,13 @@ class Segmenter:
         The future raises InferenceError, NumericError, DeadlineError; CancelledError after its `cancel`; ClosedError
         if the Segmenter was closed before the slice's turn came.
         """
-        return self._jobs.submit(self.prepare(slice_), deadline_s)
+        with host_limits():
+            return self._jobs.submit(self.prepare(slice_), deadline_s)
 
     def submit_hu(self, slice_hu: npt.NDArray[np.generic], deadline_s: float | None = None) -> Job:
         """The same for a slice in HU; see `submit` and `segment_hu`. Raises: UsageError without a window too."""
-        return self._jobs.submit(self.prepare_hu(slice_hu), deadline_s)
+        with host_limits():
+            return self._jobs.submit(self.prepare_hu(slice_hu), deadline_s)
 
     def segment_volume(
         self, volume: npt.NDArray[np.uint8] | npt.NDArray[np.float32], progress: Progress | None = None
@@ -172,8 +179,8 @@ class Segmenter:
 
         Raises:
             InputError: not a stack, or as `segment`.
-            InferenceError, NumericError: as `segment`; the error's `partial` has the slices before the one that failed,
-                and `volume[len(error.partial.mask):]` is what is left to do.
+            InferenceError, NumericError, HostLimitError: as `segment`; the error's `partial` has the slices before the
+                one that failed, and `volume[len(error.partial.mask):]` is what is left to do.
             ClosedError: as `segment`.
         """
         return self._volume(volume, self.prepare, progress)
@@ -189,14 +196,17 @@ class Segmenter:
         """
         return self._volume(volume_hu, self.prepare_hu, progress)
 
+    @host_limits()
     def prepare(self, slice_: ByteArray | FloatArray) -> PreparedSlice:
         """The first third of `segment`, for those who measure it: checks and resizes. Raises: InputError."""
         return self._preparation.from_grey(slice_)
 
+    @host_limits()
     def prepare_hu(self, slice_hu: npt.NDArray[np.generic]) -> PreparedSlice:
         """The first third of `segment_hu`. Raises: InputError, UsageError."""
         return self._preparation.from_hu(slice_hu)
 
+    @host_limits()
     def finish(self, prepared: PreparedSlice, output: FloatArray | ByteArray) -> Segmentation:
         """The last third: what the network gave, (1, .., H, W), in the slice's own size, and the mask."""
         maps = None if output.dtype == np.uint8 else maps_of_size(np.asarray(output[0], np.float32), prepared.size)
@@ -243,21 +253,24 @@ class Segmenter:
         pipeline: Callable[..., Iterator[Segmentation]] = in_flight,
     ) -> Iterator[Segmentation]:
         runtime = self._for_volumes()
-        return pipeline(lambda slice_: self._segmented(prepare(slice_), runtime), slices, runtime.streams)
+        found = pipeline(lambda slice_: self._segmented(prepare(slice_), runtime), slices, runtime.streams)
+        return within_limits(found)
 
     def _volume(
         self, volume: npt.NDArray[np.generic], prepare: Callable[..., PreparedSlice], progress: Progress | None
     ) -> VolumeSegmentation:
         check_volume(volume, self._preparation.interface.channels)
-        mask, warnings, done = np.empty(volume.shape[:3], np.uint8), [], 0
+        mask, warnings, done = np.empty((0, *volume.shape[1:3]), np.uint8), list[str](), 0
         try:
+            with host_limits():
+                mask = np.empty(volume.shape[:3], np.uint8)
             for index, result in enumerate(self._many(volume, prepare)):
                 mask[index] = result.mask
                 warnings += [f"slice {index}: {remark}" for remark in result.warnings]
                 done = index + 1
                 if progress is not None:
                     progress(done, len(volume))
-        except InferenceError as error:
+        except (InferenceError, HostLimitError) as error:
             error.partial = self._volume_result(mask[:done], warnings)
             raise
         return self._volume_result(mask, warnings)
@@ -282,6 +295,7 @@ class Segmenter:
         self.close()
 
 
+@host_limits()
 def load(
     bundle: str | os.PathLike[str] | Bundle,
     runtime: str | Sequence[str] = AUTO,
@@ -309,7 +323,7 @@ def load(
     Raises:
         BundleError and its kin: see `open_bundle`.
         UsageError, RuntimeUnavailableError, MissingDependencyError: see `choose`.
-        InferenceError: the vendor cannot open the artefact.
+        InferenceError: the vendor cannot open the artefact; HostLimitError: no memory or no threads for it.
     """
     for name, value in (("threads", threads), ("streams", streams)):
         if value is not None and (type(value) is not int or not 1 <= value <= MAX_THREADS):
@@ -326,7 +340,13 @@ def load(
         try:
             choice = replace(choose(opened, name, device, precision), passed_over=tuple(passed_over))
             return Segmenter(opened, choice, threads, streams)
-        except (RuntimeUnavailableError, MissingDependencyError, IncompatibleError, InferenceError) as error:
+        except (
+            RuntimeUnavailableError,
+            MissingDependencyError,
+            IncompatibleError,
+            InferenceError,
+            HostLimitError,
+        ) as error:
             _log.warning("%s is passed over: %s", name, error)
             passed_over.append(f"{name}: {error}")
     raise RuntimeUnavailableError(

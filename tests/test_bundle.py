@@ -28,6 +28,7 @@ from tests.bundles import (
     resealed,
     small_bundle,
 )
+from tests.privileges import permissions_bind
 
 every_file = pytest.mark.parametrize("name", sorted(CONTENTS))
 
@@ -337,16 +338,23 @@ class TestFailingToWrite:
         assert [p.name for p in path.parent.iterdir()] == ["small"]
         assert sorted(p.name for p in path.iterdir()) == ["golden", "manifest.json", "onnx", "parity.json"]
 
-    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="permissions do not bind this user")
-    def test_a_bundle_that_may_not_be_moved_stays(self, path: Path) -> None:
-        path.chmod(0o500)
+    def test_a_read_only_bundle_is_replaced_whole_and_nothing_stays_of_it(self, path: Path) -> None:
+        for folder in (path / "golden", path):
+            folder.chmod(0o500)
+        with permissions_bind():
+            write_bundle(other_bundle(), path, overwrite=True)
+        assert open_bundle(path) == other_bundle()
+        assert [p.name for p in path.parent.iterdir()] == ["small"]
+
+    def test_a_bundle_in_a_folder_that_may_not_be_written_stays(self, path: Path) -> None:
+        path.parent.chmod(0o500)
         try:
-            with contextlib.suppress(OutputError):
+            with permissions_bind(), pytest.raises(OutputError, match="Permission denied"):
                 write_bundle(other_bundle(), path, overwrite=True)
-            assert open_bundle(path) in (small_bundle(), other_bundle())
-            assert [p.name for p in path.parent.iterdir()] == ["small"]
         finally:
-            path.chmod(0o700)
+            path.parent.chmod(0o700)
+        assert open_bundle(path) == small_bundle()
+        assert [p.name for p in path.parent.iterdir()] == ["small"]
 
 
 def test_a_copy_of_a_bundle_is_the_same_bundle(path: Path, tmp_path: Path) -> None:

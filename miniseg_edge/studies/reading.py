@@ -4,12 +4,14 @@ import os
 from pathlib import Path
 
 from miniseg_edge.errors import NoImagesError
+from miniseg_edge.limits import host_limits
 from miniseg_edge.studies.dicom_frames import Rescale
 from miniseg_edge.studies.dicom_series import study_from_dicom
 from miniseg_edge.studies.nifti import SUFFIXES, study_from_nifti
 from miniseg_edge.studies.study import Study
 
 
+@host_limits()
 def open_study(
     source: str | os.PathLike[str],
     *,
@@ -32,6 +34,7 @@ def open_study(
         GeometryError: no geometry (NoGeometryError), gaps (GeometryGapError), or slices that do not fit together.
         InputError: over the budget.
         MissingDependencyError: the extra `dicom` is not installed.
+        HostMemoryError: it does not fit into memory.
     """
     path = Path(source)
     if not path.exists():

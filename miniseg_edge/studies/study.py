@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from miniseg_edge.limits import host_limits
 from miniseg_edge.preprocessing import FloatArray
 from miniseg_edge.studies.volume import Geometry, Origin, Volume
 
@@ -50,6 +51,7 @@ class Study:
     def __len__(self) -> int:
         return len(self.geometry.positions_mm)
 
+    @host_limits()
     def read(self, index: int) -> SliceHu:
         """Reads and decodes one slice.
 
@@ -59,9 +61,11 @@ class Study:
         Raises:
             UnsupportedFormatError: truncated or corrupt; its kin TransferSyntaxError: nothing here decodes it.
             InputError: not finite, or changed since the study was opened.
+            HostMemoryError: it does not fit into memory.
         """
         return self._read(index)
 
+    @host_limits()
     def volume(self, progress: Progress | None = None) -> Volume:
         """Reads all slices. Raises: as `read`."""
         voxels = np.empty((len(self), *self.size), np.float32)

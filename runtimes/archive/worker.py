@@ -9,7 +9,6 @@ from pathlib import Path
 from miniseg_edge.bundle import open_bundle
 from miniseg_edge.errors import (
     DeviceLostError,
-    HostMemoryError,
     InputError,
     IntegrityError,
     MiniSegError,
@@ -18,6 +17,7 @@ from miniseg_edge.errors import (
     WorkerDiedError,
     WrongModalityError,
 )
+from miniseg_edge.limits import limit_behind
 from miniseg_edge.runtimes.archive.journal import Journal
 from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row, now
 from miniseg_edge.runtimes.archive.series import Series
@@ -162,8 +162,8 @@ def _typed(error: Exception) -> MiniSegError:
     """As one of ours; texts of libraries may quote the patient, and are left out."""
     if isinstance(error, MiniSegError):
         return error
-    if isinstance(error, MemoryError):
-        return HostMemoryError("memory is exhausted", "free memory", "none")
+    if (limit := limit_behind(error)) is not None:
+        return limit
     if isinstance(error, OSError):
         return InputError("the series cannot be read", "readable files", error.strerror or type(error).__name__)
     return MiniSegError("something unforeseen", "a result", type(error).__name__)

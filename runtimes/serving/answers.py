@@ -10,7 +10,7 @@ from miniseg_edge.errors import (
     ClosedError,
     DeadlineError,
     ForbiddenError,
-    HostMemoryError,
+    HostLimitError,
     InputError,
     MiniSegError,
     RequestError,
@@ -36,7 +36,7 @@ _STATUSES: tuple[tuple[type[MiniSegError], int], ...] = (
     (UsageError, 400),
     (BusyError, 503),
     (ClosedError, 503),
-    (HostMemoryError, 503),
+    (HostLimitError, 503),
     (DeadlineError, 504),
 )
 """The first that fits counts; whatever is not here is ours, 500."""

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from miniseg_edge.errors import HostMemoryError
+from miniseg_edge.limits import host_limits
 from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.runtimes.jobs import MAX_JOBS
 from miniseg_edge.runtimes.pipeline import in_flight
@@ -42,15 +42,13 @@ class Lanes:
         self._pool.shutdown(cancel_futures=True)
 
     def _answered(self, body: bytes | bytearray, json_length: int | None, deadline: Deadline) -> tuple[Answer, int]:
-        try:
+        with host_limits():
             deadline.left_s()
             request = request_from_body(body, json_length, self._model)
             if request.timeout_s is not None:
                 deadline.shorten(request.timeout_s)
             masks, remarks = self._masks(request, deadline)
             return answer_of_masks(masks, remarks, request, self._model), len(masks)
-        except MemoryError as error:
-            raise HostMemoryError("memory is exhausted", "free memory", "none", "Send fewer slices.") from error
 
     def _masks(self, request: InferRequest, deadline: Deadline) -> tuple[ByteArray, list[str]]:
         """(N, H, W) uint8, and remarks with the index of their slice."""

@@ -12,6 +12,10 @@ import pytest
 
 from miniseg_edge.bundle import open_bundle
 from miniseg_edge.files import exchange
+from miniseg_edge.images import write_png
+from miniseg_edge.phantoms import phantom
+from tests.bundles import small_bundle
+from tests.studies.series import write_series
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a POSIX system")
 
@@ -38,6 +42,35 @@ def test_a_writer_that_is_killed_leaves_the_old_state_or_the_new_one(tmp_path: P
     small, other, files = map(int, done.stdout.split())
     assert small + other == files == KILLS
     assert min(small, other) > 0, "no kill came between the two, and so nothing was shown"
+
+
+def killed_at_each_step(*words: object) -> str:
+    command = [sys.executable, "-m", "tests.faults.kill_steps", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()[-1]
+
+
+def test_a_writer_that_is_killed_at_any_step_leaves_the_old_state_or_the_new_one(tmp_path: Path) -> None:
+    steps = int(killed_at_each_step(tmp_path).split()[0])
+    assert steps > 3 * len(small_bundle().contents)
+
+
+@pytest.mark.slow
+def test_slices_that_are_killed_at_any_step_go_on_as_if_nothing_had_been(
+    demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        write_png(tmp_path / "slices" / f"{seed}.png", phantom(seed, size=(64, 64)).image)
+    shown = killed_at_each_step(demo_bundle_path, tmp_path / "slices", tmp_path, "--resume")
+    assert int(shown.split()[0]) >= 16, "four files, each made, written, named and kept"
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_at_any_step_has_whole_results_or_none(demo_bundle_path: Path, tmp_path: Path) -> None:
+    series = write_series(tmp_path / "series", 2)
+    shown = killed_at_each_step(demo_bundle_path, series, tmp_path, "--overwrite")
+    assert int(shown.split()[0]) >= 8
 
 
 @pytest.mark.slow
