@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -64,8 +65,9 @@ class Infer:
             return _GONE, 0
         place.work = self._service.lanes.submit(body, json_length, deadline)
         work, gone = asyncio.wrap_future(place.work), asyncio.create_task(_gone(receive))
+        either: set[asyncio.Future[Any]] = {work, gone}
         try:
-            await asyncio.wait({work, gone}, timeout=deadline.left_s(), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=deadline.left_s(), return_when=asyncio.FIRST_COMPLETED)
             if gone.done() and not work.done():
                 return _GONE, 0
             if not work.done():

@@ -136,7 +136,8 @@ def _one_of(value: object, known: tuple[str, ...], what: str) -> str:
 
 
 def _object(value: object, what: str) -> dict[str, Any]:
-    return _typed(value, dict, what)
+    found: dict[str, Any] = _typed(value, dict, what)
+    return found
 
 
 def _list(value: object, what: str, count: int) -> list[Any]:

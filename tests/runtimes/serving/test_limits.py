@@ -5,6 +5,7 @@ import ipaddress
 import os
 import ssl
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,8 @@ def test_logs_name_no_patient(demo_bundle_path: Path, tmp_path: Path) -> None:
         assert service.infer(one(1), called=PATIENT).head["id"] == PATIENT
         for path in (f"/v2/models/{PATIENT}/infer", f"/{PATIENT}"):
             assert service.ask("POST", path, b"{}").status == 404
-        bad, headers = body_of(one(1), **{PATIENT: 1})
+        foreign: dict[str, Any] = {PATIENT: 1}
+        bad, headers = body_of(one(1), **foreign)
         assert service.ask("POST", service.infer_path, bad, headers).status == 400
         assert service.ask("POST", service.infer_path, PATIENT.encode()).status == 400
         code, out, error = service.stopped()

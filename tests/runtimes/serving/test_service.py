@@ -89,7 +89,7 @@ def test_masks_are_the_segmenters(
     slices = slices.astype(kind.rpartition(" ")[2])
     one = segmenter.segment_hu if kind.startswith("hu") else segmenter.segment
     found = asked(client, service.model, "slice_hu" if kind.startswith("hu") else "slice", slices, binary=binary)
-    wanted = np.stack([one(slice_).mask for slice_ in slices])  # type: ignore[operator]
+    wanted = np.stack([one(slice_).mask for slice_ in slices])
     assert wanted.any()
     np.testing.assert_array_equal(found.as_numpy("mask"), wanted)
     assert found.as_numpy("mask").dtype == np.uint8
