@@ -6,6 +6,7 @@ that.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,17 +73,41 @@ HERE: dict[str, Drawing] = {
 """Circumstances within one process."""
 
 ONE_THREAD = "1 engine thread"
+
+
+@dataclass(frozen=True)
+class Process:
+    """What a process of its own runs on.
+
+    Attributes:
+        isa: the instructions that oneDNN is held to, "" for all.
+        emulated: the processor that QEMU emulates for it, "" for the one at hand.
+    """
+
+    isa: str = ""
+    emulated: str = ""
+
+
 PROCESSES = {
-    "another process": "",
-    "AVX2": "AVX2",
-    "AVX2 with VNNI": "AVX2_VNNI",
-    "AVX-512": "AVX512_CORE",
-    "AVX-512 with VNNI": "AVX512_CORE_VNNI",
+    "another process": Process(),
+    "AVX2": Process("AVX2"),
+    "AVX2 with VNNI": Process("AVX2_VNNI"),
+    "AVX-512": Process("AVX512_CORE"),
+    "AVX-512 with VNNI": Process("AVX512_CORE_VNNI"),
 }
-"""Circumstances of a process of its own: the instructions that it is held to, "" for all that the processor has."""
+"""Circumstances of a process of its own."""
+
+EMULATED = {
+    "SSE4.2, emulated": Process(emulated="Nehalem"),
+    "AVX, emulated": Process(emulated="SandyBridge"),
+    "AVX2, emulated": Process(emulated="Haswell"),
+}
+"""The same on a processor that is not there; some hundred times slower, and so for small slices."""
+
+QEMU, EMULATED_SIDE = "qemu-x86_64", 64
 
 ISA_SWITCH, SWITCHED = "ONEDNN_MAX_CPU_ISA", ("openvino", "torch")
-"""What holds which runtimes to fewer instructions; ONNX Runtime has no such switch."""
+"""What holds which runtimes to fewer instructions; ONNX Runtime looks at the processor alone."""
 
 
 @dataclass(frozen=True)
@@ -118,20 +143,29 @@ def artifacts(bundle_path: Path) -> Iterator[tuple[str, str]]:
             yield from ((entry.name, precision) for precision in (["fp32"] if entry.reference else found))
 
 
-def drawn(bundle: Path, runtime: str, precision: str, names: Sequence[str], isa: str = "") -> dict[str, Logits] | str:
+def drawn(
+    bundle: Path, runtime: str, precision: str, names: Sequence[str], process: Process | None = None
+) -> dict[str, Logits] | str:
     """What a process of its own draws under each of the circumstances `names`, or why it cannot."""
-    if isa and runtime not in SWITCHED:
+    process = process or Process()
+    if process.isa and runtime not in SWITCHED:
         return "no switch"
-    held = {ISA_SWITCH: isa} if isa else {}
+    if process.emulated and (runtime == "torch" or shutil.which(QEMU) is None):
+        return "not tried" if runtime == "torch" else "no QEMU"
+    emulator = [QEMU, "-cpu", process.emulated] if process.emulated else []
+    complaints = subprocess.PIPE if emulator else None  # QEMU's, of what it does not emulate
+    held = {ISA_SWITCH: process.isa} if process.isa else {}
     with tempfile.TemporaryDirectory() as folder:
         file, root = Path(folder) / "logits.npz", Path(__file__).parents[1]
-        command = [sys.executable, "-m", "tests.determinism", str(bundle), runtime, precision, str(file), *names]
+        command = [*emulator, sys.executable, "-m", "tests.determinism"]
+        command += [str(bundle), runtime, precision, str(file), *names]
+        known = {**os.environ, **held}
         run = subprocess.run(
-            command, cwd=root, env={**os.environ, **held}, check=False, stdout=subprocess.PIPE, text=True
+            command, cwd=root, env=known, check=False, stdout=subprocess.PIPE, stderr=complaints, text=True
         )
         if run.returncode == REFUSED:
             return f"refused: {run.stdout.strip()}"
-        assert run.returncode == 0, f"{runtime} {precision}, {isa}: exit code {run.returncode}"
+        assert run.returncode == 0, f"{runtime} {precision}, {process}: exit code {run.returncode}, {run.stderr}"
         with np.load(file) as saved:
             return {name: [np.asarray(saved[f"{name} {i}"], np.float32) for i in range(SLICES)] for name in names}
 
@@ -148,7 +182,7 @@ def differences(
     once = found["once"]
     told: dict[str, Difference | str] = {name: difference(logits, once) for name, logits in found.items()}
     for name in processes:
-        there = drawn(bundle, runtime, precision, ["once"], PROCESSES[name])
+        there = drawn(bundle, runtime, precision, ["once"], {**PROCESSES, **EMULATED}[name])
         told[name] = there if isinstance(there, str) else difference(there["once"], once)
     return told
 
@@ -183,8 +217,10 @@ def main() -> int:
         return _draw(bundle_path, runtime, precision, file, names)
     bundle = Path(sys.argv[1])
     kinds = list(artifacts(bundle))
-    told = [differences(bundle, *kind) for kind in terminal.track(kinds, "drawing")]
-    rows = [(name, *(str(cells.get(name, "no batches")) for cells in told)) for name in (*HERE, ONE_THREAD, *PROCESSES)]
+    height, width = open_bundle(bundle).manifest.preprocessing.size
+    processes = (*PROCESSES, *(EMULATED if max(height, width) <= EMULATED_SIDE else ()))
+    told = [differences(bundle, *kind, processes) for kind in terminal.track(kinds, "drawing")]
+    rows = [(name, *(str(cells.get(name, "no batches")) for cells in told)) for name in (*HERE, ONE_THREAD, *processes)]
     terminal.table("The logits of 6 phantoms", ("", *(" ".join(kind) for kind in kinds)), rows[1:])
     return 0
 

@@ -1,5 +1,6 @@
 """docs/determinism.md, held: what leaves a slice's logits as they are, bit for bit, and what the rest does to them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from miniseg_edge.images import write_png
 from miniseg_edge.parity import ParityLimits
 from miniseg_edge.phantoms import phantoms
 from tests.conftest import SIZE
-from tests.determinism import HERE, ONE_THREAD, Difference, difference, differences
+from tests.determinism import HERE, ONE_THREAD, QEMU, Difference, difference, differences
 
 BATCH = "place in a batch"
 SAME_BITS = {*HERE, ONE_THREAD, "another process"} - {BATCH}
@@ -68,6 +69,16 @@ def test_the_table(every_precision: Path, runtime: str, precision: str) -> None:
     assert told.keys() == {*HERE, ONE_THREAD, *TRIED} - {BATCH}
     assert isinstance(told["AVX2"], Difference) == (runtime != "onnxruntime"), "which has no switch"
     check(told, runtime, precision)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which(QEMU) is None, reason="needs QEMU's user emulation")
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_processor_that_is_not_there(every_precision: Path, precision: str) -> None:
+    """ONNX Runtime has no switch: it is shown a processor with fewer instructions."""
+    told = differences(every_precision, "onnxruntime", precision, ["AVX, emulated"])
+    assert isinstance(told["AVX, emulated"], Difference)
+    check(told, "onnxruntime", precision)
 
 
 @pytest.mark.slow
