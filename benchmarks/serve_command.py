@@ -62,7 +62,8 @@ def serve_load(
         _ticking(progress, total),
     ):
         capacity, phases = _phases(service, shares, seconds)
-    first, last, slope = memory_trend(memory, phases[-2].began_s)
+    # Filling every place for the first time takes memory; what may not grow is what a full service holds.
+    first, last, slope = memory_trend(memory, phases[-1].began_s + seconds / 2)
     report = ServeReport(
         schema_version=SERVE_SCHEMA_VERSION,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -64,7 +64,7 @@ class ServeReport:
     Attributes:
         capacity_per_s: masks a second while 8 clients wait for their answers.
         streams, queue: of the service.
-        memory: over the whole time; its slope is of the phases at full and twice the capacity.
+        memory: over the whole time; its slope is of the second half of the load at twice the capacity.
         memory_first_mb, memory_last_mb: medians of the first and the last fifth of those.
     """
 
