@@ -41,7 +41,7 @@ def show_serve(report: ServeReport) -> None:
     terminal.say(f"{report.runs}; latency from when a request was due to its mask")
     slope = report.memory_slope
     memory = (
-        f"memory {report.memory_first_mb:.0f} -> {report.memory_last_mb:.0f} MB in the second half of twice the capacity, "
+        f"memory {report.memory_first_mb:.0f} -> {report.memory_last_mb:.0f} MB while every place is full, "
         f"{slope.per_minute:+.2g} MB a minute ({slope.low:+.2g}..{slope.high:+.2g})"
     )
     terminal.say(f"{memory}: grows" if report.memory_grows else memory, "bad" if report.memory_grows else "plain")
