@@ -18,7 +18,7 @@ from miniseg_edge.errors import DeviceLostError, InferenceError, MiniSegError
 from miniseg_edge.records import json_from_record
 from miniseg_edge.runtimes.archive.executors import LOST_EXIT_CODE
 from miniseg_edge.runtimes.archive.journal import row_from_json
-from miniseg_edge.runtimes.archive.ray_session import RaySetting, ray_session
+from miniseg_edge.runtimes.archive.ray_session import RaySetting, ray_session, unwarned
 from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.work import Crew, Work
@@ -31,17 +31,18 @@ def on_ray(work: Work, crews: Sequence[Crew], series: Sequence[Series], setting:
     """Rows as they come. Raises: as `Worker.process`; InferenceError where Ray itself fails."""
     with ray_session(setting, crews) as ray:
         desk = ray.remote(num_cpus=0)(Desk).remote(series)
-        pools = [
-            _tickets(len(series)).map(Actor, **_pool(crew, (work, crew, desk, index)))
-            for index, crew in enumerate(crews)
-        ]
-        rows = reduce(lambda one, other: one.union(other), pools)
+        with unwarned():
+            pools = [
+                _tickets(len(series)).map(Actor, **_pool(crew, (work, crew, desk, index)))
+                for index, crew in enumerate(crews)
+            ]
+            found = iter(reduce(lambda one, other: one.union(other), pools).iter_rows())
         try:
-            for found in rows.iter_rows():
-                if found[_ERROR]:
-                    raise _error_from(found[_ERROR])
-                if found[_ROW]:
-                    yield row_from_json(found[_ROW].encode())
+            while (row := _next(found)) is not None:
+                if row[_ERROR]:
+                    raise _error_from(row[_ERROR])
+                if row[_ROW]:
+                    yield row_from_json(row[_ROW].encode())
         except ray.exceptions.RayError as error:
             raise InferenceError("Ray failed", "workers that run", type(error).__name__) from error
 
@@ -78,6 +79,11 @@ class Actor:
             os._exit(LOST_EXIT_CODE)  # Ray starts another process, which can use the GPU again
         except MiniSegError as error:  # raised here, it would reach the driver as one of Ray's
             return {_ROW: "", _ERROR: json.dumps([type(error).__name__, *error.args])}
+
+
+def _next(rows: Iterator[dict[str, str]]) -> dict[str, str] | None:
+    with unwarned():
+        return next(rows, None)
 
 
 def _tickets(count: int) -> Any:

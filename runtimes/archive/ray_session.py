@@ -137,7 +137,7 @@ def _folder(given: Path | None) -> Iterator[Path]:
 def _environment() -> Iterator[None]:
     """Ray reads how it is to behave when it starts, and hands it to its processes."""
     wanted = {
-        "RAY_USAGE_STATS_ENABLED": "0",
+        **{"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"},
         # Who has no token cannot run code in our workers; without one here Ray keeps its own in the user's home.
         "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN") or _token(),
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -186,12 +186,24 @@ def _unlogged() -> Iterator[None]:
 
 
 @contextmanager
+def unwarned() -> Iterator[None]:
+    """Ray Data sets options of its own that it calls deprecated; hosts may have warnings for errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
 def _no_bars() -> Iterator[None]:
-    """Our commands show their own."""
-    context: Any = require("ray.data", "scale").DataContext.get_current()
-    before = context.enable_progress_bars, context.enable_operator_progress_bars
+    """Our commands show their own; Ray Data's logger has a level of its own too."""
+    with unwarned():
+        context: Any = require("ray.data", "scale").DataContext.get_current()
+    logger = logging.getLogger("ray.data")
+    before = context.enable_progress_bars, context.enable_operator_progress_bars, logger.level
     context.enable_progress_bars = context.enable_operator_progress_bars = False
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        context.enable_progress_bars, context.enable_operator_progress_bars = before
+        context.enable_progress_bars, context.enable_operator_progress_bars = before[:2]
+        logger.setLevel(before[2])
