@@ -68,6 +68,7 @@ def ray_session(setting: RaySetting, crews: Sequence[Crew]) -> Iterator[Any]:
         InferenceError: Ray does not start, or has too little for the crews; MissingDependencyError.
     """
     with ExitStack() as stack:
+        stack.enter_context(_environment_kept())
         ray: Any = require("ray", "scale")
         stack.enter_context(_unlogged())
         if not ray.is_initialized():
@@ -131,6 +132,18 @@ def _folder(given: Path | None) -> Iterator[Path]:
         yield found
     finally:
         shutil.rmtree(found, ignore_errors=True)
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Ray leaves variables of its own, such as its debugger, in the host's environment."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager
