@@ -1,9 +1,10 @@
 """A study that was not finished: the masks so far, kept beside where the results would be, for `--resume`.
 
-`unfinished.json` is written last, so that where it is the masks are whole.
+One file, so that a kill leaves what was kept before or what is kept now: a line of JSON, then the masks, compressed.
 """
 
 import gzip
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from miniseg_edge.errors import IntegrityError, UsageError
-from miniseg_edge.files import bytes_from_file, replace_file, sha256_of
+from miniseg_edge.files import replace_file, sha256_of
 from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.records import json_from_record, object_from_json, record_from_object
 
-RECORD, MASKS = "unfinished.json", "unfinished.mask.gz"
+KEPT = "unfinished.gz"
 MAX_RECORD_BYTES = 64 * 2**20
 UNFINISHED_SCHEMA_VERSION = 1
 
@@ -40,7 +41,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """The file `unfinished.json`: what drew it, the SHA-256 of each slice that is done, and of the masks."""
+    """The line before the masks: what drew them, the SHA-256 of each slice that is done, and of the masks."""
 
     schema_version: int
     drawing: Drawing
@@ -58,11 +59,10 @@ class Done:
 
 def keep(folder: Path, drawing: Drawing, done: Done) -> None:
     """Keeps what is done. Raises: OutputError; then nothing is kept, or what was kept before."""
-    data = done.mask.tobytes()
-    (folder / RECORD).unlink(missing_ok=True)
-    replace_file(folder / MASKS, gzip.compress(data, compresslevel=1, mtime=0))
-    record = Unfinished(UNFINISHED_SCHEMA_VERSION, drawing, done.input_sha256, sha256_of(data))
-    replace_file(folder / RECORD, json_from_record(record).encode())
+    masks = done.mask.tobytes()
+    record = Unfinished(UNFINISHED_SCHEMA_VERSION, drawing, done.input_sha256, sha256_of(masks))
+    line = json_from_record(record).replace("\n", "").encode()  # in a JSON string a line break is escaped
+    replace_file(folder / KEPT, gzip.compress(line + b"\n" + masks, compresslevel=1, mtime=0))
 
 
 def kept(folder: Path, drawing: Drawing) -> Done:
@@ -72,32 +72,31 @@ def kept(folder: Path, drawing: Drawing) -> Done:
         UsageError: nothing was, or something else draws now.
         IntegrityError: the masks are not those that were kept.
     """
-    if not (folder / RECORD).is_file():
-        raise UsageError(f"{folder} has nothing to go on with", RECORD, "none", "Leave --resume out.")
-    data = bytes_from_file(folder / RECORD, MAX_RECORD_BYTES, IntegrityError)
-    record = record_from_object(Unfinished, object_from_json(data, RECORD, IntegrityError), RECORD, IntegrityError)
+    path = folder / KEPT
+    if not path.is_file():
+        raise UsageError(f"{folder} has nothing to go on with", KEPT, "none", "Leave --resume out.")
+    line, masks = _parts(path, drawing.slices * drawing.size[0] * drawing.size[1])
+    record = record_from_object(Unfinished, object_from_json(line, KEPT, IntegrityError), KEPT, IntegrityError)
     if record.drawing != drawing:
         raise UsageError(
             "what was kept was drawn otherwise", str(record.drawing), str(drawing),
             "Go on with the same study, bundle, runtime, device and precision, or leave --resume out.",
         )  # fmt: skip
     shape = (len(record.input_sha256), *drawing.size)
-    masks = _masks(folder / MASKS, int(np.prod(shape)))
-    if len(record.input_sha256) > drawing.slices or sha256_of(masks) != record.mask_sha256:
-        raise IntegrityError(f"{MASKS} was changed", f"SHA-256 {record.mask_sha256}", "another", "Leave --resume out.")
+    if len(masks) != math.prod(shape) or sha256_of(masks) != record.mask_sha256:
+        raise IntegrityError(f"{KEPT} was changed", f"SHA-256 {record.mask_sha256}", "another", "Leave --resume out.")
     return Done(np.frombuffer(masks, np.uint8).reshape(shape), record.input_sha256)
 
 
 def forget(folder: Path) -> None:
     """Removes what was kept."""
-    for name in (RECORD, MASKS):
-        (folder / name).unlink(missing_ok=True)
+    (folder / KEPT).unlink(missing_ok=True)
 
 
-def _masks(path: Path, size: int) -> bytes:
-    """As many bytes as there must be, and one more if there are more."""
+def _parts(path: Path, limit: int) -> tuple[bytes, bytes]:
+    """The line and the masks; of more than the whole study's a byte too many, which no record fits."""
     try:
         with gzip.open(path) as file:
-            return file.read(size + 1)
+            return file.readline(MAX_RECORD_BYTES), file.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise IntegrityError(f"{path.name} cannot be read", "the masks that were kept", type(error).__name__) from error
+        raise IntegrityError(f"{path.name} cannot be read", "what was kept", type(error).__name__) from error

@@ -15,7 +15,7 @@ from miniseg_edge.images import write_png
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.runtimes.openvino import OpenVino
 from miniseg_edge.runtimes.segment_command import main
-from miniseg_edge.runtimes.unfinished import MASKS, RECORD
+from miniseg_edge.runtimes.unfinished import KEPT
 from tests.bundles import files_below
 from tests.studies.series import write_series
 
@@ -75,7 +75,7 @@ def test_a_study_goes_on_where_it_failed(
     shown = capsys.readouterr().err
     assert "INFERENCE" in shown
     assert f"{GOOD} of {SLICES} slices are kept" in shown
-    assert files_below(tmp_path / "out") == {RECORD, MASKS}, "nothing that could be taken for a result"
+    assert files_below(tmp_path / "out") == {KEPT}, "nothing that could be taken for a result"
     failing()
     assert run(demo_bundle_path, study, tmp_path / "out", "--resume") == 0
     assert files_below(tmp_path / "out") == files_below(tmp_path / "whole")
@@ -93,17 +93,17 @@ def test_what_was_kept_is_not_mixed_with_anything_else(
     assert run(demo_bundle_path, study, out) == 1
     assert run(bundle_path, study, out, "--resume") == 2
     assert "drawn otherwise" in capsys.readouterr().err
-    whole = (out / MASKS).read_bytes()
-    changed = bytearray(gzip.decompress(whole))
-    changed[0] ^= 1
-    for hostile in (gzip.compress(bytes(changed)), whole[:20], gzip.compress(bytes(2**20)), b"masks"):
-        (out / MASKS).write_bytes(hostile)
+    whole = (out / KEPT).read_bytes()
+    line, masks = gzip.decompress(whole).split(b"\n", 1)
+    changed = line + b"\n" + bytes([masks[0] ^ 1]) + masks[1:]
+    longer, bomb = line + b"\n" + masks + masks[:1], line + b"\n" + bytes(2**20)
+    for hostile in (*map(gzip.compress, (changed, longer, bomb, line, b"", b"{}\n" + masks)), whole[:20], b"masks"):
+        (out / KEPT).write_bytes(hostile)
         assert run(demo_bundle_path, study, out, "--resume") == 1
         assert "INTEGRITY" in capsys.readouterr().err
-    (out / MASKS).write_bytes(whole)
-    record = json.loads((out / RECORD).read_text())
+    record = json.loads(line)
     record["input_sha256"][1] = "0" * 64
-    (out / RECORD).write_text(json.dumps(record))
+    (out / KEPT).write_bytes(gzip.compress(json.dumps(record).encode() + b"\n" + masks))
     assert run(demo_bundle_path, study, out, "--resume") == 1
     assert "another one than was drawn" in capsys.readouterr().err
 
