@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from statistics import mean, median
 
@@ -96,22 +95,23 @@ class ArchiveRun:
 
 def archive_run(bundle: Path, source: Path, output: Path, executor: str, workers: int) -> ArchiveRun:
     """Runs an archive on an output folder of its own."""
+    came_s: list[float] = []
     driver_s: list[float] = []
 
     def progress(what: str, done: int, of: int) -> None:
-        if what == "segmenting" and done in (1, of):
+        if what == "segmenting":
+            came_s.append(time.perf_counter())
             driver_s.append(_processor_s())
 
-    start = time.time()
+    start = time.perf_counter()
     report = segment_archive(bundle, source, output, executor=executor, workers=workers, progress=progress)
-    rows = rows_in(output)
-    finished = [datetime.fromisoformat(row.finished).timestamp() for row in rows]
-    began = min(when - row.seconds for when, row in zip(finished, rows, strict=True))
+    rows = sorted(rows_in(output), key=lambda row: row.created)  # as they came
+    began = min(when - row.seconds for when, row in zip(came_s, rows, strict=True))
     return ArchiveRun(
         rows=tuple(rows),
         workers=workers,
         start_s=began - start - report.find_s,
-        work_s=max(finished) - began,
+        work_s=came_s[-1] - began,
         find_s=report.find_s / sum(row.files for row in rows),
         driver_s=(driver_s[-1] - driver_s[0]) / max(1, len(rows) - 1),
     )

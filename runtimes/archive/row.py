@@ -1,7 +1,6 @@
 """A series' row: what came of it, without a word about the patient but what the archive's own file names say."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from miniseg_edge.runtimes.archive.series import Series
 
@@ -23,7 +22,7 @@ class Row:
         fetch_s, open_s, segment_s, write_s: what it took, in seconds; slices are read while others are segmented.
         seconds: in all.
         worker: host and process.
-        finished: in UTC.
+        created: when it was done, in UTC.
     """
 
     key: str
@@ -49,7 +48,7 @@ class Row:
     write_s: float
     seconds: float
     worker: str
-    finished: str
+    created: str
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -66,8 +65,3 @@ class Row:
         ran = (self.bundle_digest, self.runtime, self.device, self.precision, self.input_sha256)
         return (self.key, self.source, self.files, self.bytes, self.status, self.slices, *findings,
                 self.error_code, self.error, *ran)  # fmt: skip
-
-
-def now() -> str:
-    """For `finished`."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

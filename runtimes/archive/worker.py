@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from miniseg_edge.bundle import open_bundle
@@ -19,7 +20,7 @@ from miniseg_edge.errors import (
 )
 from miniseg_edge.limits import limit_behind
 from miniseg_edge.runtimes.archive.journal import Journal
-from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row, now
+from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.source import Source, source_at
 from miniseg_edge.runtimes.archive.work import Crew, Work
@@ -141,7 +142,7 @@ class Worker:
             write_s=clock.parts.get("write_s", 0.0),
             seconds=time.perf_counter() - clock.start,
             worker=self._name,
-            finished=now(),
+            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
 
 
