@@ -33,7 +33,7 @@ class Pace:
     Attributes:
         slices_per_s: from when the first worker began its first series to the last row.
         efficiency: slices a second of each worker, over those of a worker alone with the same executor.
-        start_s: from the call to when the first worker began: processes, Ray, the engine.
+        start_s: of the whole call, what is neither finding nor work: processes, Ray and engines come and go.
         outside_s: a worker's time for each series that is spent outside of the series: waiting for the next.
     """
 

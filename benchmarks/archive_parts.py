@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from statistics import mean, median
 
@@ -64,8 +65,8 @@ class ArchiveRun:
     Attributes:
         rows: all.
         workers: that there were.
-        start_s: from the call to when the first worker began, without finding.
-        work_s: from then to the last row.
+        start_s: of the whole call, what is neither finding nor work: processes, Ray and engines come and go.
+        work_s: from when the first worker began to the last row.
         find_s: for a file.
         driver_s: processor time of the driver, and of Ray's servers that it started, for a series.
     """
@@ -95,23 +96,24 @@ class ArchiveRun:
 
 def archive_run(bundle: Path, source: Path, output: Path, executor: str, workers: int) -> ArchiveRun:
     """Runs an archive on an output folder of its own."""
-    came_s: list[float] = []
     driver_s: list[float] = []
 
     def progress(what: str, done: int, of: int) -> None:
         if what == "segmenting":
-            came_s.append(time.perf_counter())
             driver_s.append(_processor_s())
 
     start = time.perf_counter()
     report = segment_archive(bundle, source, output, executor=executor, workers=workers, progress=progress)
-    rows = sorted(rows_in(output), key=lambda row: row.created)  # as they came
-    began = min(when - row.seconds for when, row in zip(came_s, rows, strict=True))
+    end = time.perf_counter()
+    rows = rows_in(output)
+    # Rows say themselves when they were made: they reach the driver later, on Ray several at once.
+    made_s = [datetime.fromisoformat(row.created).timestamp() for row in rows]
+    work_s = max(made_s) - min(made - row.seconds for made, row in zip(made_s, rows, strict=True))
     return ArchiveRun(
         rows=tuple(rows),
         workers=workers,
-        start_s=began - start - report.find_s,
-        work_s=came_s[-1] - began,
+        start_s=end - start - report.find_s - work_s,
+        work_s=work_s,
         find_s=report.find_s / sum(row.files for row in rows),
         driver_s=(driver_s[-1] - driver_s[0]) / max(1, len(rows) - 1),
     )
