@@ -3,10 +3,11 @@
 import contextlib
 import io
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from miniseg_edge.environment import environment_with
 
 _UNATTENDED = {"CI": "true", "NNCF_CI": "1"}
 """What tells NNCF and OpenVINO's converter that nobody is there whose use they could report."""
@@ -34,14 +35,6 @@ def unattended() -> Iterator[None]:
 
     NNCF asks when it is imported, so that has to happen inside.
     """
-    before = {name: os.environ.get(name) for name in _UNATTENDED}
-    os.environ.update(_UNATTENDED)
-    try:
-        with silence(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with environment_with(_UNATTENDED), silence(), quiet[0], quiet[1]:
+        yield

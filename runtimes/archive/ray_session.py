@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from miniseg_edge.dependencies import require
+from miniseg_edge.environment import environment_with
 from miniseg_edge.errors import InferenceError, UsageError
 from miniseg_edge.runtimes.archive.work import Crew
 
@@ -155,16 +156,8 @@ def _environment() -> Iterator[None]:
         "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN") or _token(),
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
-    before = {name: os.environ.get(name) for name in (*wanted, "RAY_AUTH_MODE")}
-    os.environ.update(wanted)
-    try:
+    with environment_with(wanted, restored=("RAY_AUTH_MODE",)):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @functools.cache
