@@ -1,4 +1,5 @@
 import contextlib
+import functools
 import io
 import os
 import pickle
@@ -159,14 +160,21 @@ def test_missing_files_and_folders_are_typed_errors(tmp_path: Path) -> None:
             checkpoint_from_file(path)
 
 
+@functools.cache
+def whole_file(legacy: bool) -> bytes:
+    """A legacy file holds memory addresses: its length changes with each saving, and Hypothesis needs it fixed."""
+    content = io.BytesIO()
+    torch.save(state(), content, _use_new_zipfile_serialization=not legacy)
+    return content.getvalue()
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), legacy=st.booleans())
 def test_truncated_and_damaged_files_give_typed_errors_or_load(
     data: st.DataObject, legacy: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("damaged") / "damaged.pth"
-    saved(state(), path, legacy=legacy)
-    content = bytearray(path.read_bytes())
+    content = bytearray(whole_file(legacy))
     position = data.draw(st.integers(0, len(content) - 1))
     if data.draw(st.booleans()):
         content = content[:position]
