@@ -3,7 +3,7 @@
 import functools
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +23,10 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 
 PREAMBLE, MAGIC = 128, b"DICM"
 _SERIES_UID = 0x0020000E
+_SLICES_OWN = (0x00080018, 0x00200032)
+"""SOPInstanceUID and ImagePositionPatient."""
+_PER_FRAME_GROUPS = 0x52009230
+
 _PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
@@ -37,16 +41,19 @@ class Header:
     """What a file says before its pixels.
 
     Attributes:
-        name: of the file.
+        path: of the file.
         dataset: the elements that were asked for, without pixels.
         position: where the pixel data's element starts, in the file, or in the inflated dataset of a deflated file.
         sha256: of the bytes before that.
+        kind: equal for headers that differ in their slice's identity and position alone; None for the header of several
+            frames, and where bytes cannot be compared.
     """
 
-    name: str
+    path: Path
     dataset: Dataset
     position: int
     sha256: str
+    kind: Hashable | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +61,8 @@ class PixelLayout:
     """Where a file's pixels lie and how they are encoded, so that its header need not be parsed again to read them.
 
     Attributes:
-        name, position, sha256: as in `Header`.
+        name: of the file.
+        position, sha256: as in `Header`.
         syntax: the transfer syntax, a pydicom UID.
         frames, rows, columns: as the header has them.
         options: all that pydicom's decoders take from a header.
@@ -114,6 +122,7 @@ def header_from_file(path: Path, keywords: tuple[str, ...]) -> Header:
         raise UnsupportedFormatError(f"{path.name} is too large", f"at most {MAX_DICOM_BYTES} bytes", f"{size}")
     with path.open("rb") as file:
         dataset = _parsed(file, path.name, keywords)
+        kind = _kind(dataset)
         position = file.tell()
         file.seek(0)
         if str(dataset.file_meta.TransferSyntaxUID) == DEFLATED:
@@ -121,7 +130,16 @@ def header_from_file(path: Path, keywords: tuple[str, ...]) -> Header:
             position = _pixel_position(content)
         else:
             content = file.read(position)
-    return Header(path.name, dataset, position, sha256_of(content[:position]))
+    return Header(path, dataset, position, sha256_of(content[:position]), kind)
+
+
+def _kind(dataset: Dataset) -> Hashable | None:
+    """Of a dataset in which nothing is converted yet."""
+    elements = [element for element in dataset.values() if element.tag not in _SLICES_OWN]
+    if _PER_FRAME_GROUPS in dataset or not all(element.is_raw for element in elements):
+        return None
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
+    return (syntax, *((int(element.tag), element.VR, element.value) for element in elements))
 
 
 def pixel_layout(header: Header) -> PixelLayout:
@@ -136,7 +154,7 @@ def pixel_layout(header: Header) -> PixelLayout:
     check_volume_budget(frames, rows, columns)
     options = require("pydicom.pixels", "dicom").as_pixel_options(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
-    return PixelLayout(header.name, header.position, header.sha256, syntax, frames, rows, columns, options)
+    return PixelLayout(header.path.name, header.position, header.sha256, syntax, frames, rows, columns, options)
 
 
 def open_file(path: Path, layout: PixelLayout) -> OpenedFile:

@@ -1,12 +1,12 @@
 """Frames: what a DICOM header says about each slice in it, from classic CT and from enhanced multi-frame CT."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from miniseg_edge.errors import InputError, NoGeometryError, RescaleError, UnsupportedFormatError
-from miniseg_edge.studies.dicom_file import Dataset
+from miniseg_edge.studies.dicom_file import Dataset, Header
 from miniseg_edge.studies.stacking import Plane
 from miniseg_edge.studies.volume import Point
 
@@ -53,11 +53,11 @@ class DicomFrame:
     lossy: bool
 
 
-def frames_from_header(path: Path, header: Dataset, rescale: Rescale | None) -> list[DicomFrame]:
+def frames_from_header(of_file: Header, rescale: Rescale | None) -> list[DicomFrame]:
     """Every slice that the header describes.
 
     Args:
-        path, header: the file, and its header with `KEYWORDS`.
+        of_file: its header, with `KEYWORDS`.
         rescale: slope and intercept to take where the header has none.
 
     Raises:
@@ -65,6 +65,7 @@ def frames_from_header(path: Path, header: Dataset, rescale: Rescale | None) -> 
         RescaleError: no slope and intercept, or not to HU.
         UnsupportedFormatError: colour, or several frames in an object that is not enhanced CT.
     """
+    path, header = of_file.path, of_file.dataset
     colour = str(header.get("PhotometricInterpretation", ""))
     if header.get("SamplesPerPixel") != 1 or colour not in ("MONOCHROME1", "MONOCHROME2"):
         raise UnsupportedFormatError(f"{path.name} is no grey image", "MONOCHROME1 or MONOCHROME2", colour or "nothing")
@@ -80,6 +81,13 @@ def frames_from_header(path: Path, header: Dataset, rescale: Rescale | None) -> 
             f"{path.name} does not describe its frames", f"{frames} functional groups", f"{len(groups)}"
         )
     return [_frame(path, i, header, (*_parts(group, shared), header), rescale) for i, group in enumerate(groups)]
+
+
+def moved_frame(frame: DicomFrame, header: Header) -> DicomFrame:
+    """The slice of another file, whose header is of the same kind. Raises: as `frames_from_header`."""
+    position = _position(header.path.name, header.dataset.get)
+    uid = str(header.dataset.SOPInstanceUID)
+    return replace(frame, path=header.path, sop_instance_uid=uid, plane=replace(frame.plane, position_mm=position))
 
 
 def _parts(group: Dataset, shared: Dataset | None) -> tuple[Dataset, ...]:
@@ -111,20 +119,24 @@ def _frame(path: Path, index: int, header: Dataset, parts: tuple[Dataset, ...], 
 
 
 def _plane(name: str, found: Callable[[str], Any]) -> Plane:
-    position = _numbers(found("ImagePositionPatient"), "ImagePositionPatient", 3)
-    orientation = _numbers(found("ImageOrientationPatient"), "ImageOrientationPatient", 6)
-    spacing = _numbers(found("PixelSpacing"), "PixelSpacing", 2)
-    for keyword, value in (
-        ("ImagePositionPatient", position),
-        ("ImageOrientationPatient", orientation),
-        ("PixelSpacing", spacing),
-    ):
-        if not value:
-            raise NoGeometryError(f"{name} does not say where it lies", keyword, "none", "Use the original CT series.")
+    orientation = _whereabouts(name, found, "ImageOrientationPatient", 6)
+    spacing = _whereabouts(name, found, "PixelSpacing", 2)
     row: Point = (orientation[0], orientation[1], orientation[2])
     column: Point = (orientation[3], orientation[4], orientation[5])
     thickness = _number(found("SliceThickness"), "SliceThickness", float)
-    return Plane((position[0], position[1], position[2]), row, column, (spacing[0], spacing[1]), thickness)
+    return Plane(_position(name, found), row, column, (spacing[0], spacing[1]), thickness)
+
+
+def _position(name: str, found: Callable[[str], Any]) -> Point:
+    x, y, z = _whereabouts(name, found, "ImagePositionPatient", 3)
+    return x, y, z
+
+
+def _whereabouts(name: str, found: Callable[[str], Any], keyword: str, count: int) -> tuple[float, ...]:
+    value = _numbers(found(keyword), keyword, count)
+    if not value:
+        raise NoGeometryError(f"{name} does not say where it lies", keyword, "none", "Use the original CT series.")
+    return value
 
 
 def _rescale(name: str, header: Dataset, found: Callable[[str], Any], given: Rescale | None) -> Rescale:

@@ -2,8 +2,9 @@
 
 import functools
 import os
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from miniseg_edge.errors import (
     WrongModalityError,
 )
 from miniseg_edge.studies.dicom_file import (
-    Dataset,
     Header,
     OpenedFile,
     PixelLayout,
@@ -28,9 +28,9 @@ from miniseg_edge.studies.dicom_file import (
     pixel_layout,
     stored_values,
 )
-from miniseg_edge.studies.dicom_frames import ENHANCED, KEYWORDS, DicomFrame, Rescale, frames_from_header
+from miniseg_edge.studies.dicom_frames import ENHANCED, KEYWORDS, DicomFrame, Rescale, frames_from_header, moved_frame
 from miniseg_edge.studies.distrust import distrusted
-from miniseg_edge.studies.shared_elements import SharedElements
+from miniseg_edge.studies.kinds import once_per_kind
 from miniseg_edge.studies.stacking import stacked
 from miniseg_edge.studies.study import SliceHu, Study
 from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volume_budget, hu_from_stored
@@ -38,7 +38,7 @@ from miniseg_edge.studies.volume import AIR_HU, Origin, SourceImage, check_volum
 MAX_FILES = 100_000
 _PATIENT_ID = 0x00100020
 
-Headers = list[tuple[Path, Header]]
+Headers = list[Header]
 
 
 def study_from_dicom(source: Path, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
@@ -56,19 +56,16 @@ def study_from_dicom_files(files: Sequence[Path], name: str, rescale: Rescale | 
 def _study(paths: list[Path], name: str, series: str | None, phase: int | None, rescale: Rescale | None) -> Study:
     headers, remarks = _headers(paths, name)
     _check_one_patient(headers)
-    chosen = _one_series(headers, series)
-    kept = [(path, header) for path, header in chosen if not _is_localizer(header.dataset)]
+    role_of = once_per_kind(_role)
+    chosen = _one_series(headers, series, role_of)
+    kept = [header for header in chosen if not role_of(header).localizer]
     if not kept:
         raise NoImagesError(f"{name} holds localizers alone", "CT slices", f"{len(chosen)} localizers")
     if len(kept) < len(chosen):
         remarks.append(f"localizers left out: {len(chosen) - len(kept)}")
-    described, layouts, shared = [], {}, SharedElements()
-    for path, header in kept:
-        with shared.lent_to(header.dataset):
-            described += frames_from_header(path, header.dataset, rescale)
-            layouts[path] = pixel_layout(header)
-    frames = _one_phase(described, phase)
-    _check_one_kind(frames)
+    frames = _one_phase(_frames(kept, rescale), phase)
+    _check_one_size(frames)
+    layouts = _layouts(kept)
     read = _Reader(frames, layouts)
     stack = stacked([f.plane for f in frames], lambda a, b: np.array_equal(read(a).voxels_hu, read(b).voxels_hu))
     ordered = [frames[i] for i in stack.order]
@@ -121,7 +118,7 @@ def _headers(paths: list[Path], name: str) -> tuple[Headers, list[str]]:
         raise UnsupportedFormatError(f"{name} is no study", "DICOM or NIfTI", f"{len(paths)} other files")
     left_out = len(paths) - len(found)
     remarks = [f"files that are no DICOM images left out: {left_out}"] if left_out else []
-    return [(path, header_from_file(path, KEYWORDS)) for path in found], remarks
+    return [header_from_file(path, KEYWORDS) for path in found], remarks
 
 
 def _files_below(source: Path) -> list[Path]:
@@ -137,20 +134,40 @@ def _files_below(source: Path) -> list[Path]:
 def _check_one_patient(headers: Headers) -> None:
     """Compares raw bytes, so that no identifier is converted, warned about or shown. Raises: SeveralPatientsError."""
     patients = {bytes(e.value or b"").strip() if isinstance(e.value, bytes | None) else str(e.value).encode()
-                for _, header in headers if (e := header.dataset.get_item(_PATIENT_ID)) is not None}  # fmt: skip
+                for header in headers if (e := header.dataset.get_item(_PATIENT_ID)) is not None}  # fmt: skip
     if len(patients) > 1:
         raise SeveralPatientsError("the study mixes patients", "one patient", f"{len(patients)}", "Split the folder.")
 
 
-def _one_series(headers: Headers, wanted: str | None) -> Headers:
+@dataclass(frozen=True)
+class _Role:
+    """What a file is to its study."""
+
+    modality: str
+    series: str
+    image: bool
+    localizer: bool
+
+
+def _role(header: Header) -> _Role:
+    said = header.dataset.get
+    kind = said("ImageType") or ()
+    return _Role(
+        modality=str(said("Modality", "none"))[:16],
+        series=str(said("SeriesInstanceUID", "")),
+        image=bool(said("Rows")),
+        localizer="LOCALIZER" in ([kind] if isinstance(kind, str) else list(kind)),
+    )
+
+
+def _one_series(headers: Headers, wanted: str | None, role_of: Callable[[Header], _Role]) -> Headers:
     images: dict[str, Headers] = defaultdict(list)
-    modalities: Counter[str] = Counter()
-    for path, header in headers:
-        dataset = header.dataset
-        modality = str(dataset.get("Modality", "none"))[:16]
-        modalities[modality] += 1
-        if modality == "CT" and dataset.get("Rows"):
-            images[str(dataset.get("SeriesInstanceUID", ""))].append((path, header))
+    modalities = set()
+    for header in headers:
+        role = role_of(header)
+        modalities.add(role.modality)
+        if role.modality == "CT" and role.image:
+            images[role.series].append(header)
     if not images:
         raise WrongModalityError("the study is no CT", "Modality CT", ", ".join(sorted(modalities)))
     listed = "; ".join(f"{uid} ({len(files)} files)" for uid, files in sorted(images.items()))
@@ -168,9 +185,21 @@ def _one_series(headers: Headers, wanted: str | None) -> Headers:
     return next(iter(images.values()))
 
 
-def _is_localizer(header: Dataset) -> bool:
-    kind = header.get("ImageType") or ()
-    return "LOCALIZER" in ([kind] if isinstance(kind, str) else list(kind))
+def _frames(headers: Headers, rescale: Rescale | None) -> list[DicomFrame]:
+    frames_of = once_per_kind(lambda header: frames_from_header(header, rescale))
+    found: list[DicomFrame] = []
+    for header in headers:
+        frames = frames_of(header)
+        found += frames if header.kind is None else [moved_frame(frame, header) for frame in frames]
+    return found
+
+
+def _layouts(headers: Headers) -> dict[Path, PixelLayout]:
+    layout_of = once_per_kind(pixel_layout)
+    return {
+        header.path: replace(layout_of(header), name=header.path.name, position=header.position, sha256=header.sha256)
+        for header in headers
+    }
 
 
 def _one_phase(frames: list[DicomFrame], wanted: int | None) -> list[DicomFrame]:
@@ -187,7 +216,7 @@ def _one_phase(frames: list[DicomFrame], wanted: int | None) -> list[DicomFrame]
     return frames if wanted is None else [f for f in frames if f.phase == wanted]
 
 
-def _check_one_kind(frames: list[DicomFrame]) -> None:
+def _check_one_size(frames: list[DicomFrame]) -> None:
     sizes = sorted({f.size for f in frames})
     if len(sizes) > 1:
         raise GeometryError("the slices differ in size", "one size", ", ".join(f"{h} x {w}" for h, w in sizes[:8]))

@@ -1,6 +1,5 @@
 """Slices into one stack: ordered by where they lie, never by names or instance numbers, and checked for gaps."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,8 @@ SAME_POSITION_MM = 0.01
 RELATIVE_TOLERANCE = 0.02
 ABSOLUTE_TOLERANCE_MM = 0.02
 """Scanners round positions; steps that differ by more than both tolerances are no rounding."""
+
+_Floats = npt.NDArray[np.float64]
 
 _DIRECTION_TOLERANCE = 1e-3
 _AXIAL = 0.7
@@ -51,12 +52,13 @@ def stacked(planes: Sequence[Plane], same_pixels: Callable[[int, int], bool]) ->
         GeometryGapError: a slice is missing, or they are unevenly spaced.
         NoGeometryError: a single slice without thickness.
     """
-    for plane in planes:
-        _check_plane(plane)
-    _check_alike(planes)
     first = planes[0]
-    normal = np.cross(first.row_direction, first.column_direction)
     places = np.array([plane.position_mm for plane in planes])
+    directions = np.array([(plane.row_direction, plane.column_direction) for plane in planes])
+    spacings = np.array([plane.pixel_spacing_mm for plane in planes])
+    _check_sense(places, directions, spacings)
+    _check_alike(directions, spacings)
+    normal = np.cross(first.row_direction, first.column_direction)
     heights = places @ normal
     order, remarks = _without_twins(np.argsort(heights, kind="stable"), heights, same_pixels)
     geometry = Geometry(
@@ -73,37 +75,37 @@ def stacked(planes: Sequence[Plane], same_pixels: Callable[[int, int], bool]) ->
     return Stack(tuple(order), geometry, tuple(remarks))
 
 
-def _check_plane(plane: Plane) -> None:
-    numbers = (*plane.position_mm, *plane.row_direction, *plane.column_direction)
-    if not all(math.isfinite(number) for number in numbers):
+def _check_sense(places: _Floats, directions: _Floats, spacings: _Floats) -> None:
+    """Of positions (N, 3), row and column directions (N, 2, 3) and pixel spacings (N, 2). Raises: GeometryError."""
+    if not (np.isfinite(places).all() and np.isfinite(directions).all()):
         raise GeometryError("a slice's position makes no sense", "finite numbers", "NaN or infinity")
-    if not all(math.isfinite(s) and s > 0 for s in plane.pixel_spacing_mm):
-        spacing = " x ".join(f"{s:g}" for s in plane.pixel_spacing_mm)
+    if (bad := ~(np.isfinite(spacings) & (spacings > 0)).all(axis=1)).any():
+        spacing = " x ".join(f"{s:g}" for s in spacings[bad.argmax()])
         raise GeometryError("a slice's pixel spacing makes no sense", "finite mm above 0", spacing)
-    row, column = np.asarray(plane.row_direction), np.asarray(plane.column_direction)
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
-    if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(row @ column)) > _DIRECTION_TOLERANCE:
+    lengths = np.linalg.norm(directions, axis=2)
+    products = (directions[:, 0] * directions[:, 1]).sum(axis=1)
+    off = np.maximum(np.abs(lengths - 1).max(axis=1), np.abs(products))
+    if off[worst := off.argmax()] > _DIRECTION_TOLERANCE:
+        row, column = lengths[worst]
         raise GeometryError(
             "a slice's orientation makes no sense",
             "two unit vectors at a right angle",
-            f"lengths {lengths[0]:.4g} and {lengths[1]:.4g}, product {row @ column:.4g}",
+            f"lengths {row:.4g} and {column:.4g}, product {products[worst]:.4g}",
         )
 
 
-def _check_alike(planes: Sequence[Plane]) -> None:
-    first = planes[0]
-    for plane in planes[1:]:
-        turned = np.abs(np.subtract((*plane.row_direction, *plane.column_direction),
-                                    (*first.row_direction, *first.column_direction))).max()  # fmt: skip
-        if turned > _DIRECTION_TOLERANCE:
-            raise GeometryError("the slices are not parallel", "one orientation", "several")
-        if not np.allclose(plane.pixel_spacing_mm, first.pixel_spacing_mm, rtol=_DIRECTION_TOLERANCE, atol=0):
-            got = f"{first.pixel_spacing_mm} and {plane.pixel_spacing_mm} mm"
-            raise GeometryError("the slices differ in pixel spacing", "one spacing", got)
+def _check_alike(directions: _Floats, spacings: _Floats) -> None:
+    """Of what `_check_sense` takes. Raises: GeometryError."""
+    if np.abs(directions - directions[0]).max() > _DIRECTION_TOLERANCE:
+        raise GeometryError("the slices are not parallel", "one orientation", "several")
+    off = np.abs(spacings - spacings[0]).max(axis=1)
+    if (off > _DIRECTION_TOLERANCE * spacings[0].min()).any():
+        one, other = (f"{a:g} x {b:g}" for a, b in (spacings[0], spacings[off.argmax()]))
+        raise GeometryError("the slices differ in pixel spacing", "one spacing", f"{one} and {other} mm")
 
 
 def _without_twins(
-    order: npt.NDArray[np.intp], heights: npt.NDArray[np.float64], same_pixels: Callable[[int, int], bool]
+    order: npt.NDArray[np.intp], heights: _Floats, same_pixels: Callable[[int, int], bool]
 ) -> tuple[list[int], list[str]]:
     """One of each group of equal positions, if their pixels are equal too. Raises: GeometryError."""
     kept: list[int] = [int(order[0])]
@@ -122,7 +124,7 @@ def _without_twins(
     return kept, [f"slices that were there twice left out: {dropped}"] if dropped else []
 
 
-def _slice_spacing(heights: npt.NDArray[np.float64], places: npt.NDArray[np.float64], first: Plane) -> float:
+def _slice_spacing(heights: _Floats, places: _Floats, first: Plane) -> float:
     if len(heights) == 1:
         if first.thickness_mm is None:
             raise NoGeometryError("a single slice has no thickness", "a slice thickness in mm", "none")
