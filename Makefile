@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 demo: setup
 	$(BIN)/miniseg-demo --output build/demo
 
+# A process a core, each with whole files, whose tests share what they export; no more threads than cores.
 test: setup lint types
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 setup: $(VENV)/.ready
 

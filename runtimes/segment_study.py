@@ -53,7 +53,7 @@ def drawing_of(study: Study, segmenter: Segmenter) -> Drawing:
 def segmented_study(
     study: Study, segmenter: Segmenter, progress: Callable[[int, int], None], earlier: Done | None = None
 ) -> SegmentedStudy:
-    """Reads, segments and measures slice by slice: all that goes on while other slices are segmented; none is kept.
+    """Reads, segments and measures slice by slice, several at once; none is kept.
 
     Args:
         study: to segment.
@@ -68,28 +68,25 @@ def segmented_study(
         Whatever `Study.read` and `Segmenter.segment_hu` raise.
     """
     mask = np.empty((len(study), *study.size), np.uint8)
-    remarks: list[tuple[str, ...]] = []
-    hashes: list[str] = []
+    remarks: list[tuple[str, ...]] = [()] * len(study)
+    hashes = [""] * len(study)
     start = done = 0 if earlier is None else len(earlier.mask)
-    if earlier is not None:
-        mask[:start] = earlier.mask
 
-    def slices() -> Iterator[FloatArray]:
-        for index in range(len(study)):
-            one: SliceHu = study.read(index)
-            remarks.append(one.remarks)
-            hashes.append(one.sha256)
-            if index >= start:
-                yield one.voxels_hu
-            elif earlier is not None and one.sha256 != earlier.input_sha256[index]:
-                raise IntegrityError(
-                    f"slice {index} is another one than was drawn", earlier.input_sha256[index], one.sha256
-                )
+    def read(index: int) -> FloatArray:
+        one: SliceHu = study.read(index)
+        remarks[index], hashes[index] = one.remarks, one.sha256
+        return one.voxels_hu
 
     def masks() -> Iterator[ByteArray]:
         nonlocal done
+        if earlier is not None:
+            mask[:start] = earlier.mask
+            for index, drawn in enumerate(earlier.input_sha256):
+                read(index)
+                if hashes[index] != drawn:
+                    raise IntegrityError(f"slice {index} is another one than was drawn", drawn, hashes[index])
         yield from mask[:start]
-        for result in segmenter.stream_hu(slices()):
+        for result in segmenter.segment_read_hu(read, range(start, len(study))):
             mask[done] = result.mask
             done += 1
             progress(done, len(study))

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,8 @@ from miniseg_edge.tensors import MASK
 _log = logging.getLogger(__name__)
 
 MAX_THREADS = 1024
+
+Slice = TypeVar("Slice")
 
 Progress = Callable[[int, int], None]
 """Told after each slice: how many are done, and of how many."""
@@ -145,6 +148,25 @@ class Segmenter:
         """The same for slices in HU; see `stream` and `segment_hu`. Raises: UsageError too."""
         return self._many(slices_hu, self.prepare_hu, streamed)
 
+    def segment_read_hu(
+        self, read: Callable[[int], npt.NDArray[np.generic]], indices: Iterable[int]
+    ) -> Iterator[Segmentation]:
+        """Segments slices that lie somewhere: `segment_hu(read(index))` for each index, in order, as they come.
+
+        Reading takes turns with inference on the engine's own threads. A thread that reads beside them, as in
+        `stream_hu`, takes the processor from inference at the wrong times where there are as many streams as cores.
+
+        Args:
+            read: gives slice `index` as `segment_hu` takes it; called from several threads at once, a few indices ahead
+                of the results that were taken.
+            indices: of the slices; any number.
+
+        Raises:
+            UsageError, InputError, InferenceError, NumericError, ClosedError, and what `read` raises: in the place of
+                the slice that caused it; slices before it have been yielded, those after it are given up.
+        """
+        return self._many(indices, lambda index: self.prepare_hu(read(index)))
+
     def submit(self, slice_: ByteArray | FloatArray, deadline_s: float | None = None) -> Job:
         """Hands a slice over and returns at once; the future that comes back holds the same result as `segment` gives.
 
@@ -248,8 +270,8 @@ class Segmenter:
 
     def _many(
         self,
-        slices: Iterable[npt.NDArray[np.generic]],
-        prepare: Callable[..., PreparedSlice],
+        slices: Iterable[Slice],
+        prepare: Callable[[Slice], PreparedSlice],
         pipeline: Callable[..., Iterator[Segmentation]] = in_flight,
     ) -> Iterator[Segmentation]:
         runtime = self._for_volumes()

@@ -139,6 +139,24 @@ def test_a_stream_gives_the_serial_results(bundle: Bundle, runtime: str, streams
             np.testing.assert_array_equal(result.logit, segmenter.segment_hu(slice_hu).logit)
 
 
+@pytest.mark.parametrize("streams", [1, 3])
+def test_slices_that_are_still_to_be_read_give_the_serial_results(bundle: Bundle, runtime: str, streams: int) -> None:
+    hu = [slice_.astype(np.int16) * 6 - 1250 for slice_ in slices(9)]
+    with miniseg_edge.load(bundle, runtime, threads=streams, streams=streams) as segmenter:
+        for slice_hu, result in zip(hu[2:], segmenter.segment_read_hu(hu.__getitem__, range(2, 9)), strict=True):
+            np.testing.assert_array_equal(result.logit, segmenter.segment_hu(slice_hu).logit)
+
+
+def test_a_slice_that_cannot_be_read_comes_in_its_place(bundle: Bundle, runtime: str) -> None:
+    hu = [slice_.astype(np.int16) * 6 - 1250 for slice_ in slices(3)]
+    with miniseg_edge.load(bundle, runtime, threads=2, streams=2) as segmenter:
+        results = segmenter.segment_read_hu(hu.__getitem__, range(9))
+        assert len([next(results) for _ in hu]) == 3
+        with pytest.raises(IndexError):
+            next(results)
+        assert segmenter.segment_hu(hu[0]).mask.shape == hu[0].shape  # the next call is not affected
+
+
 def test_every_way_in_at_once_gives_the_serial_results(bundle: Bundle, runtime: str) -> None:
     """Several threads on one Segmenter, each with another way of handing slices over."""
     work = slices(16)
