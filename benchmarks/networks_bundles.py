@@ -5,16 +5,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from miniseg_edge import terminal
 from miniseg_edge.benchmarks.report import Failure
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.commands import DONE
-from miniseg_edge.dependencies import require
 from miniseg_edge.errors import MissingDependencyError, UsageError
 from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.preprocessing import Statistics
+from miniseg_edge.runtimes.openvino import has_bf16
 
 SEED = 0
 _UNTRAINED_STATISTICS = Statistics(0.5, 0.25)
@@ -67,12 +66,6 @@ class ExportPlan:
         for option, folder in (("--validation", self.slices), ("--labels", labels)):
             found += [option, str(folder)] if folder is not None else []
         return found
-
-
-def has_bf16() -> bool:
-    """Whether OpenVINO computes in BF16 on this CPU. Raises: MissingDependencyError."""
-    core: Any = require("openvino", "openvino").Core()
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def contenders(

@@ -2,17 +2,14 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle
-from miniseg_edge.dependencies import require
 from miniseg_edge.export.artifacts import BuiltArtifact
-from miniseg_edge.export.request import PRECISIONS, ExportRequest
+from miniseg_edge.export.request import PRECISIONS
 from miniseg_edge.export.turns import candidate, rounds_of_turns
 from miniseg_edge.host import processor
 from miniseg_edge.manifest import Artifact, PrecisionChoice, PrecisionTiming
@@ -21,18 +18,6 @@ from miniseg_edge.parity import TargetParity
 ROUNDS = 11
 WORTH = 1.03
 """A less exact precision must be this much faster; less is within the noise and would be given for nothing."""
-
-
-def runnable(request: ExportRequest) -> ExportRequest:
-    """The request without BF16 where this CPU would run it in FP32. Raises: MissingDependencyError."""
-    wanted = request.precisions or ()
-    if "bf16" not in wanted:
-        return request
-    core: Any = require("openvino", "openvino").Core()
-    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        return request
-    terminal.say("BF16 is not tried: this CPU has none")
-    return replace(request, precisions=tuple(p for p in wanted if p != "bf16"))
 
 
 def choices_among(bundle: Bundle, parities: Sequence[TargetParity]) -> tuple[PrecisionChoice, ...]:

@@ -13,9 +13,10 @@ from miniseg_edge.bundle import Bundle, check_destination, file_records, write_b
 from miniseg_edge.dependencies import require, versions
 from miniseg_edge.errors import ParityError, StatisticsError
 from miniseg_edge.export.artifacts import artifact_files, form_of
-from miniseg_edge.export.choice import choices_among, runnable
+from miniseg_edge.export.choice import choices_among
 from miniseg_edge.export.completion import completed
 from miniseg_edge.export.deployment_graph import DeploymentGraph, Feeding, graph_from_checkpoint
+from miniseg_edge.export.machine import runnable
 from miniseg_edge.export.other_networks import check_other_network
 from miniseg_edge.export.parity_check import check_parity
 from miniseg_edge.export.quantization.calibration import CalibrationSlice, calibration_set, check_apart, held_back
@@ -91,13 +92,13 @@ def export_bundle(request: ExportRequest) -> ExportResult:
     """Runs the whole export; progress goes to the terminal.
 
     Raises:
-        OutputExistsError: before any work, if the output may not be written.
+        OutputExistsError, IncompatibleError: before any work; the output may not be written, this CPU has no BF16.
         CheckpointError and its kin: see `checkpoint_from_file`; StatisticsError if they come from nowhere.
         ExportError and its kin: a step failed its check.
         OutputError: nothing half-written stays.
     """
     check_destination(request.output, overwrite=request.overwrite)
-    request = runnable(request) if request.auto else request
+    request = runnable(request)
     checkpoint = checkpoint_from_file(request.checkpoint)
     request = completed(request, checkpoint)
     terminal.say(f"{checkpoint.name}: {checkpoint.identity.name}, {checkpoint.identity.classes} classes")

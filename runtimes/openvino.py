@@ -20,6 +20,15 @@ def _openvino() -> Any:
     return require("openvino", "openvino")
 
 
+def has_bf16() -> bool:
+    """Whether OpenVINO computes in BF16 on this CPU, rather than taking the hint and computing in FP32.
+
+    Raises:
+        MissingDependencyError: no openvino here.
+    """
+    return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class OpenVino(Runtime):
     """An IR (.xml, .bin) compiled for one device; each thread has an infer request of its own."""
 
