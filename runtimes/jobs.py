@@ -94,12 +94,13 @@ class Jobs:
 
     def _work(self, job: Job) -> None:
         with self._changed:
-            prepared = self._not_begun.pop(job, None)
+            prepared, due = self._not_begun.pop(job, None), self._due.get(job, math.inf)
         if prepared is None:  # given up
             return
         try:
-            if not job.done():
-                job.settle(self._segmented(prepared))
+            # Asked here too: the thread that watches may be late itself.
+            outcome = None if job.done() or time.monotonic() >= due else self._segmented(prepared)
+            job.settle(_late() if outcome is None or time.monotonic() >= due else outcome)
         except BaseException as error:
             job.settle(error)
         finally:
@@ -121,7 +122,7 @@ class Jobs:
 
     def _expire(self) -> None:
         while (late := self._next_late()) is not None:
-            late.settle(DeadlineError("a job was not done in time", "a mask before its deadline", "none"))
+            late.settle(_late())
 
     def _next_late(self) -> Job | None:
         """Waits until a job is late; None once no job is due."""
@@ -133,6 +134,10 @@ class Jobs:
                 self._changed.wait(left_s)
             self._watched = False
             return None
+
+
+def _late() -> DeadlineError:
+    return DeadlineError("a job was not done in time", "a mask before its deadline", "none")
 
 
 def _closed() -> ClosedError:

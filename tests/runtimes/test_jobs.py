@@ -141,6 +141,13 @@ def test_deadlines_hold_in_any_order(gate: _Gate) -> None:
     assert ended == [1, 2, 0]
 
 
+def test_a_mask_that_is_there_before_anybody_looked_at_its_deadline_is_late_all_the_same() -> None:
+    jobs = Jobs(lambda prepared: RESULT, 1)
+    for _ in range(300):
+        assert isinstance(jobs.submit(PREPARED, 1e-9).exception(WAIT_S), DeadlineError)
+    jobs.close()
+
+
 def test_a_deadline_of_the_real_engine(segmenter: Segmenter) -> None:
     before = [segmenter.submit(slice_) for slice_ in slices(30)]
     late = segmenter.submit(slices(1)[0], deadline_s=1e-6)
