@@ -23,9 +23,10 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 
 PREAMBLE, MAGIC = 128, b"DICM"
 _SERIES_UID = 0x0020000E
+_CHARACTER_SET = 0x00080005
+_PER_FRAME_GROUPS = 0x52009230
 _SLICES_OWN = (0x00080018, 0x00200032)
 """SOPInstanceUID and ImagePositionPatient."""
-_PER_FRAME_GROUPS = 0x52009230
 
 _PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
@@ -134,12 +135,12 @@ def header_from_file(path: Path, keywords: tuple[str, ...]) -> Header:
 
 
 def _kind(dataset: Dataset) -> Hashable | None:
-    """Of a dataset in which nothing is converted yet."""
+    """Of a dataset in which nothing is converted yet but the character set, which pydicom needs itself."""
     elements = [element for element in dataset.values() if element.tag not in _SLICES_OWN]
-    if _PER_FRAME_GROUPS in dataset or not all(element.is_raw for element in elements):
+    if _PER_FRAME_GROUPS in dataset or not all(e.is_raw or e.tag == _CHARACTER_SET for e in elements):
         return None
-    syntax = str(dataset.file_meta.TransferSyntaxUID)
-    return (syntax, *((int(element.tag), element.VR, element.value) for element in elements))
+    values = ((int(e.tag), e.VR, e.value if e.is_raw else str(e.value)) for e in elements)
+    return (str(dataset.file_meta.TransferSyntaxUID), *values)
 
 
 def pixel_layout(header: Header) -> PixelLayout:

@@ -64,7 +64,7 @@ def _study(paths: list[Path], name: str, series: str | None, phase: int | None, 
     if len(kept) < len(chosen):
         remarks.append(f"localizers left out: {len(chosen) - len(kept)}")
     frames = _one_phase(_frames(kept, rescale), phase)
-    _check_one_size(frames)
+    _check_one_grid(frames)
     layouts = _layouts(kept)
     read = _Reader(frames, layouts)
     stack = stacked([f.plane for f in frames], lambda a, b: np.array_equal(read(a).voxels_hu, read(b).voxels_hu))
@@ -151,12 +151,12 @@ class _Role:
 
 def _role(header: Header) -> _Role:
     said = header.dataset.get
-    kind = said("ImageType") or ()
+    image_type = said("ImageType") or ()
     return _Role(
         modality=str(said("Modality", "none"))[:16],
         series=str(said("SeriesInstanceUID", "")),
         image=bool(said("Rows")),
-        localizer="LOCALIZER" in ([kind] if isinstance(kind, str) else list(kind)),
+        localizer="LOCALIZER" in ([image_type] if isinstance(image_type, str) else list(image_type)),
     )
 
 
@@ -216,7 +216,7 @@ def _one_phase(frames: list[DicomFrame], wanted: int | None) -> list[DicomFrame]
     return frames if wanted is None else [f for f in frames if f.phase == wanted]
 
 
-def _check_one_size(frames: list[DicomFrame]) -> None:
+def _check_one_grid(frames: list[DicomFrame]) -> None:
     sizes = sorted({f.size for f in frames})
     if len(sizes) > 1:
         raise GeometryError("the slices differ in size", "one size", ", ".join(f"{h} x {w}" for h, w in sizes[:8]))

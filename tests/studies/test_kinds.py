@@ -4,21 +4,24 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from miniseg_edge.studies.dicom_file import Header, header_from_file
+from miniseg_edge.studies.dicom_file import Header, header_from_file, is_dicom
 from miniseg_edge.studies.dicom_frames import KEYWORDS
 from miniseg_edge.studies.kinds import once_per_kind
 from tests.studies.series import write_enhanced
 
 
-def header(folder: Path, position: float, rows: int = 512, syntax: str = "1.2.840.10008.1.2.1") -> Header:
+def header(
+    folder: Path, position: float, rows: int = 512, syntax: str = "1.2.840.10008.1.2.1", characters: str = "ISO_IR 100"
+) -> Header:
     """A header as it is read from a file: nothing in it is converted yet."""
     made = Dataset()
+    made.SpecificCharacterSet = characters
     made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", f"1.2.{position:.0f}"
     made.ImageOrientationPatient, made.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, position]
     made.Modality, made.Rows = "CT", rows
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
-    path = folder / f"{position}-{rows}-{syntax}.dcm"
+    path = folder / f"{position}-{rows}-{syntax}-{characters}.dcm"
     made.save_as(path, enforce_file_format=True)
     return header_from_file(path, KEYWORDS)
 
@@ -39,6 +42,19 @@ def test_what_a_kind_has_in_common_is_worked_out_once(tmp_path: Path) -> None:
 def test_the_transfer_syntax_makes_a_kind_of_its_own(tmp_path: Path) -> None:
     assert header(tmp_path, 1).kind == header(tmp_path, 2).kind
     assert header(tmp_path, 1).kind != header(tmp_path, 1, syntax="1.2.840.10008.1.2").kind
+
+
+def test_the_character_set_makes_a_kind_of_its_own(tmp_path: Path) -> None:
+    assert header(tmp_path, 1).kind is not None
+    assert header(tmp_path, 1).kind != header(tmp_path, 1, characters="ISO_IR 192").kind
+
+
+def test_a_scanners_series_is_of_one_kind(shared: Path) -> None:
+    files = [path for path in (shared / "data/dicom/siemens-chest").rglob("*") if path.is_file() and is_dicom(path)]
+    kinds = {header_from_file(path, KEYWORDS).kind for path in files}
+    assert len(files) > 1
+    assert len(kinds) == 1
+    assert None not in kinds
 
 
 def test_several_frames_are_of_no_kind(tmp_path: Path) -> None:
