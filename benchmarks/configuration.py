@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 ARTIFACT = "artifact"
 
+TORCH_CUDA, TORCH_CUDA_GRAPH, ONNX_CUDA = "torch-cuda", "torch-cuda-graph", "plain-onnx-cuda"
+CUDA_PEERS = (TORCH_CUDA, TORCH_CUDA_GRAPH, ONNX_CUDA)
+"""Kinds of peers that need a GPU."""
+
 
 @dataclass(frozen=True)
 class Configuration:

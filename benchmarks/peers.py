@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miniseg_edge.benchmarks.configuration import Configuration
+from miniseg_edge.benchmarks.configuration import ONNX_CUDA, TORCH_CUDA, TORCH_CUDA_GRAPH, Configuration
+from miniseg_edge.benchmarks.machine import gpus_here
 from miniseg_edge.benchmarks.report import Failure
 from miniseg_edge.benchmarks.subjects import published_input
 from miniseg_edge.bundle import Bundle
@@ -20,6 +21,7 @@ from miniseg_edge.preprocessing import FloatArray
 from miniseg_edge.silence import unattended
 
 BASELINE = "plain OpenVINO FP32"
+CUDA_BASELINE = "torch eager, CUDA"
 CALIBRATION_SLICES = 20
 
 
@@ -44,15 +46,8 @@ class PeerFiles:
 
 def make_peers(files: PeerFiles) -> tuple[list[Configuration], list[Failure]]:
     """All peers that can be made here; the others are named with their reason."""
-    makers: Sequence[tuple[str, Callable[[PeerFiles], Configuration]]] = (
-        ("torch eager", _torch_eager),
-        ("plain ONNX Runtime FP32", _plain_onnx),
-        ("ONNX Runtime static INT8", _onnx_int8),
-        (BASELINE, _plain_openvino),
-        ("NNCF default INT8", _nncf_int8),
-    )
     made, failed = [], []
-    for name, make in makers:
+    for name, make in makers():
         try:
             with unattended():
                 made.append(make(files))
@@ -63,10 +58,49 @@ def make_peers(files: PeerFiles) -> tuple[list[Configuration], list[Failure]]:
     return made, failed
 
 
+def makers() -> tuple[tuple[str, Callable[[PeerFiles], Configuration]], ...]:
+    """Every peer that this machine could run, and what makes it."""
+    everywhere = (
+        ("torch eager", _torch_eager),
+        ("plain ONNX Runtime FP32", _plain_onnx),
+        ("ONNX Runtime static INT8", _onnx_int8),
+        (BASELINE, _plain_openvino),
+        ("NNCF default INT8", _nncf_int8),
+    )
+    on_a_gpu = (
+        (CUDA_BASELINE, _torch_cuda),
+        ("torch CUDA graph", _torch_cuda_graph),
+        ("plain ONNX Runtime, CUDA", _onnx_cuda),
+    )
+    return (*everywhere, *on_a_gpu) if gpus_here() else everywhere
+
+
 def _torch_eager(files: PeerFiles) -> Configuration:
     require("torch", "export")
     return Configuration(
         "torch eager", "torch-eager", "torch", "fp32", str(files.bundle_path), "torch, eager mode", files.threads
+    )
+
+
+def _torch_cuda(files: PeerFiles) -> Configuration:
+    require("torch", "export")
+    return Configuration(
+        CUDA_BASELINE, TORCH_CUDA, "torch", "fp32", str(files.bundle_path), "torch, eager mode, TF32", files.threads
+    )
+
+
+def _torch_cuda_graph(files: PeerFiles) -> Configuration:
+    require("torch", "export")
+    how = "torch, CUDA graph, TF32"
+    return Configuration(
+        "torch CUDA graph", TORCH_CUDA_GRAPH, "torch", "fp32", str(files.bundle_path), how, files.threads
+    )
+
+
+def _onnx_cuda(files: PeerFiles) -> Configuration:
+    how = "torch.onnx.export, TF32"
+    return Configuration(
+        "plain ONNX Runtime, CUDA", ONNX_CUDA, "onnxruntime", "fp32", str(_onnx_file(files)), how, files.threads
     )
 
 

@@ -14,7 +14,7 @@ from miniseg_edge.benchmarks.configuration import ARTIFACT, Configuration
 from miniseg_edge.benchmarks.html import Disagreement
 from miniseg_edge.benchmarks.limit import RUNTIMES, measured_gflops
 from miniseg_edge.benchmarks.machine import this_machine
-from miniseg_edge.benchmarks.peers import BASELINE, PeerFiles, make_peers
+from miniseg_edge.benchmarks.peers import BASELINE, CUDA_BASELINE, PeerFiles, make_peers
 from miniseg_edge.benchmarks.process import WorkerProcess
 from miniseg_edge.benchmarks.report import (
     REPORT_SCHEMA_VERSION,
@@ -321,7 +321,7 @@ def _report(  # noqa: PLR0917  all of them are what a report is made of
     failures: tuple[Failure, ...],
     limits: tuple[Limit, ...],
 ) -> Report:
-    baseline = measured[BASELINE] if BASELINE in measured else next(iter(measured.values()))
+    baseline = next(measured[n] for n in (CUDA_BASELINE, BASELINE, *measured) if n in measured)
     rows = {n: result_from_measurement(m, plan, reference.masks, baseline) for n, m in measured.items()}
     ours = {name for name, m in measured.items() if m.configuration.kind == ARTIFACT}
     sizes = {f"{mask.shape[0]} x {mask.shape[1]}" for mask in reference.masks}

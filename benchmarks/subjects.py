@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from miniseg_edge.benchmarks.configuration import ARTIFACT, Configuration
+from miniseg_edge.benchmarks.configuration import ARTIFACT, CUDA_PEERS, Configuration
 from miniseg_edge.bundle import open_bundle
 from miniseg_edge.dependencies import require
-from miniseg_edge.errors import UsageError
+from miniseg_edge.errors import InferenceError, UsageError
 from miniseg_edge.manifest import Manifest, Preprocessing
 from miniseg_edge.preprocessing import ByteArray, FloatArray, network_input, resized
 from miniseg_edge.runtimes.pipeline import in_flight
@@ -139,6 +139,8 @@ class TorchPeer(PeerSubject):
 class OnnxPeer(PeerSubject):
     """An ONNX file in ONNX Runtime with its default options, but for the number of threads."""
 
+    provider = "CPUExecutionProvider"
+
     def __init__(self, source: Path, manifest: Manifest, threads: int | None, streams: int) -> None:
         super().__init__(manifest.preprocessing, manifest.network.in_channels, streams)
         ort: Any = require("onnxruntime", "onnxruntime")
@@ -146,7 +148,9 @@ class OnnxPeer(PeerSubject):
         options.log_severity_level = 3
         if threads is not None or streams > 1:
             options.intra_op_num_threads = max(1, (threads or os.cpu_count() or 1) // streams)
-        self.session = ort.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+        self.session = ort.InferenceSession(str(source), options, providers=[self.provider])
+        if self.session.get_providers()[0] != self.provider:
+            raise InferenceError("onnxruntime took another provider", self.provider, str(self.session.get_providers()))
         self.input = self.session.get_inputs()[0].name
 
     def run(self, image: FloatArray) -> FloatArray:
@@ -234,6 +238,10 @@ def _plain(configuration: Configuration, bundle: Path, streams: int) -> Subject:
         )
     if configuration.kind == "torch-eager":
         return TorchPeer(source, threads)
+    if configuration.kind in CUDA_PEERS:
+        from miniseg_edge.benchmarks.cuda_subjects import opened_on_gpu
+
+        return opened_on_gpu(configuration, bundle, streams)
     manifest = open_bundle(bundle).manifest
     if configuration.runtime == "onnxruntime":
         return OnnxPeer(source, manifest, threads, streams)

@@ -82,7 +82,9 @@ def show_profile(bundle_path: Path, report: Report, count: int) -> None:
     image = golden_image(bundle, bundle.manifest.golden[0]).astype("float32")
     grey = network_input(image, bundle.manifest.preprocessing.size)
     for result in report.results:
-        costs = profile(bundle, result.runtime, result.precision, grey)
+        if not (costs := profile(bundle, result.runtime, result.precision, grey)):
+            terminal.say(f"{result.name}: its runtime tells no operator's time")
+            continue
         rows = [(c.name, c.kind, f"{c.ms:.3f}", f"{c.share:.1%}") for c in costs[:count]]
         terminal.table(f"Where the time goes: {result.name}", ("operator", "kind", "ms", "share"), rows)
 

@@ -62,6 +62,7 @@ _TOOLS = (
     "onnx",
     "onnxscript",
     "onnxruntime",
+    "onnxruntime-gpu",
     "openvino",
     "nncf",
     "numpy",

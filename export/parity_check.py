@@ -66,7 +66,7 @@ def check_parity(
             _Tally(artifact, opened.enter_context(_opened(bundle, entry, artifact)), classes, limits)
             for entry in REGISTRY
             for artifact in bundle.manifest.artifacts
-            if artifact.target == entry.target and not entry.reference
+            if artifact.target == entry.target and not entry.reference and not entry.alternative
         ]
         truth, labelled = Confusion.empty(classes), 0
         for item in terminal.track(validation.slices, "parity"):

@@ -66,6 +66,11 @@ class Runtime(ABC):
             MissingDependencyError: a package that it also needs is not installed.
         """
 
+    @classmethod
+    def mismatch(cls, artifact: Artifact) -> str | None:
+        """Why this machine cannot run an artefact, as far as the artefact's record says; None as a rule."""
+        return None
+
     @property
     @abstractmethod
     def version(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import installed
-from miniseg_edge.errors import RuntimeUnavailableError, UsageError
+from miniseg_edge.errors import MissingDependencyError, RuntimeUnavailableError, UsageError
 from miniseg_edge.manifest import REFERENCE_TARGET, Artifact
 from miniseg_edge.runtimes.interface import Runtime
 
@@ -25,6 +25,7 @@ class RuntimeEntry:
         reference: for parity alone; never chosen by "auto".
         other_names: what else the package may be called.
         needs_gpu: whether there may be no device at all.
+        alternative: reads what the row before it reads; taken if it or its device is asked for, and no loss otherwise.
     """
 
     name: str
@@ -35,6 +36,7 @@ class RuntimeEntry:
     reference: bool = False
     other_names: tuple[str, ...] = ()
     needs_gpu: bool = False
+    alternative: bool = False
 
     def load(self) -> type[Runtime]:
         """The class; its module imports no vendor's package by itself."""
@@ -60,7 +62,7 @@ class RuntimeEntry:
         if self.needs_gpu:
             try:
                 self.load().devices()
-            except RuntimeUnavailableError as error:
+            except (RuntimeUnavailableError, MissingDependencyError) as error:
                 return f"{error.problem}, {error.got}"
         return None
 
@@ -87,6 +89,15 @@ REGISTRY = (
     ),
     RuntimeEntry("openvino", "openvino", "miniseg_edge.runtimes.openvino:OpenVino", "openvino", "openvino"),
     RuntimeEntry("onnxruntime", "onnx", "miniseg_edge.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", "onnxruntime"),
+    RuntimeEntry(
+        "onnxruntime-cuda",
+        "onnx",
+        "miniseg_edge.runtimes.onnxruntime_cuda:OnnxRuntimeCuda",
+        "onnxruntime",
+        "onnxruntime-cuda",
+        needs_gpu=True,
+        alternative=True,
+    ),
     RuntimeEntry(
         "torch",
         REFERENCE_TARGET,
@@ -124,7 +135,7 @@ def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: s
         if (found := _device(entry, device)) is None:
             offered = ", ".join(entry.load().devices())
             raise RuntimeUnavailableError(f"{runtime} has no device {device} here", offered, device)
-        return _choice(entry, entry.artifact(bundle, precision), found, "asked for")
+        return Choice(entry, found, _read(entry, bundle, precision), "asked for")
 
     return _chosen_for_you(bundle, device, precision)
 
@@ -137,16 +148,18 @@ def _chosen_for_you(bundle: Bundle, device: str, precision: str) -> Choice:
     inexact = [entry for entry in entries if entry.is_inexact(bundle, precision)]
     for entry in [*(e for e in entries if e not in inexact), *inexact]:
         if (obstacle := entry.obstacle(bundle, precision)) is not None:
-            could_have = entry.artifact(bundle, precision) is not None
+            could_have = entry.artifact(bundle, precision) is not None and not entry.alternative
             (passed_over if could_have else absent).append(f"{entry.name}: {obstacle}")
         elif (found := _device(entry, device)) is None:
             passed_over.append(f"{entry.name}: no device {device} here")
+        elif (mismatch := entry.load().mismatch(_read(entry, bundle, precision))) is not None:
+            passed_over.append(f"{entry.name}: {mismatch}")
         else:
             if entry not in inexact:
                 left = [other.name for other in inexact if entries.index(other) < entries.index(entry)]
                 passed_over += [f"{name}: not in FP32, and so only if asked for" for name in left]
             reason = "first in order of speed" + "".join(f"; {why}" for why in passed_over)
-            return _choice(entry, entry.artifact(bundle, precision), found, reason)
+            return Choice(entry, found, _read(entry, bundle, precision), reason)
     raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over + absent))
 
 
@@ -166,6 +179,7 @@ def _device(entry: RuntimeEntry, device: str) -> str | None:
     return device if device in offered else None
 
 
-def _choice(entry: RuntimeEntry, artifact: Artifact | None, device: str, reason: str) -> Choice:
-    assert artifact is not None  # noqa: S101  obstacle() has looked
-    return Choice(entry, device, artifact, reason)
+def _read(entry: RuntimeEntry, bundle: Bundle, precision: str) -> Artifact:
+    found = entry.artifact(bundle, precision)
+    assert found is not None  # noqa: S101  obstacle() has looked
+    return found

@@ -17,7 +17,16 @@ from miniseg_edge.runtimes.chain import Fact, Link
 VERIFICATION_SCHEMA_VERSION = 1
 
 _PACKAGES = (
-    *("miniseg-edge", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "openvino", "torch"),
+    *(
+        "miniseg-edge",
+        "numpy",
+        "opencv-python",
+        "opencv-python-headless",
+        "onnxruntime",
+        "onnxruntime-gpu",
+        "openvino",
+        "torch",
+    ),
     *("tensorrt", "tensorrt_rtx_cu13_libs", "model-signing", "cryptography"),
 )
 

@@ -111,6 +111,8 @@ def _replayed_by_all(bundle: Bundle) -> tuple[list[TargetParity], list[str]]:
     found, not_checked, checked = [], [], 0
     for entry in REGISTRY:
         if (obstacle := entry.obstacle(bundle)) is not None:
+            if entry.alternative:  # what it reads is checked by another
+                continue
             terminal.say(f"not checked: {entry.name}: {obstacle}")
             not_checked += [f"{entry.name}: {obstacle}"] if entry.artifact(bundle) is not None else []
             continue

@@ -10,12 +10,13 @@ from miniseg_edge.architecture import Architecture
 from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.dependencies import installed
 from miniseg_edge.errors import MiniSegError
+from miniseg_edge.export.command import main as export_main
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.preprocessing import Statistics, Window
-from miniseg_edge.runtimes.registry import REGISTRY
-from miniseg_edge.runtimes.tensorrt.machine import gpus
-from miniseg_edge.runtimes.tensorrt.vendors import VENDORS, vendor_of
+from miniseg_edge.runtimes.cuda.machine import gpus
+from miniseg_edge.runtimes.registry import REGISTRY, RuntimeEntry
+from miniseg_edge.runtimes.tensorrt.vendors import VENDORS, Vendor, vendor_of
 from miniseg_edge.training.checkpoint import save_checkpoint
 from miniseg_edge.training.demo import CHECKPOINT
 from miniseg_edge.training.network import MiniSeg
@@ -33,27 +34,48 @@ def has_gpu() -> bool:
 
 
 def targets_here() -> tuple[str, ...]:
-    """Targets whose artefacts this machine can run: those for CPUs, and the engines where there is a GPU."""
-    engines = [v.target for v in VENDORS if has_gpu() and any(installed(name) for name in v.modules)]
-    return ("onnx", "openvino", *engines)
+    """Targets whose artefacts this machine can run: those for CPUs, and the engines that its GPU runs."""
+    return ("onnx", "openvino", *(vendor.target for vendor in VENDORS if why_not(vendor) is None))
+
+
+def why_not(vendor: Vendor) -> str | None:
+    """Why this machine runs no engine of a vendor, or None."""
+    if not has_gpu():
+        return "needs an NVIDIA GPU"
+    if not any(installed(name) for name in vendor.modules):
+        return f"needs {vendor.title}"
+    gpu = gpus()[0]
+    if not vendor.serves(gpu.compute_capability):
+        return f"{vendor.title} does not serve the {gpu.name}"
+    return None
 
 
 def runtime_parameters(names: Iterable[str]) -> list[ParameterSet]:
-    """A parameter for each runtime; engines need a GPU and their vendor's package."""
-    engines = [entry.name for entry in REGISTRY if vendor_of(entry.target) is not None]
-    return [pytest.param(name, marks=pytest.mark.gpu if name in engines else []) for name in names]
+    """A parameter for each runtime; some need a GPU and their vendor's package."""
+    on_gpus = [entry.name for entry in REGISTRY if entry.needs_gpu]
+    return [pytest.param(name, marks=pytest.mark.gpu if name in on_gpus else []) for name in names]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips what needs a GPU where there is none."""
+    """Skips what needs a GPU where there is none, or not what its runtime needs."""
     if item.get_closest_marker("gpu") is None:
         return
     if not has_gpu():
         pytest.skip("needs an NVIDIA GPU")
     parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
-    for vendor in (vendor for entry in REGISTRY if entry.name in parameters and (vendor := vendor_of(entry.target))):
-        if not any(installed(name) for name in vendor.modules):
-            pytest.skip(f"needs {vendor.title}")
+    for entry in (entry for entry in REGISTRY if entry.needs_gpu and entry.name in parameters):
+        vendor = vendor_of(entry.target)
+        if (reason := why_not(vendor) if vendor is not None else lacks(entry)) is not None:
+            pytest.skip(reason)
+
+
+def lacks(entry: RuntimeEntry) -> str | None:
+    """Why a runtime has no device here, or None."""
+    try:
+        entry.load().devices()
+    except MiniSegError as error:
+        return str(error)
+    return None
 
 
 def random_network(architecture: Architecture, seed: int) -> MiniSeg:
@@ -125,6 +147,16 @@ def odd_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     save_checkpoint(random_network(architecture, 2), STATISTICS, folder / "odd.pth")
     export_bundle(ExportRequest(folder / "odd.pth", folder / "odd", targets_here(), ("fp32",), size=(51, 70)))
     return open_bundle(folder / "odd")
+
+
+@pytest.fixture(scope="session")
+def engine_bundle_path(tiny_checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """OpenVINO in FP32 beside an engine that TensorRT for RTX builds for real, which needs no GPU. Read-only."""
+    pytest.importorskip("tensorrt_rtx_bindings")
+    output = tmp_path_factory.mktemp("engine") / "bundle"
+    words = ["--target", "openvino", "--target", "trt-rtx", "--input-size", "32", "32"]
+    assert export_main([str(tiny_checkpoint_path), *words, "--output", str(output)]) == 0
+    return output
 
 
 @pytest.fixture(scope="session")

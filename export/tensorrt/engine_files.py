@@ -7,7 +7,7 @@ from miniseg_edge.export.tensorrt.engine_from_onnx import EngineTask, engine_fro
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
 from miniseg_edge.manifest import Manifest
-from miniseg_edge.runtimes.tensorrt.machine import Gpu, gpus, system
+from miniseg_edge.runtimes.cuda.machine import Gpu, gpus, system
 from miniseg_edge.runtimes.tensorrt.vendors import Vendor
 from miniseg_edge.tensors import ANY
 

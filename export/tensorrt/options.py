@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-COMPUTE_CAPABILITIES = (75, 80, 86, 89, 120, 121)
-"""That TensorRT for RTX builds for: Turing, Ampere (data centre, workstation), Ada, Blackwell."""
+from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT_RTX
+
+COMPUTE_CAPABILITIES = TENSORRT_RTX.compute_capabilities
+"""That engines can be built for ahead of time."""
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from miniseg_edge.export.tensorrt.progress import Tell
 from miniseg_edge.manifest import Artifact, sealed
 from miniseg_edge.parity import TargetParity
 from miniseg_edge.parity_summary import summary
+from miniseg_edge.runtimes.cuda.machine import Gpu, gpus
 from miniseg_edge.runtimes.registry import REGISTRY
+from miniseg_edge.runtimes.replay import replay
 from miniseg_edge.runtimes.segmenter import load
-from miniseg_edge.runtimes.tensorrt.machine import Gpu, gpus
-from miniseg_edge.runtimes.tensorrt.replay import replay
 from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
 from miniseg_edge.signature import SIGNATURE_NAME, Signer
 

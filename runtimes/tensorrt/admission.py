@@ -4,12 +4,13 @@ from typing import Any
 
 from miniseg_edge.engine_record import ONNX, EngineRecord
 from miniseg_edge.errors import IncompatibleError
+from miniseg_edge.runtimes.cuda.machine import Gpu
 from miniseg_edge.runtimes.tensorrt.logger import VendorLog
-from miniseg_edge.runtimes.tensorrt.machine import Gpu
 from miniseg_edge.runtimes.tensorrt.vendors import Vendor
 
 AMPERE = "8.0"
 _REBUILD = "On the machine that will run it: miniseg-export --rebuild BUNDLE"
+_OTHERS = "Take TensorRT (miniseg-export --rebuild BUNDLE --target trt), or the runtime onnxruntime-cuda."
 
 
 def check_record(vendor: Vendor, record: EngineRecord, *, version: str, system: str, gpu: Gpu) -> None:
@@ -26,6 +27,10 @@ def check_record(vendor: Vendor, record: EngineRecord, *, version: str, system: 
     if record.system != system and not vendor.moves_between_systems:
         raise IncompatibleError("the engine was built on another system", record.system, system, _REBUILD)
     here = f"{gpu.name}, compute capability {gpu.compute_capability}"
+    if not vendor.serves(gpu.compute_capability):
+        served = ", ".join(f"{number / 10:.1f}" for number in vendor.compute_capabilities)
+        wanted = f"compute capability {served}, or a later one"
+        raise IncompatibleError(f"{vendor.title} does not serve this GPU", wanted, here, _OTHERS)
     if vendor.builds_ahead or record.hardware_compatibility not in ("", "NONE"):
         named = () if not vendor.builds_ahead else record.compute_capabilities
         if gpu.compute_capability not in named if named else _number(gpu.compute_capability) < _number(AMPERE):

@@ -4,11 +4,11 @@ import threading
 from typing import Any
 
 from miniseg_edge.engine_record import EngineRecord
+from miniseg_edge.runtimes.cuda.calls import on_device
+from miniseg_edge.runtimes.cuda.machine import Gpu, system
 from miniseg_edge.runtimes.tensorrt.admission import check_header, check_record
-from miniseg_edge.runtimes.tensorrt.cuda import on_device
 from miniseg_edge.runtimes.tensorrt.kernels import KernelCache
 from miniseg_edge.runtimes.tensorrt.logger import VendorLog
-from miniseg_edge.runtimes.tensorrt.machine import Gpu, system
 from miniseg_edge.runtimes.tensorrt.vendors import Vendor
 
 
@@ -61,10 +61,6 @@ class OpenEngine:
         if found is None:
             raise self.log.failure("there is no execution context", "free memory on the GPU")
         return found
-
-    def can_be_captured(self, context: Any, stream: int) -> bool:
-        """Whether a run may go into a CUDA graph; a vendor that compiles at the first use is asked."""
-        return not self.vendor.builds_ahead or bool(context.is_stream_capturable(stream))
 
     def keep_kernels(self) -> None:
         """Writes down what was compiled so far, if the vendor compiles on this machine."""

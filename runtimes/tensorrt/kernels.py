@@ -13,7 +13,7 @@ from typing import Any
 from miniseg_edge.errors import MiniSegError
 from miniseg_edge.files import bytes_from_file, replace_file, sha256_of
 from miniseg_edge.manifest import MAX_FILE_BYTES
-from miniseg_edge.runtimes.tensorrt.machine import Gpu
+from miniseg_edge.runtimes.cuda.machine import Gpu
 
 _log = logging.getLogger(__name__)
 

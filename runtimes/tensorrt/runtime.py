@@ -1,20 +1,23 @@
 """The runtimes `tensorrt` and `tensorrt-rtx`: engines on NVIDIA GPUs, without torch."""
 
+import functools
 import weakref
 from typing import ClassVar
 
 from miniseg_edge.bundle import Bundle
-from miniseg_edge.errors import BundleError, MiniSegError
+from miniseg_edge.errors import BundleError, IncompatibleError, MiniSegError
 from miniseg_edge.files import sha256_of
+from miniseg_edge.manifest import Artifact
 from miniseg_edge.preprocessing import ByteArray, FloatArray
+from miniseg_edge.runtimes.cuda.lane import Lane
+from miniseg_edge.runtimes.cuda.machine import gpus, system
+from miniseg_edge.runtimes.cuda.pool import Pool
 from miniseg_edge.runtimes.interface import Runtime
-from miniseg_edge.runtimes.tensorrt.admission import must_replay
+from miniseg_edge.runtimes.replay import replay
+from miniseg_edge.runtimes.tensorrt.admission import check_record, must_replay
+from miniseg_edge.runtimes.tensorrt.context import Context
 from miniseg_edge.runtimes.tensorrt.engine import OpenEngine
 from miniseg_edge.runtimes.tensorrt.kernels import KernelCache, cache_folder
-from miniseg_edge.runtimes.tensorrt.lane import Lane
-from miniseg_edge.runtimes.tensorrt.machine import gpus
-from miniseg_edge.runtimes.tensorrt.pool import Pool
-from miniseg_edge.runtimes.tensorrt.replay import replay
 from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT, TENSORRT_RTX, Vendor
 
 
@@ -28,6 +31,17 @@ class TensorRt(Runtime):
     def devices(cls) -> tuple[str, ...]:
         """`cuda:0`, ... Raises: MissingDependencyError, RuntimeUnavailableError."""
         return tuple(f"cuda:{gpu.index}" for gpu in gpus())
+
+    @classmethod
+    def mismatch(cls, artifact: Artifact) -> str | None:
+        """Holds the engine's record against the first GPU. Raises: as `devices`."""
+        if artifact.engine is None:
+            return None
+        try:
+            check_record(cls.vendor, artifact.engine, version=cls.vendor.version(), system=system(), gpu=gpus()[0])
+        except IncompatibleError as error:
+            return f"{error.problem}, {error.got}"
+        return None
 
     @property
     def version(self) -> str:
@@ -48,7 +62,8 @@ class TensorRt(Runtime):
         cache = KernelCache(folder, sha256_of(files[0]), self.version, gpu)
         engine = OpenEngine(self.vendor, record, files[0], gpu, cache)
         input_, output = self.input, self.output
-        self._lanes = Pool(lambda: Lane(engine, input_, output), engine.release)
+        network_on = functools.partial(Context, engine, input_, output)
+        self._lanes = Pool(lambda: Lane(gpu, network_on, input_, output), engine.release)
         weakref.finalize(self, self._lanes.close)  # for whoever forgets: GPU memory knows no garbage collector
         try:
             with self._lanes.borrowed():

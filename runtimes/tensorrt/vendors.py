@@ -21,6 +21,8 @@ class Vendor:
         moves_between_systems: an engine serves Linux and Windows.
         tunes: the builder times kernels: timing cache, workspace and hardware compatibility mean something.
         caches_kernels: what it compiles at the first use can be kept in a runtime cache.
+        compute_capabilities: times 10, that it builds for, where it builds ahead of time; it has no kernels for what
+            lies between them, and serves what comes after the last.
     """
 
     name: str
@@ -32,6 +34,13 @@ class Vendor:
     moves_between_systems: bool
     tunes: bool
     caches_kernels: bool
+    compute_capabilities: tuple[int, ...] = ()
+
+    def serves(self, compute_capability: str) -> bool:
+        """Whether it has kernels for GPUs of such a compute capability, as "8.6"; one that names none is not asked."""
+        number = int(compute_capability.replace(".", ""))
+        named = self.compute_capabilities
+        return not named or number in named or number > named[-1]
 
     def module(self) -> Any:
         """The vendor's Python module. Raises: MissingDependencyError."""
@@ -51,6 +60,7 @@ TENSORRT_RTX = Vendor(
     name="tensorrt_rtx", title="TensorRT for RTX", target="trt-rtx", extra="tensorrt-rtx",
     modules=("tensorrt_rtx", "tensorrt_rtx_bindings"),  # the package, and the wheels that it is made of
     builds_ahead=True, moves_between_systems=True, tunes=False, caches_kernels=True,
+    compute_capabilities=(75, 80, 86, 89, 120, 121),  # Turing, Ampere, Ada, Blackwell
 )  # fmt: skip
 VENDORS = (TENSORRT, TENSORRT_RTX)
 

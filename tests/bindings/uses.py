@@ -29,7 +29,7 @@ NAMES: dict[str, dict[str, str]] = {
     "runtimes/tensorrt/kernels.py": {
         "config": "IRuntimeConfig", "cache": "IRuntimeCache", "self._cache": "IRuntimeCache",
     },
-    "runtimes/tensorrt/lane.py": {"context": "IExecutionContext", "self._context": "IExecutionContext"},
+    "runtimes/tensorrt/context.py": {"context": "IExecutionContext", "self._context": "IExecutionContext"},
     "runtimes/tensorrt/logger.py": {"trt": "", "severity": "ILogger.Severity"},
 }  # fmt: skip
 
@@ -51,7 +51,7 @@ def uses() -> list[Use]:
 def cuda_uses() -> list[Use]:
     """Every name of `cuda.bindings.runtime`, with the arguments that `checked` or `release` calls it with."""
     found = set()
-    for path in sorted((ROOT / "runtimes/tensorrt").glob("*.py")):
+    for path in sorted((ROOT / "runtimes/cuda").glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
         called = {id(node.args[0]): len(node.args) - 1 for node in calls}

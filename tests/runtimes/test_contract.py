@@ -20,11 +20,11 @@ from miniseg_edge.export.openvino_from_onnx import openvino_from_onnx
 from miniseg_edge.export.tensorrt.engine_files import engine_files
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT
 from miniseg_edge.golden import golden_image, golden_logits
-from miniseg_edge.runtimes.registry import REGISTRY, choose
+from miniseg_edge.runtimes.registry import REGISTRY, choose, entry_named
 from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
 from tests.conftest import runtime_parameters
 
-RUNTIMES = ("openvino", "onnxruntime", "torch", "tensorrt", "tensorrt-rtx")
+RUNTIMES = ("openvino", "onnxruntime", "torch", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx")
 
 pytestmark = pytest.mark.parametrize("runtime", runtime_parameters(RUNTIMES))
 
@@ -55,7 +55,7 @@ def test_serves_any_architecture_classes_and_size(odd_bundle: Bundle, runtime: s
 
 
 def test_result_has_shapes_and_says_what_ran(bundle: Bundle, runtime: str) -> None:
-    device = "cuda:0" if runtime.startswith("tensorrt") else "cpu"
+    device = "cuda:0" if entry_named(runtime).needs_gpu else "cpu"
     with miniseg_edge.load(bundle, runtime, device=device, threads=1) as segmenter:
         result = segmenter.segment(slices(1)[0])
     assert result.mask.shape == result.logit.shape == (64, 64)
@@ -272,7 +272,7 @@ def _poison(bundle: Bundle, runtime: str) -> dict[str, bytes]:
         huge = {key: value * 1e30 if value.is_floating_point() else value for key, value in weights.items()}
         return {"reference/weights.safetensors": save_weights(huge)}
     model = OnnxModel(_logarithm().SerializeToString(), 1)
-    if runtime == "onnxruntime":
+    if runtime.startswith("onnxruntime"):
         return {"onnx/model.onnx": model.data}
     if runtime.startswith("tensorrt"):
         artifact = choose(bundle, runtime).artifact

@@ -32,7 +32,9 @@ def test_what_was_asked_for_is_taken_or_refused(bundle: Bundle) -> None:
 
 
 def test_an_unknown_runtime_names_the_known_ones(bundle: Bundle) -> None:
-    with pytest.raises(UsageError, match="auto, tensorrt, tensorrt-rtx, openvino, onnxruntime, torch"):
+    with pytest.raises(
+        UsageError, match="auto, tensorrt, tensorrt-rtx, openvino, onnxruntime, onnxruntime-cuda, torch"
+    ):
         choose(bundle, "tflite")
 
 

@@ -14,8 +14,8 @@ from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.manifest import manifest_from_json
 from miniseg_edge.records import json_from_record
+from miniseg_edge.runtimes.cuda.machine import system
 from miniseg_edge.runtimes.registry import choose
-from miniseg_edge.runtimes.tensorrt.machine import system
 from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT, TENSORRT_RTX
 from miniseg_edge.runtimes.verify_command import main as verify
 from tests.conftest import has_gpu

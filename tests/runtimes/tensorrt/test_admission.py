@@ -1,16 +1,20 @@
 """Which engine may be opened where: no GPU is needed to refuse one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from miniseg_edge.bundle import open_bundle
 from miniseg_edge.engine_record import EngineRecord
 from miniseg_edge.errors import IncompatibleError
 from miniseg_edge.export.tensorrt.engine_from_onnx import engine_from_onnx
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT
+from miniseg_edge.runtimes.cuda.machine import Gpu
+from miniseg_edge.runtimes.registry import choose
+from miniseg_edge.runtimes.tensorrt import runtime
 from miniseg_edge.runtimes.tensorrt.admission import check_header, check_record
 from miniseg_edge.runtimes.tensorrt.logger import VendorLog
-from miniseg_edge.runtimes.tensorrt.machine import Gpu
 from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT, TENSORRT_RTX
 from tests.conftest import has_gpu
 from tests.export.tensorrt.test_engine_from_onnx import task
@@ -27,6 +31,7 @@ AHEAD = replace(
     compute_capabilities=(), hardware_compatibility="",
 )  # fmt: skip
 ADA = Gpu(0, "NVIDIA RTX 4000 Ada Generation", "8.9", "13.0", integrated=False)
+HOPPER = Gpu(0, "NVIDIA H200", "9.0", "13.0", integrated=False)
 TURING = Gpu(0, "Quadro RTX 4000", "7.5", "13.0", integrated=False)
 
 
@@ -66,6 +71,7 @@ def test_compatible_engines_go_as_far_as_they_say() -> None:
         (replace(HERE, hardware_compatibility="AMPERE_PLUS"), TURING, {}, "8.0 or later", "Quadro RTX 4000"),
         (AHEAD, ADA, {"version": "1.6.1.120"}, "TensorRT for RTX 1.7.1.116", "TensorRT for RTX 1.6.1.120"),
         (AHEAD, TURING, {}, "8.0 or later", "Quadro RTX 4000, compute capability 7.5"),
+        (AHEAD, HOPPER, {}, "8.9, 12.0, 12.1, or a later one", "NVIDIA H200, compute capability 9.0"),
         (replace(AHEAD, compute_capabilities=("8.6", "12.0")), ADA, {}, "8.6, 12.0", "compute capability 8.9"),
     ],
 )
@@ -77,6 +83,24 @@ def test_a_foreign_engine_is_refused_and_both_sides_are_named(
     assert built_for in caught.value.expected
     assert found in caught.value.got
     assert "--rebuild" in caught.value.remedy
+
+
+def test_the_makers_next_gpus_are_served() -> None:
+    opens(AHEAD, replace(ADA, name="the next one", compute_capability="13.0"))
+
+
+def test_auto_passes_over_an_engine_that_this_gpu_cannot_run(
+    engine_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = open_bundle(engine_bundle_path)
+    exact = tuple(replace(a, precision="fp32") for a in bundle.manifest.artifacts)
+    bundle = replace(bundle, manifest=replace(bundle.manifest, artifacts=exact))
+    for gpu, wanted in ((ADA, "tensorrt-rtx"), (HOPPER, "openvino")):
+        monkeypatch.setattr(runtime, "gpus", lambda gpu=gpu: (gpu,))
+        choice = choose(bundle)
+        assert choice.entry.name == wanted
+        assert ("tensorrt-rtx: TensorRT for RTX does not serve this GPU" in choice.reason) == (gpu is HOPPER)
+    assert choose(bundle, "tensorrt-rtx").entry.name == "tensorrt-rtx", "asked for: the error is the engine's own"
 
 
 def test_an_engine_of_the_other_vendor_is_refused() -> None:

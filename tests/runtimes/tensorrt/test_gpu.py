@@ -12,7 +12,7 @@ from miniseg_edge.errors import InputError
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime
+from miniseg_edge.runtimes.cuda.calls import checked, cuda_runtime
 from miniseg_edge.runtimes.tensorrt.kernels import FOLDER_VARIABLE
 from tests.conftest import SIZE, runtime_parameters, targets_here
 

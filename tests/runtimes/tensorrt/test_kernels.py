@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from miniseg_edge.runtimes.cuda.machine import Gpu
 from miniseg_edge.runtimes.tensorrt.kernels import FOLDER_VARIABLE, KernelCache, cache_folder
-from miniseg_edge.runtimes.tensorrt.machine import Gpu
 
 ADA = Gpu(0, "NVIDIA RTX 4000 Ada/SFF", "8.9", "13.0", integrated=False)
 

@@ -3,7 +3,7 @@
 import platform
 from dataclasses import dataclass
 
-from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime
+from miniseg_edge.runtimes.cuda.calls import checked, cuda_runtime
 
 _PROCESSORS = {"amd64": "x86_64", "arm64": "aarch64"}
 """Windows' and macOS' names of what Linux calls otherwise."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from miniseg_edge.errors import MiniSegError
-from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime
+from miniseg_edge.runtimes.cuda.calls import checked, cuda_runtime
 
 _log = logging.getLogger(__name__)
 

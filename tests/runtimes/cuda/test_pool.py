@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from miniseg_edge.errors import ClosedError
-from miniseg_edge.runtimes.tensorrt.pool import Pool
+from miniseg_edge.runtimes.cuda.pool import Pool
 
 
 class Item:

@@ -1,18 +1,20 @@
-"""A lane: an execution context with a stream and buffers of its own, for one call at a time."""
+"""A lane: a network with a stream and buffers of its own, for one call at a time."""
 
-import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from miniseg_edge.errors import InputError, MiniSegError
+from miniseg_edge.errors import MiniSegError
 from miniseg_edge.preprocessing import ByteArray, FloatArray
-from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime, on_device
-from miniseg_edge.runtimes.tensorrt.engine import OpenEngine
-from miniseg_edge.runtimes.tensorrt.memory import Buffer, release
+from miniseg_edge.runtimes.cuda.calls import checked, cuda_runtime, on_device
+from miniseg_edge.runtimes.cuda.machine import Gpu
+from miniseg_edge.runtimes.cuda.memory import Buffer, release
+from miniseg_edge.runtimes.cuda.network import Network
 from miniseg_edge.tensors import ANY, TensorSpec
 
-_log = logging.getLogger(__name__)
+_WARM_UPS = 2
+"""Runs in which vendors set up what a graph must not capture."""
 
 
 class Lane:
@@ -21,18 +23,22 @@ class Lane:
     Thread-safety: none; a pool hands a lane to one caller at a time.
     """
 
-    def __init__(self, engine: OpenEngine, input_: TensorSpec, output: TensorSpec) -> None:
-        """Raises: DeviceMemoryError, DeviceLostError, InferenceError."""
-        self._engine, self._input, self._output = engine, input_, output
+    def __init__(self, gpu: Gpu, network_on: Callable[[int], Network], input_: TensorSpec, output: TensorSpec) -> None:
+        """Takes what opens the network for a stream, which it gets as its address.
+
+        Raises:
+            DeviceMemoryError, DeviceLostError, InferenceError.
+        """
+        self._gpu, self._input, self._output = gpu, input_, output
         self._in: Buffer | None = None
         self._out: Buffer | None = None
         self._stream: Any = None
-        self._context: Any = None
+        self._network: Network | None = None
         self._graph: Any = None
         self._fixed = ANY not in input_.shape
         try:
-            with on_device(engine.gpu.index):
-                self._open()
+            with on_device(gpu.index):
+                self._open(network_on)
         except MiniSegError:
             self.release()
             raise
@@ -41,10 +47,10 @@ class Lane:
         """Runs one batch (N, C, H, W) float32; gives a fresh array.
 
         Raises:
-            InputError: a shape outside the engine's range.
+            InputError: a shape outside the network's range.
             DeviceMemoryError, DeviceLostError, InferenceError: the lane must be released.
         """
-        with on_device(self._engine.gpu.index):
+        with on_device(self._gpu.index):
             if not self._fixed:
                 self._prepare(values.shape)
             assert self._in is not None and self._out is not None  # noqa: S101, PT018  _prepare made them
@@ -57,20 +63,22 @@ class Lane:
         """Frees what the lane holds on the GPU; may be called twice."""
         cuda = cuda_runtime()
         release(cuda.cudaGraphExecDestroy, self._graph)
-        self._context = None
+        if self._network is not None:
+            self._network.release()
         for buffer in (self._in, self._out):
             if buffer is not None:
                 buffer.release()
         release(cuda.cudaStreamDestroy, self._stream)
-        self._graph = self._in = self._out = self._stream = None
+        self._graph = self._network = self._in = self._out = self._stream = None
 
-    def _open(self) -> None:
+    def _open(self, network_on: Callable[[int], Network]) -> None:
         cuda = cuda_runtime()
         self._stream = checked(cuda.cudaStreamCreateWithFlags, cuda.cudaStreamNonBlocking)
-        self._context = self._engine.context()
+        self._network = network_on(int(self._stream))
         if self._fixed:
             self._prepare(self._input.shape)
-            self._run()  # the first run sets up what a graph must not capture
+            for _ in range(_WARM_UPS):
+                self._run()
             self._graph = self._captured()
 
     def _run(self) -> None:
@@ -82,18 +90,12 @@ class Lane:
         checked(cuda.cudaStreamSynchronize, self._stream)
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
-        """Buffers that are large enough, and their addresses and the shape in the context."""
-        context = self._context
-        if not context.set_input_shape(self._input.name, shape):
-            ranges = self._engine.record.shapes
-            wanted = str(self._input) if ranges is None else f"{ranges.minimum} to {ranges.maximum}"
-            raise InputError("the engine does not serve this shape", wanted, str(shape))
+        """Buffers that are large enough, and the network bound to them."""
+        assert self._network is not None  # noqa: S101  _open made it
         taken, given = 4 * int(np.prod(shape)), self._given_bytes(shape)
         self._in = self._at_least(self._in, taken)
         self._out = self._at_least(self._out, given)
-        for name, buffer in ((self._input.name, self._in), (self._output.name, self._out)):
-            if not context.set_tensor_address(name, buffer.device):
-                raise self._engine.log.failure("the engine refuses a buffer", name)
+        self._network.bind(shape, self._in.device, self._out.device)
         self._bytes = taken, given
 
     def _at_least(self, buffer: Buffer | None, size_bytes: int) -> Buffer:
@@ -101,21 +103,20 @@ class Lane:
             return buffer
         if buffer is not None:
             buffer.release()
-        return Buffer(size_bytes, shared=self._engine.gpu.integrated)
+        return Buffer(size_bytes, shared=self._gpu.integrated)
 
     def _enqueue(self) -> None:
-        assert self._in is not None and self._out is not None  # noqa: S101, PT018  _prepare made them
+        assert self._in is not None and self._out is not None and self._network is not None  # noqa: S101, PT018
         taken, given = self._bytes
         self._in.to_device(taken, self._stream)
-        if not self._context.execute_async_v3(int(self._stream)):
-            raise self._engine.log.failure("the network could not be started", "true")
+        self._network.enqueue()
         self._out.to_host(given, self._stream)
 
     def _captured(self) -> Any:
-        """The whole call as one CUDA graph, or None where the vendor says that this engine cannot be captured."""
+        """The whole call as one CUDA graph, or None where the network cannot be part of one."""
         cuda = cuda_runtime()
-        if not self._engine.can_be_captured(self._context, int(self._stream)):
-            _log.info("no CUDA graph: %s cannot capture this engine", self._engine.vendor.title)
+        assert self._network is not None  # noqa: S101  _open made it
+        if not self._network.can_be_captured():
             return None
         # Other threads may allocate meanwhile; a stricter mode would fail their calls.
         checked(cuda.cudaStreamBeginCapture, self._stream, cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal)

@@ -4,9 +4,9 @@ import sys
 import pytest
 
 from miniseg_edge.errors import DeviceLostError, DeviceMemoryError, InferenceError, RuntimeUnavailableError
-from miniseg_edge.runtimes.tensorrt import cuda
-from miniseg_edge.runtimes.tensorrt.cuda import checked, cuda_runtime, error_of
-from miniseg_edge.runtimes.tensorrt.machine import gpus
+from miniseg_edge.runtimes.cuda import calls
+from miniseg_edge.runtimes.cuda.calls import checked, cuda_runtime, error_of
+from miniseg_edge.runtimes.cuda.machine import gpus
 from tests.conftest import has_gpu
 
 pytest.importorskip("cuda.bindings.runtime")
@@ -45,14 +45,14 @@ def test_each_failure_has_its_error(status: str, kind: type[Exception]) -> None:
 
 def test_the_names_that_we_know_are_cudas() -> None:
     known = {status.name for status in cuda_runtime().cudaError_t}
-    assert known >= cuda._NO_DRIVER | cuda._NO_MEMORY | cuda._LOST
+    assert known >= calls._NO_DRIVER | calls._NO_MEMORY | calls._LOST
 
 
 def test_a_missing_cuda_python_names_the_extra() -> None:
     code = (
         "import sys; sys.modules['cuda.bindings'] = None\n"
         "from miniseg_edge.errors import MissingDependencyError\n"
-        "from miniseg_edge.runtimes.tensorrt.machine import gpus\n"
+        "from miniseg_edge.runtimes.cuda.machine import gpus\n"
         "try: gpus()\n"
         "except MissingDependencyError as error: print(error)"
     )

@@ -13,7 +13,7 @@ from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.golden import golden_logits, npy_from_logits
 from miniseg_edge.preprocessing import Window
-from miniseg_edge.runtimes.tensorrt.replay import replay
+from miniseg_edge.runtimes.replay import replay
 
 
 @pytest.fixture(scope="module", params=["grey to logits", pytest.param("hu to masks", marks=pytest.mark.slow)])
