@@ -7,6 +7,7 @@ import numpy as np
 from miniseg_edge.benchmarks.configuration import ONNX_CUDA, TORCH_CUDA_GRAPH, Configuration
 from miniseg_edge.benchmarks.subjects import OnnxPeer, PeerSubject, TorchPeer
 from miniseg_edge.bundle import open_bundle
+from miniseg_edge.dependencies import require
 from miniseg_edge.preprocessing import FloatArray
 
 WARM_UP_RUNS = 3
@@ -67,7 +68,6 @@ def opened_on_gpu(configuration: Configuration, bundle: Path, streams: int) -> P
     """The peer of a kind of `CUDA_PEERS`. Raises whatever its vendor raises."""
     source, threads = Path(configuration.source), configuration.threads
     if configuration.kind == ONNX_CUDA:
-        import torch  # noqa: F401  brings the CUDA libraries that ONNX Runtime's provider wants
-
+        require("torch", "bench")  # brings the CUDA libraries that ONNX Runtime's provider wants
         return OnnxCudaPeer(source, open_bundle(bundle).manifest, threads, streams)
     return (TorchCudaGraphPeer if configuration.kind == TORCH_CUDA_GRAPH else TorchCudaPeer)(source, threads)

@@ -68,8 +68,10 @@ class OnnxRuntimeCuda(Runtime):
         self._lanes = Pool(lambda: Lane(gpu, network_on, input_, output))
         weakref.finalize(self, self._lanes.close)  # for whoever forgets: GPU memory knows no garbage collector
         try:
+            with self._lanes.borrowed():
+                pass  # memory, kernels and the CUDA graph are there before the first slice comes
             replay(self, bundle)
-        except MiniSegError:
+        except Exception:
             self._lanes.close()
             raise
 

@@ -81,6 +81,7 @@ def loaded_after(code: str) -> set[str]:
         "miniseg_edge.runtimes.serving.command",
         "miniseg_edge.runtimes.openvino",
         "miniseg_edge.runtimes.onnxruntime",
+        "miniseg_edge.runtimes.onnxruntime_cuda",
         "miniseg_edge.runtimes.torch",
         "miniseg_edge.runtimes.tensorrt.runtime",
         "miniseg_edge.export.command",

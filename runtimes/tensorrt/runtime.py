@@ -5,7 +5,7 @@ import weakref
 from typing import ClassVar
 
 from miniseg_edge.bundle import Bundle
-from miniseg_edge.errors import BundleError, IncompatibleError, MiniSegError
+from miniseg_edge.errors import BundleError, IncompatibleError
 from miniseg_edge.files import sha256_of
 from miniseg_edge.manifest import Artifact
 from miniseg_edge.preprocessing import ByteArray, FloatArray
@@ -71,7 +71,7 @@ class TensorRt(Runtime):
             if must_replay(self.vendor, record, gpu):
                 replay(self, bundle)
             engine.keep_kernels()
-        except MiniSegError:
+        except Exception:
             self._lanes.close()
             raise
 

@@ -13,6 +13,7 @@ from miniseg_edge.images import image_paths
 from miniseg_edge.phantoms import main as write_phantoms
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.runtimes.segmenter import load
+from miniseg_edge.silence import unattended
 from tests.conftest import SIZE, has_gpu
 
 
@@ -25,7 +26,8 @@ def test_the_machine_names_its_gpus() -> None:
 def test_each_peer_on_the_gpu_draws_the_references_lesion(demo_bundle_path: Path, tmp_path: Path) -> None:
     write_phantoms([str(tmp_path), "--count", "2", "--first-seed", "1"])
     files = PeerFiles(open_bundle(demo_bundle_path), demo_bundle_path, tmp_path, image_paths(tmp_path / "images"), 1)
-    on_gpu = [make(files) for name, make in makers() if "CUDA" in name]
+    with unattended():
+        on_gpu = [make(files) for name, make in makers() if "CUDA" in name]
     assert [one.kind for one in on_gpu] == list(CUDA_PEERS)
     slice_ = phantom(3, size=SIZE).image
     with load(demo_bundle_path, "torch", "cpu") as reference:
