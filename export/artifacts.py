@@ -18,7 +18,7 @@ from miniseg_edge.export.tensorrt.options import BY_DEFAULT, EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
 from miniseg_edge.export.tensorrt.uint8 import uint8_at_the_end
 from miniseg_edge.manifest import Manifest
-from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
+from miniseg_edge.runtimes.tensorrt.vendors import Vendor, vendor_of
 from miniseg_edge.tensors import HU
 from miniseg_edge.training.network import MiniSeg
 
@@ -35,7 +35,7 @@ _DEFAULT_FORMS = {
 def default_form(target: str, precision: str) -> Form:
     """The form that a target gets without `--tune`.
 
-    Engines fuse operators themselves, so theirs has the fewest; INT8 has one for all, so that it is one network.
+    Engines fuse operators themselves, so theirs has the fewest; INT8 has one for all CPUs, so that it is one network.
     """
     return _DEFAULT_FORMS.get((target, precision), DIRECT)
 
@@ -64,7 +64,7 @@ def artifact_files(
     engine_options: EngineOptions = BY_DEFAULT,
     tell: Tell = lambda said: None,
 ) -> BuiltArtifact:
-    """Builds an artefact in a precision that the graph itself is not changed for.
+    """Builds an artefact in any precision but INT8.
 
     Args:
         graph, manifest: of which network, and how it is fed.
@@ -80,10 +80,56 @@ def artifact_files(
     onnx, macs = onnx_of(graph, manifest, form)
     if (vendor := vendor_of(what[0])) is None:
         return files_from_onnx(onnx, manifest, what, macs)
-    exact = uint8_at_the_end(onnx, manifest.input, manifest.output)
-    typed = half_from_onnx(exact, manifest.input, manifest.output) if what[1] == "fp16" else exact
-    built = engine_files(vendor, typed.data, manifest, (_folder(what), what[1]), options=engine_options, tell=tell)
+    return engine_from_graph(vendor, (onnx, macs), manifest, what, engine_options=engine_options, tell=tell)
+
+
+def engine_from_graph(
+    vendor: Vendor,
+    graph: tuple[OnnxModel, int],
+    manifest: Manifest,
+    what: tuple[str, str],
+    *,
+    quantized: tuple[str, ...] = (),
+    engine_options: EngineOptions,
+    tell: Tell,
+) -> BuiltArtifact:
+    """Builds an engine.
+
+    Args:
+        vendor: whose.
+        graph: ONNX in FP32, with quantizers for INT8, and its multiplications for one slice.
+        manifest: how it is fed.
+        what: target and precision.
+        quantized: names of the convolutions that are to run in INT8.
+        engine_options, tell: see `artifact_files`.
+
+    Raises:
+        ExportError and its kin, MissingDependencyError, RuntimeUnavailableError: see `engine_files`.
+    """
+    onnx, macs = graph
+    typed = typed_for_engine(onnx, manifest, what[1])
+    built = engine_files(
+        vendor,
+        typed.data,
+        manifest,
+        (_folder(what), what[1]),
+        quantized=quantized,
+        options=engine_options,
+        tell=tell,
+    )
     return BuiltArtifact(built.files, typed.nodes, macs, built.record)
+
+
+def typed_for_engine(onnx: OnnxModel, manifest: Manifest, precision: str) -> OnnxModel:
+    """An ONNX in FP32, with quantizers for INT8, in the types that an engine is to have.
+
+    What INT8 does not quantize is FP16: an FP32 rest would be slower than FP16 alone.
+
+    Raises:
+        ExportError: see `half_from_onnx`, `uint8_at_the_end`.
+    """
+    exact = uint8_at_the_end(onnx, manifest.input, manifest.output)
+    return exact if precision == "fp32" else half_from_onnx(exact, manifest.input, manifest.output)
 
 
 def onnx_of(graph: DeploymentGraph, manifest: Manifest, form: Form) -> tuple[OnnxModel, int]:

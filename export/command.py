@@ -67,8 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         action="append",
         choices=(*PRECISIONS, AUTO),
-        help="repeatable; bf16 is OpenVINO's, fp16 the engines'; auto builds all that this machine runs, INT8 if there "
-        "are calibration slices, measures them and keeps the one that pays; default: fp16 for engines, fp32 for others",
+        help="repeatable; bf16 is OpenVINO's, fp16 the engines', int8 not trt-rtx's; auto builds all that this machine "
+        "runs, INT8 if there are calibration slices, measures them and keeps the one that pays; default: fp16 for "
+        "engines, fp32 for others",
     )
     parser.add_argument(
         "--calibration", type=Path, metavar="DIR", help="slices that INT8 is fitted to, none of which it is judged on"
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "--quantization",
         type=Path,
         metavar="FILE",
-        help="replay this plan (plan.json of a bundle) instead of searching",
+        help="replay this plan (plan.json of a bundle) instead of searching; trt has a rule instead",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the draw among many calibration slices, default 0"

@@ -5,15 +5,21 @@ from dataclasses import replace
 from miniseg_edge import terminal
 from miniseg_edge.errors import IncompatibleError
 from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.export.tensorrt.engine_files import gpu_to_build_on
 from miniseg_edge.runtimes.openvino import has_bf16
+from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
 
 
 def runnable(request: ExportRequest) -> ExportRequest:
     """The request, of `--precision auto` without what this CPU does not run.
 
     Raises:
-        IncompatibleError: BF16 was asked for by name, and this CPU has none; MissingDependencyError.
+        IncompatibleError: BF16 was asked for by name, and this CPU has none.
+        MissingDependencyError: a vendor's package is not installed.
+        RuntimeUnavailableError: an engine is built on the GPU that will run it, and there is none.
     """
+    for vendor in filter(None, map(vendor_of, request.targets)):
+        gpu_to_build_on(vendor)
     if ("openvino", "bf16") not in request.builds or has_bf16():
         return request
     if not request.auto:

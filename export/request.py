@@ -22,17 +22,13 @@ PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 SUPPORTED = {
     "onnx": ("fp32", "int8"),
     "openvino": ("fp32", "bf16", "int8"),
-    "trt": ("fp16", "fp32"),
+    "trt": ("fp16", "fp32", "int8"),
     "trt-rtx": ("fp16", "fp32"),
 }
 """Precisions that each target can be built in; the first is taken where none is asked for."""
 
 ENGINES = ("trt", "trt-rtx")
 REFUSED = {
-    (
-        "trt",
-        "int8",
-    ): "it takes explicit QDQ with symmetric activations, which is not written yet; fp16 is its fast precision",
     ("trt-rtx", "int8"): "TensorRT for RTX has no INT8 convolutions; fp16 is its fast precision",
 }
 """Why not, where somebody might expect it."""
@@ -62,7 +58,7 @@ class ExportRequest:
         dynamic_batch, dynamic_size: whether the graph takes any number of slices, and slices of any size.
         auto: whether to keep, of each target's precisions, only the one that pays most on this machine.
         calibration: folder of the slices that INT8 is fitted to, or None without INT8.
-        quantization: plan to replay, or None to search for one.
+        quantization: plan to replay, or None to search for one; TensorRT has a rule in the place of a search.
         seed: of the draw among many calibration slices.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
         engine_options: how to build `trt` and `trt-rtx`.
@@ -158,7 +154,7 @@ class ExportRequest:
         if wanted and (self.dynamic_batch or self.dynamic_size):
             raise UsageError(
                 "INT8 needs fixed shapes", "no --dynamic-batch, no --dynamic-size", "one of them",
-                "OpenVINO's INT8 with free shapes has crashed on CPUs with AMX.",
+                "It is fitted at one size; OpenVINO's with free shapes has crashed on CPUs with AMX.",
             )  # fmt: skip
         if self.auto and set(ENGINES) & set(self.targets):
             raise UsageError("auto chooses among what a CPU runs", "onnx or openvino", ", ".join(self.targets))

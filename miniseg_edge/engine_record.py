@@ -36,6 +36,7 @@ class EngineRecord:
         network_precisions: layers of the network that the vendor's parser read, by the type of what they give.
         engine_precisions: layers of the engine, by the same, as its inspector says; None if no GPU could open it.
         shapes: of inputs, if there are free sides.
+        quantized: names of the convolutions that run in INT8.
     """
 
     vendor: str
@@ -54,6 +55,7 @@ class EngineRecord:
     network_precisions: Mapping[str, int]
     engine_precisions: Mapping[str, int] | None
     shapes: ShapeRange | None
+    quantized: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.judged_on not in (ENGINE, ONNX):

@@ -1,10 +1,11 @@
 """Groups of convolutions: what is quantized together, or left alone. A group is one kind of layer in one stage.
 
 Only dense convolutions are in a group: OpenVINO runs depthwise ones no faster in INT8 than in FP32, and the decoder's
-upsampling is a handful of fixed weights.
+upsampling is a handful of fixed weights. NVIDIA's ModelOpt leaves them alone as well.
 """
 
 import re
+from collections.abc import Collection, Mapping
 
 import onnx
 
@@ -19,6 +20,10 @@ _KINDS = (
 )
 
 
+WIDE = 16
+"""Channels, both read and given, below which INT8 does not pay on tensor cores: ModelOpt's rule, not a measurement."""
+
+
 def group_of(name: str) -> str | None:
     """The group of a convolution by its name, which starts with its block, or None if it is never quantized."""
     for kind, pattern in _KINDS:
@@ -27,13 +32,26 @@ def group_of(name: str) -> str | None:
     return None
 
 
-def groups_of(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
-    """The groups that a graph has, in its order, each with the names of its convolutions."""
+def groups_of(model: onnx.ModelProto, left_alone: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
+    """The groups that a graph has, in its order, each with the names of its convolutions.
+
+    Args:
+        model: whose nodes are named after their blocks.
+        left_alone: how the names of convolutions begin that are in no group.
+    """
     found: dict[str, list[str]] = {}
     for node in model.graph.node:
-        if node.op_type == "Conv" and _groups(node) == 1 and (group := group_of(node.name)) is not None:
+        dense = node.op_type == "Conv" and _groups(node) == 1 and not node.name.startswith(left_alone)
+        if dense and (group := group_of(node.name)) is not None:
             found.setdefault(group, []).append(node.name)
     return {group: tuple(names) for group, names in found.items()}
+
+
+def wide_groups(model: onnx.ModelProto, groups: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """Those of some groups of which every convolution reads and gives at least `WIDE` channels."""
+    shapes = {weights.name: weights.dims for weights in model.graph.initializer}
+    wide = {node.name for node in model.graph.node if node.op_type == "Conv" and min(shapes[node.input[1]][:2]) >= WIDE}
+    return tuple(group for group, names in groups.items() if wide.issuperset(names))
 
 
 def _groups(node: onnx.NodeProto) -> int:

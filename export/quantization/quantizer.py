@@ -1,6 +1,7 @@
 """A deployment graph in FP32 -> the same with some groups of convolutions in INT8, as ONNX with explicit quantizers.
 
-ONNX Runtime runs it as it is, and OpenVINO reads it: one quantized network for both.
+ONNX Runtime runs it as it is, and OpenVINO reads it: one quantized network for both. TensorRT reads it too, with the
+integers that it wants.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,7 @@ from miniseg_edge.export.quantization.equalisation import equalised
 from miniseg_edge.export.quantization.groups import groups_of
 from miniseg_edge.export.quantization.nncf_placement import quantizers_placed
 from miniseg_edge.export.quantization.rounding import rounded
+from miniseg_edge.export.quantization.scheme import Scheme
 from miniseg_edge.preprocessing import FloatArray
 from miniseg_edge.tensors import TensorSpec
 
@@ -37,12 +39,13 @@ class Quantizer:
     groups: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, model: OnnxModel, inputs: Sequence[FloatArray], *, grey: bool) -> Self:
+    def of(cls, model: OnnxModel, inputs: Sequence[FloatArray], scheme: Scheme, *, grey: bool) -> Self:
         """Quantizes a graph of fixed shapes, given in FP32.
 
         Args:
             model: the graph.
             inputs: the calibration slices as it takes them.
+            scheme: what the integers have to look like.
             grey: whether those are grey values 0..255.
 
         Raises:
@@ -52,11 +55,15 @@ class Quantizer:
         if not inputs:
             raise UsageError("there is nothing to calibrate on", "slices", "none")
         exact = equalised(onnx.load_from_string(model.data), inputs)
-        groups = groups_of(exact)
+        groups = groups_of(exact, scheme.left_alone)
         names = {name for group in groups.values() for name in group}
-        whole = quantizers_placed(exact, names, inputs, grey=grey)
-        _round(whole, exact, names, inputs)
+        whole = quantizers_placed(exact, names, inputs, grey=grey, symmetric=scheme.symmetric)
+        _round(whole, exact, names, inputs, scheme.largest)
         return cls(exact, whole, groups)
+
+    def convolutions(self, groups: Collection[str]) -> tuple[str, ...]:
+        """The names of the convolutions of some of `self.groups`, in the graph's order of groups."""
+        return tuple(name for group, names in self.groups.items() if group in groups for name in names)
 
     def quantized(self, groups: Collection[str], input_: TensorSpec, output: TensorSpec) -> OnnxModel:
         """The graph with these groups in INT8 and everything else in FP32.
@@ -81,7 +88,11 @@ class Quantizer:
 
 
 def _round(
-    model: onnx.ModelProto, exact: onnx.ModelProto, names: Collection[str], inputs: Sequence[FloatArray]
+    model: onnx.ModelProto,
+    exact: onnx.ModelProto,
+    names: Collection[str],
+    inputs: Sequence[FloatArray],
+    largest: int,
 ) -> None:
     """Puts our integers and biases in the place of NNCF's."""
     before = {node.name: node for node in exact.graph.node}
@@ -96,7 +107,7 @@ def _round(
             raise ExportError("NNCF left a convolution as it was", f"quantizers around {node.name}", "none")
         weights = weights_of[before[node.name].input[1]]
         rows = weights.reshape(len(weights), -1).astype(np.float64)
-        found = rounded(rows, seen[node.name], float(constants[source.input[1]]))
+        found = rounded(rows, seen[node.name], float(constants[source.input[1]]), largest)
         set_constant(model, dequantizer, 0, found.integers.reshape(weights.shape))
         set_constant(model, dequantizer, 1, found.scales)
         set_constant(model, node, 2, found.bias if len(node.input) == 2 else constants[node.input[2]] + found.bias)

@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from miniseg_edge.export.quantization.activations import Matrix, Moments
 
-LARGEST = 63
-"""Half of int8's range. CPUs without VNNI add pairs of products in 16 bits: 2 * 255 * 63 = 32,130 fits, and with
-the full range (2 * 255 * 127 = 64,770) sums saturate and the mask is destroyed without an error."""
+LEAST_STEP = 2.0**-24
+"""FP16's smallest number: TensorRT has steps in FP16, and refuses one of 0."""
 
 _DAMPING = 1e-4
 _TINY = 1e-12
@@ -27,7 +26,7 @@ class RoundedWeights:
     """A convolution's weights as integers.
 
     Attributes:
-        integers: (o, n) int8, within -LARGEST..LARGEST.
+        integers: (o, n) int8, symmetric around 0.
         scales: (o,) float32: weight = integer * scale.
         bias: (o,) float32: to be added to the convolution's own; what rounding takes from the mean output.
     """
@@ -37,31 +36,32 @@ class RoundedWeights:
     bias: npt.NDArray[np.float32]
 
 
-def rounded(weights: Matrix, moments: Moments, input_step: float) -> RoundedWeights:
+def rounded(weights: Matrix, moments: Moments, input_step: float, largest: int) -> RoundedWeights:
     """Rounds the weights of a convolution, (o, n) float64.
 
     Args:
         weights: a row for each output channel.
         moments: of the n inputs.
         input_step: by which the inputs themselves are quantized; their rounding is noise of step^2 / 12.
+        largest: absolute value of an integer, 127 at most.
     """
     covariance = moments.covariance
     noise = input_step**2 / 12 + _DAMPING * float(np.mean(np.diag(covariance))) + _TINY
     covariance = covariance + noise * np.eye(len(covariance))
-    scales = np.maximum(np.abs(weights).max(axis=1) / LARGEST, _TINY).astype(np.float32)
-    integers = _passed_on(weights, covariance, scales.astype(np.float64))
+    scales = np.maximum(np.abs(weights).max(axis=1) / largest, LEAST_STEP).astype(np.float32)
+    integers = _passed_on(weights, covariance, scales.astype(np.float64), largest)
     lost = (weights - integers * scales[:, None]) @ moments.mean
     return RoundedWeights(integers.astype(np.int8), scales, lost.astype(np.float32))
 
 
-def _passed_on(weights: Matrix, covariance: Matrix, scales: Matrix) -> Matrix:
+def _passed_on(weights: Matrix, covariance: Matrix, scales: Matrix, largest: int) -> Matrix:
     """Rounds column by column, those with the loudest inputs first; the others make up for each one's error."""
     order = np.argsort(-np.diag(covariance), kind="stable")
     left = weights[:, order]
     factor = np.linalg.cholesky(np.linalg.inv(covariance[np.ix_(order, order)])).T
     found = np.zeros_like(left)
     for index in range(left.shape[1]):
-        found[:, index] = np.clip(np.round(left[:, index] / scales), -LARGEST, LARGEST)
+        found[:, index] = np.clip(np.round(left[:, index] / scales), -largest, largest)
         error = (left[:, index] - found[:, index] * scales) / factor[index, index]
         left[:, index + 1 :] -= np.outer(error, factor[index, index + 1 :])
     back = np.empty_like(found)

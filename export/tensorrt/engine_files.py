@@ -29,6 +29,7 @@ def engine_files(
     manifest: Manifest,
     what: tuple[str, str],
     *,
+    quantized: tuple[str, ...] = (),
     options: EngineOptions,
     tell: Tell,
     timing_cache: bytes = b"",
@@ -40,6 +41,7 @@ def engine_files(
         onnx: the model, in the precision asked for.
         manifest: how it is fed.
         what: folder in the bundle, and precision.
+        quantized: names of the convolutions that are to run in INT8.
         options: how to build.
         tell: told how far it is.
         timing_cache: of an earlier build.
@@ -51,9 +53,9 @@ def engine_files(
     """
     folder, precision = what
     version = vendor.version()
-    gpu = None if vendor.builds_ahead else gpus()[0]
+    gpu = gpu_to_build_on(vendor)
     shapes = shape_range(manifest)
-    task = EngineTask(onnx, precision, manifest.input, manifest.output, shapes, timing_cache)
+    task = EngineTask(onnx, precision, manifest.input, manifest.output, shapes, timing_cache, quantized)
     built = engine_from_onnx(vendor, task, options, tell)
     files = {f"{folder}/model.engine": built.data, f"{folder}/model.onnx": onnx}
     if built.timing_cache:
@@ -75,8 +77,20 @@ def engine_files(
         network_precisions=dict(sorted(built.network_precisions.items())),
         engine_precisions=None if built.engine_precisions is None else dict(sorted(built.engine_precisions.items())),
         shapes=shapes,
+        quantized=quantized,
     )
     return EngineFiles(files, record)
+
+
+def gpu_to_build_on(vendor: Vendor) -> Gpu | None:
+    """The GPU that a vendor builds on; None if it builds ahead of time.
+
+    Raises:
+        MissingDependencyError: the vendor's package is not installed.
+        RuntimeUnavailableError: it builds on the GPU, and there is none.
+    """
+    vendor.module()
+    return None if vendor.builds_ahead else gpus()[0]
 
 
 def shape_range(manifest: Manifest) -> ShapeRange | None:

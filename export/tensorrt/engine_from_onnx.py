@@ -6,7 +6,13 @@ from typing import Any
 
 from miniseg_edge.engine_record import ShapeRange
 from miniseg_edge.errors import ExportError, UsageError
-from miniseg_edge.export.tensorrt.agreement import check_engine, check_network, engine_precisions, network_precisions
+from miniseg_edge.export.tensorrt.agreement import (
+    check_engine,
+    check_network,
+    check_quantized,
+    engine_precisions,
+    network_precisions,
+)
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell, progress_monitor
 from miniseg_edge.onnx_file import check_self_contained
@@ -25,6 +31,7 @@ class EngineTask:
         input, output: what the engine must take and give.
         shapes: of the input, if it has free sides.
         timing_cache: of an earlier build on this GPU with this version, or empty.
+        quantized: names of the convolutions that are to run in INT8.
     """
 
     onnx: bytes
@@ -33,6 +40,7 @@ class EngineTask:
     output: TensorSpec
     shapes: ShapeRange | None = None
     timing_cache: bytes = b""
+    quantized: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, t
         hardware_compatibility=config.hardware_compatibility_level.name if vendor.tunes else "",
         workspace_bytes=_workspace_bytes(trt, config, options) if vendor.tunes else 0,
         network_precisions=network_precisions(network),
-        engine_precisions=None if vendor.builds_ahead else _inspected(trt, data, task.precision, log),
+        engine_precisions=None if vendor.builds_ahead else _inspected(trt, data, task, log),
     )
 
 
@@ -97,7 +105,7 @@ def _network(trt: Any, builder: Any, task: EngineTask, log: VendorLog) -> Any:
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         reasons = "; ".join(f"{error.node_operator()} {error.node_name()}: {error.desc()}" for error in errors)
         raise ExportError("the vendor's parser refuses the ONNX", "a model that it reads", reasons[:300])
-    check_network(trt, network, task.precision, task.input, task.output)
+    check_network(trt, network, (task.input, task.output), task.precision, task.quantized)
     return network
 
 
@@ -146,12 +154,14 @@ def _workspace_bytes(trt: Any, config: Any, options: EngineOptions) -> int:
     return wanted
 
 
-def _inspected(trt: Any, data: bytes, precision: str, log: VendorLog) -> Mapping[str, int]:
+def _inspected(trt: Any, data: bytes, task: EngineTask, log: VendorLog) -> Mapping[str, int]:
     runtime = trt.Runtime(log.handle)
     engine = runtime.deserialize_cuda_engine(data)
     if engine is None:
         raise ExportError("the engine cannot be opened where it was built", "an engine", log.errors())
     inspector = engine.create_engine_inspector()
-    found = engine_precisions(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
-    check_engine(found, precision)
+    inspected = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+    found = engine_precisions(inspected)
+    check_engine(found, task.precision)
+    check_quantized(inspected, task.quantized)
     return found

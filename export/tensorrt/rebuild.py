@@ -12,6 +12,7 @@ from miniseg_edge.bundle import Bundle, check_destination, file_records, open_bu
 from miniseg_edge.dependencies import installed
 from miniseg_edge.engine_record import ENGINE, EngineRecord
 from miniseg_edge.errors import MissingDependencyError, UsageError
+from miniseg_edge.export.request import SUPPORTED
 from miniseg_edge.export.serving.layouts import with_fresh_copies
 from miniseg_edge.export.tensorrt.engine_files import engine_files
 from miniseg_edge.export.tensorrt.options import EngineOptions
@@ -89,6 +90,7 @@ def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell) -> Bundle
         bundle.contents[record.onnx],
         bundle.manifest,
         (target if source.precision == "fp32" else f"{target}-{source.precision}", source.precision),
+        quantized=record.quantized,
         options=options_of(record) if same else EngineOptions(tf32=record.tf32),
         tell=tell,
         timing_cache=bundle.contents[record.timing_cache] if same and record.timing_cache is not None else b"",
@@ -122,9 +124,10 @@ def _sources(bundle: Bundle, target: str | None) -> list[tuple[Artifact, str]]:
     engines = [artifact for artifact in bundle.manifest.artifacts if artifact.engine is not None]
     own = [artifact for artifact in engines if target in (None, artifact.target)]
     taken = {artifact.precision for artifact in own}
-    found = [*own, *(artifact for artifact in engines if artifact not in own and artifact.precision not in taken)]
+    others = (artifact for artifact in engines if artifact not in own and artifact.precision not in taken)
+    found = [*own, *(artifact for artifact in others if artifact.precision in SUPPORTED[target or artifact.target])]
     if not found:
-        raise UsageError("nothing to rebuild", "a bundle with a target trt or trt-rtx", "none")
+        raise UsageError("nothing to rebuild", "a bundle with an engine in a precision that the target has", "none")
     return [(artifact, target or artifact.target) for artifact in found]
 
 

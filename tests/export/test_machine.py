@@ -1,13 +1,16 @@
+from dataclasses import replace
 from pathlib import Path
 
 import openvino
 import pytest
 
-from miniseg_edge.errors import IncompatibleError
+from miniseg_edge.errors import IncompatibleError, MissingDependencyError, RuntimeUnavailableError
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.machine import runnable
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.runtimes.openvino import has_bf16
+from miniseg_edge.runtimes.tensorrt import vendors
+from tests.conftest import has_gpu
 
 WITHOUT = pytest.mark.skipif(has_bf16(), reason="this CPU has BF16")
 
@@ -35,3 +38,27 @@ def test_auto_goes_on_without_it(tmp_path: Path) -> None:
 def test_what_has_no_bf16_is_left_as_it_is(tmp_path: Path) -> None:
     request = ExportRequest(tmp_path / "no.pth", tmp_path / "out", ("onnx", "openvino"), ("fp32",))
     assert runnable(request) is request
+
+
+@pytest.mark.skipif(has_gpu(), reason="what happens where there is no TensorRT")
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_an_engine_needs_its_package_before_any_work(tmp_path: Path, precision: str) -> None:
+    with pytest.raises(MissingDependencyError, match="tensorrt cannot be imported"):
+        export_bundle(request_for_trt(tmp_path, precision))
+
+
+@pytest.mark.skipif(has_gpu(), reason="what happens where there is no GPU")
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_an_engine_that_is_built_on_a_gpu_needs_one_before_any_work(
+    tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    here = replace(vendors.TENSORRT, modules=("tensorrt_rtx_bindings",))
+    monkeypatch.setattr(vendors, "VENDORS", (here, vendors.TENSORRT_RTX))
+    with pytest.raises(RuntimeUnavailableError, match="no NVIDIA GPU"):
+        export_bundle(request_for_trt(tmp_path, precision))
+
+
+def request_for_trt(folder: Path, precision: str) -> ExportRequest:
+    calibration = folder if precision == "int8" else None
+    return ExportRequest(folder / "no.pth", folder / "out", ("trt",), (precision,), calibration=calibration)

@@ -1,6 +1,8 @@
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
-from miniseg_edge.export.quantization.groups import group_of
+from miniseg_edge.export.quantization.groups import group_of, groups_of, wide_groups
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,30 @@ from miniseg_edge.export.quantization.groups import group_of
 )
 def test_a_convolution_belongs_where_its_name_says(name: str, group: str | None) -> None:
     assert group_of(name) == group
+
+
+def convolutions(**shapes: tuple[int, int, int]) -> onnx.ModelProto:
+    """Some by name, "_" for the dot: channels given, channels read by each, groups."""
+    nodes, weights = [], []
+    for name, (given, read, groups) in shapes.items():
+        weights.append(helper.make_tensor(name, TensorProto.FLOAT, (given, read, 1, 1), [0.0] * given * read))
+        block = name.replace("_", ".")
+        nodes.append(helper.make_node("Conv", [f"x{name}", name], [f"y{name}"], f"{block}/Conv", group=groups))
+    return helper.make_model(helper.make_graph(nodes, "convolutions", [], [], weights))
+
+
+def test_a_group_is_wide_if_each_of_its_convolutions_is() -> None:
+    model = convolutions(
+        level2_0_fuse=(24, 16, 1), level2_1_fuse=(16, 24, 1), level2_0_entries=(24, 24, 1), level2_1_entries=(8, 24, 1),
+        level3_0_fuse=(24, 15, 1), level3_0_branches=(32, 1, 32),
+    )  # fmt: skip
+    groups = groups_of(model)
+    assert set(groups) == {"fuse-2", "entries-2", "fuse-3"}
+    assert wide_groups(model, groups) == ("fuse-2",)
+
+
+def test_what_is_left_alone_is_in_no_group() -> None:
+    model = convolutions(up4=(16, 16, 1), pred1=(1, 16, 1))
+    assert groups_of(model) == {"decoder": ("up4/Conv", "pred1/Conv")}
+    assert groups_of(model, ("pred1/", "first/")) == {"decoder": ("up4/Conv",)}
+    assert groups_of(model, ("pred1/", "up")) == {}

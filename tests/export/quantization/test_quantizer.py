@@ -21,7 +21,7 @@ from miniseg_edge.export.quantization.equalisation import equalised
 from miniseg_edge.export.quantization.groups import groups_of
 from miniseg_edge.export.quantization.proof import check_int8, shares_of
 from miniseg_edge.export.quantization.quantizer import Quantizer
-from miniseg_edge.export.quantization.rounding import LARGEST
+from miniseg_edge.export.quantization.scheme import CPUS, TENSOR_CORES
 from miniseg_edge.manifest import Manifest
 from miniseg_edge.phantoms import phantoms
 from miniseg_edge.preprocessing import FloatArray, network_input
@@ -53,7 +53,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
 
 @pytest.fixture(scope="module")
 def quantizer(exact: OnnxModel) -> Quantizer:
-    return Quantizer.of(exact, SLICES, grey=True)
+    return Quantizer.of(exact, SLICES, CPUS, grey=True)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_what_is_left_alone_is_as_it_was(quantizer: Quantizer, exact: OnnxModel)
     weights = constants_of(some)
     integers = [w for w in weights.values() if w.dtype == np.int8 and w.ndim == 4]
     assert len(integers) == len(quantizer.groups["gates-2"])
-    assert all(np.abs(w.astype(int)).max() <= LARGEST for w in integers)
+    assert all(np.abs(w.astype(int)).max() <= CPUS.largest for w in integers)
     assert rms(by_onnxruntime(OnnxModel(some.SerializeToString(), 0)), by_onnxruntime(exact)) < 0.02
 
 
@@ -140,8 +140,22 @@ def test_grey_bytes_reach_the_first_layer_without_rounding(quantizer: Quantizer)
 
 
 def test_the_same_slices_give_the_same_bytes(exact: OnnxModel, whole: OnnxModel) -> None:
-    again = Quantizer.of(exact, SLICES, grey=True)
+    again = Quantizer.of(exact, SLICES, CPUS, grey=True)
     assert again.quantized(tuple(again.groups), INPUT, OUTPUT).data == whole.data
+
+
+def test_tensor_cores_get_other_integers_of_the_same_network(exact: OnnxModel, quantizer: Quantizer) -> None:
+    other = Quantizer.of(exact, SLICES, TENSOR_CORES, grey=True)
+    assert not any(name.startswith(TENSOR_CORES.left_alone) for name in other.convolutions(tuple(other.groups)))
+    assert other.convolutions(("fuse-2",)) == quantizer.convolutions(("fuse-2",)) == other.groups["fuse-2"]
+    found = other.quantized(tuple(other.groups), INPUT, OUTPUT)
+    model = onnx.load_from_string(found.data)
+    constants = constants_of(model)
+    quantizers = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert {str(constants[node.input[2]].dtype) for node in quantizers} == {"int8"}
+    assert not any(constants[node.input[2]].any() for node in quantizers)
+    assert max(np.abs(w.astype(int)).max() for w in constants.values() if w.dtype == np.int8) == TENSOR_CORES.largest
+    assert 0 < rms(by_onnxruntime(found), by_onnxruntime(exact)) < 0.03
 
 
 @pytest.mark.parametrize("groups", [(), ("everything",), ("fuse-2", "fuse-9")], ids=str)
@@ -152,7 +166,7 @@ def test_groups_that_are_not_there_are_refused(quantizer: Quantizer, groups: tup
 
 def test_no_slice_is_refused(exact: OnnxModel) -> None:
     with pytest.raises(UsageError, match="nothing to calibrate on"):
-        Quantizer.of(exact, [], grey=True)
+        Quantizer.of(exact, [], CPUS, grey=True)
 
 
 @pytest.mark.parametrize("isa", ["AVX2", "AVX512_CORE"])

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from miniseg_edge.errors import ExportError
-from miniseg_edge.export.tensorrt.agreement import check_engine, engine_precisions
+from miniseg_edge.export.tensorrt.agreement import check_engine, check_quantized, engine_precisions
 
 
 def inspected(*formats: str) -> str:
@@ -35,3 +35,46 @@ def test_no_silent_fp32() -> None:
 def test_no_silent_fp16_either() -> None:
     with pytest.raises(ExportError, match="most layers in fp32"):
         check_engine({"fp16": 70, "fp32": 4}, "fp32")
+
+
+def test_int8_stands_amid_fp16() -> None:
+    check_engine({"int8": 20, "fp16": 40, "fp32": 10}, "int8")
+    with pytest.raises(ExportError, match="most layers in int8"):
+        check_engine({"int8": 20, "fp32": 40}, "int8")
+
+
+def layer(name: str, reads: str, metadata: str = "", *, gives: str = "Half") -> dict[str, object]:
+    ends = {"Inputs": [{"Format/Datatype": reads}], "Outputs": [{"Format/Datatype": gives}]}
+    return {"Name": name, "Metadata": metadata, **ends}
+
+
+VECTORS = "Thirty-two wide channel vectorized row major Int8 format"
+
+
+def test_a_quantized_convolution_is_found_under_each_name_that_a_layer_has() -> None:
+    layers = [
+        layer("level2.0.fuse/Conv + level2.0.fuse/PRelu || level2.1.fuse/Conv", VECTORS),
+        layer("__myl_Conv_myl0_7", "Int8", "[ONNX Layer: level3.0.fuse/Conv]\x1f[ONNX Layer: level3.0.fuse/Add]"),
+        layer("up4/Conv", "Half"),
+    ]
+    names = ("level2.0.fuse/Conv", "level2.1.fuse/Conv", "level3.0.fuse/Conv")
+    check_quantized(json.dumps({"Layers": layers}), names)
+    with pytest.raises(ExportError, match=r"all 4 in layers that read int8, got 1 in others: up4/Conv.*fewer groups"):
+        check_quantized(json.dumps({"Layers": layers}), (*names, "up4/Conv"))
+
+
+def test_no_silent_fp16_behind_a_dequantizer() -> None:
+    """The failure that INT8 is checked for: integers are read, made FP16, and convolved in FP16."""
+    layers = [
+        layer("level2.0.fuse/QuantizeLinear", "Half", gives="Int8"),
+        layer("level2.0.fuse/DequantizeLinear", "Int8"),
+        layer("level2.0.fuse/Conv", "Half", gives="Int8"),
+        layer("level2.0.fuse/Conv_1 + level2.0.fuse/Conv/1", "Int8"),
+        "end",
+    ]
+    with pytest.raises(ExportError, match="do not run in INT8"):
+        check_quantized(json.dumps({"Layers": layers}), ("level2.0.fuse/Conv",))
+
+
+def test_what_is_not_quantized_needs_no_layer() -> None:
+    check_quantized(json.dumps({"Layers": ["layer0"]}), ())

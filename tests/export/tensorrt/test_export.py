@@ -97,7 +97,6 @@ def test_a_missing_vendor_names_the_extra(name: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("targets", "precisions", "options", "message"),
     [
-        (("trt",), ("int8",), EngineOptions(), "explicit QDQ"),
         (("trt-rtx",), ("int8",), EngineOptions(), "no INT8 convolutions"),
         (("trt-rtx",), ("bf16",), EngineOptions(), "nothing can be built in bf16"),
         (("trt",), None, EngineOptions((86,)), "--target trt-rtx"),

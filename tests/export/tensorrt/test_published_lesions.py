@@ -1,31 +1,60 @@
-"""FP16 on fold 1 of CT100 with the published checkpoint, as far as a machine without a GPU can judge it."""
+"""FP16 and INT8 on fold 1 of CT100 with the published checkpoint, as far as a machine without a GPU can judge them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from miniseg_edge.bundle import open_bundle
+from miniseg_edge.bundle import Bundle, open_bundle
 from miniseg_edge.export.command import main
+from tests.export.tensorrt.conftest import trt_by_rtx
 
 pytestmark = pytest.mark.slow
 
 
-def test_half_precision_draws_the_published_lesions(shared: Path, tmp_path: Path) -> None:
+def exported(shared: Path, folder: Path, *words: str) -> Bundle:
+    """With parity on the 20 test slices, by the ONNX that the engine was built from."""
     pytest.importorskip("tensorrt_rtx_bindings")
     ct100 = shared / "data" / "ct100"
-    names = json.loads((ct100 / "fold1.json").read_text())["test"]
-    for kind in ("images", "masks"):
-        (tmp_path / kind).mkdir()
-        for name in names:
-            (tmp_path / kind / f"{name}.png").write_bytes((ct100 / kind / f"{name}.png").read_bytes())
-    words = ["--target", "trt-rtx", "--mean", "0.60239649", "--std", "0.29618761"]
-    words += ["--validation", str(tmp_path / "images"), "--labels", str(tmp_path / "masks")]
-    assert main([str(ct100 / "MiniSeg_CrossVal1.pth"), *words, "--output", str(tmp_path / "bundle")]) == 0
-    bundle = open_bundle(tmp_path / "bundle")
+    fold = json.loads((ct100 / "fold1.json").read_text())
+    copy(ct100 / "images", fold["test"], folder / "images")
+    copy(ct100 / "masks", fold["test"], folder / "masks")
+    copy(ct100 / "images", fold["calibration"], folder / "calibration")
+    words = (*words, "--mean", str(fold["mean"]), "--std", str(fold["std"]))
+    words += ("--validation", str(folder / "images"), "--labels", str(folder / "masks"))
+    assert main([str(ct100 / "MiniSeg_CrossVal1.pth"), *words, "--output", str(folder / "bundle")]) == 0
+    return open_bundle(folder / "bundle")
+
+
+def copy(source: Path, names: Sequence[str], target: Path) -> None:
+    target.mkdir()
+    for name in names:
+        (target / f"{name}.png").write_bytes((source / f"{name}.png").read_bytes())
+
+
+def test_half_precision_draws_the_published_lesions(shared: Path, tmp_path: Path) -> None:
+    bundle = exported(shared, tmp_path, "--target", "trt-rtx")
     (verdict,) = bundle.manifest.parity.verdicts
     assert (verdict.target, verdict.precision, verdict.slices) == ("trt-rtx", "fp16", 20)
     assert verdict.dice_mean > 0.999
     assert verdict.dice_worst > 0.995
     (target,) = json.loads(bundle.contents["parity.json"])["targets"]
     assert target["mean_iou"] == pytest.approx(0.8080, abs=5e-4)
+
+
+def test_int8_draws_the_published_lesions(shared: Path, tmp_path: Path) -> None:
+    """Within its limits, by a margin; calibrated on slices that it is not judged on."""
+    words = ["--target", "trt", "--precision", "int8", "--calibration", str(tmp_path / "calibration")]
+    with trt_by_rtx():
+        bundle = exported(shared, tmp_path, *words)
+    (verdict,) = bundle.manifest.parity.verdicts
+    assert (verdict.target, verdict.precision, verdict.slices) == ("trt", "int8", 20)
+    assert verdict.dice_mean > 0.99
+    assert verdict.dice_worst > 0.955
+    (target,) = json.loads(bundle.contents["parity.json"])["targets"]
+    assert target["mean_iou"] == pytest.approx(0.8080, abs=1e-3)
+    artifact = bundle.manifest.artifact("trt", "int8")
+    assert artifact is not None
+    assert artifact.engine is not None
+    assert len(artifact.engine.quantized) == 51

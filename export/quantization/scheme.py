@@ -1,0 +1,35 @@
+"""How the integers have to look: CPUs and tensor cores want different ones of the same network."""
+
+from dataclasses import dataclass
+
+from miniseg_edge.export.tensorrt.kept import KEPT_IN_FP32
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What a kind of processor wants.
+
+    Attributes:
+        symmetric: activations are int8 around a zero point of 0, else uint8 with a zero point of their own.
+        largest: absolute value of a weight's integer.
+        left_alone: how the names of convolutions begin that are never quantized.
+        plan: path of its plan in the bundle.
+    """
+
+    symmetric: bool
+    largest: int
+    left_alone: tuple[str, ...]
+    plan: str
+
+
+CPUS = Scheme(symmetric=False, largest=63, left_alone=(), plan="quantization/plan.json")
+"""Half of int8's range. CPUs without VNNI add pairs of products in 16 bits: 2 * 255 * 63 = 32,130 fits, and with the
+full range (2 * 255 * 127 = 64,770) sums saturate and the mask is destroyed without an error."""
+
+TENSOR_CORES = Scheme(symmetric=True, largest=127, left_alone=KEPT_IN_FP32, plan="quantization/plan-trt.json")
+"""They add in 32 bits. TensorRT knows no zero point; what FP16 leaves in FP32, INT8 leaves there as well."""
+
+
+def scheme_of(target: str) -> Scheme:
+    """The scheme of a target that can be built in INT8."""
+    return TENSOR_CORES if target == "trt" else CPUS
