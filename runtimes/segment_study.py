@@ -58,7 +58,7 @@ def segmented_study(
     Args:
         study: to segment.
         segmenter: that draws.
-        progress: told after each slice how many are done, and of how many.
+        progress: told after each slice, drawn or read again, how many are done, and of how many.
         earlier: slices that the same segmenter drew before; they are read again, and not drawn again.
 
     Raises:
@@ -85,6 +85,7 @@ def segmented_study(
                 read(index)
                 if hashes[index] != drawn:
                     raise IntegrityError(f"slice {index} is another one than was drawn", drawn, hashes[index])
+                progress(index + 1, len(study))
         yield from mask[:start]
         for result in segmenter.segment_read_hu(read, range(start, len(study))):
             mask[done] = result.mask

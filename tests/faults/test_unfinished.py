@@ -15,7 +15,9 @@ from miniseg_edge.images import write_png
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.runtimes.openvino import OpenVino
 from miniseg_edge.runtimes.segment_command import main
+from miniseg_edge.runtimes.segment_study import segmented_study
 from miniseg_edge.runtimes.unfinished import KEPT
+from miniseg_edge.studies import open_study
 from tests.bundles import files_below
 from tests.studies.series import write_series
 
@@ -81,6 +83,17 @@ def test_a_study_goes_on_where_it_failed(
     assert files_below(tmp_path / "out") == files_below(tmp_path / "whole")
     for name in files_below(tmp_path / "whole"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_reading_again_is_progress_too(demo_bundle_path: Path, study: Path, failing: Callable[[], None]) -> None:
+    opened, told = open_study(study), []
+    with miniseg_edge.load(demo_bundle_path, "openvino", threads=1) as segmenter:
+        failing()
+        with pytest.raises(InferenceError) as caught:
+            segmented_study(opened, segmenter, lambda done, of: None)
+        failing()
+        segmented_study(opened, segmenter, lambda done, of: told.append((done, of)), caught.value.partial)
+    assert told == [(done, SLICES) for done in range(1, SLICES + 1)]
 
 
 def test_what_was_kept_is_not_mixed_with_anything_else(
