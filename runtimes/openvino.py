@@ -92,7 +92,10 @@ class OpenVino(Runtime):
         # Written by the vendor where the caller will read it; the request's own buffer would be used again, or copied.
         found = np.empty((len(values), self.output.shape[1], *values.shape[2:]), self.output.dtype)
         request.set_output_tensor(0, _openvino().Tensor(found, shared_memory=True))
-        request.infer({0: values}, share_inputs=True, share_outputs=True)
+        # On the engine's own thread. `infer` runs on the caller's, and where several of them compete for the processor,
+        # OpenVINO keeps some 50 kB of each call: 8 threads on 2 busy cores grew by 300 MB in 4,000 slices.
+        request.start_async({0: values}, share_inputs=True)
+        request.wait()
         return found
 
     def _request(self) -> Any:
