@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from miniseg_edge import terminal
+from miniseg_edge.errors import UsageError
+from miniseg_edge.recipe import Recipe
 from miniseg_edge.training.checkpoint import Checkpoint, checkpoint_from_file
 from miniseg_edge.training.network import MiniSeg
 from miniseg_edge.training.networks import build_network, stored
 from miniseg_edge.training.request import TrainingRequest
 from miniseg_edge.training.segmentation_network import SegmentationNetwork
+from miniseg_edge.training.sizes import size_refusal
 from miniseg_edge.training_record import InitialWeights
 
 
@@ -42,7 +45,7 @@ class Start:
         """A network of its own for each fold, always the same, on the device; torch's random state stays."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = self._drawn()
+            network = self.drawn()
         if self.checkpoint is not None:
             module = stored(network)
             state = module.state_dict()
@@ -50,7 +53,8 @@ class Start:
             module.load_state_dict({**state, **fitting})
         return network.to(self.device)
 
-    def _drawn(self) -> SegmentationNetwork:
+    def drawn(self) -> SegmentationNetwork:
+        """The network with random weights, on the CPU."""
         if self.checkpoint is None:
             return build_network(self.name, classes=self.classes)
         if self.checkpoint.architecture is not None:
@@ -63,11 +67,12 @@ def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -
 
     Raises:
         CheckpointError and its kin: the initial checkpoint cannot be used.
-        UsageError: no such network; MissingDependencyError: it needs a package that is not installed.
+        UsageError: no such network, or a pass whose size it does not take.
+        MissingDependencyError: it needs a package that is not installed.
     """
     classes = request.mapping.classes
     if request.initial is None:
-        build_network(request.network, classes=classes)
+        _check_sizes(build_network(request.network, classes=classes), request.recipe)
         return Start(request.network, classes, request.seed, device, from_hu, None)
     checkpoint = checkpoint_from_file(request.initial)
     if checkpoint.identity.classes != classes:
@@ -75,4 +80,20 @@ def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -
         terminal.warn(f"{checkpoint.name} has {was} classes, the labels {classes}: its heads are drawn anew")
     elif checkpoint.architecture is not None and not checkpoint.auxiliary:
         terminal.say(f"{checkpoint.name} has no auxiliary heads: they are drawn anew")
-    return Start(checkpoint.identity.name, classes, request.seed, device, from_hu, checkpoint)
+    start = Start(checkpoint.identity.name, classes, request.seed, device, from_hu, checkpoint)
+    _check_sizes(start.drawn(), request.recipe)
+    return start
+
+
+def _check_sizes(network: SegmentationNetwork, recipe: Recipe) -> None:
+    """Refuses passes that the network would die of in the middle of an epoch. MiniSeg takes every size."""
+    if isinstance(network, MiniSeg):
+        return
+    scales = {recipe.side_px(one): one.scale for one in recipe.passes} | {recipe.size: 1.0}
+    for side, scale in sorted(scales.items()):
+        if (refusal := size_refusal(network, (side, side))) is not None:
+            got, hint = f"--size {recipe.size} at scale {scale:g}", f"The network says: {refusal.obstacle}"
+            wanted = "a network that segments"
+            if (taken := refusal.instead) is not None:
+                wanted = f"sides that are multiples of {taken.multiple}, such as {taken.height}"
+            raise UsageError(f"the network does not take slices of {side} x {side}", wanted, got, hint)

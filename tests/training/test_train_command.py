@@ -141,6 +141,19 @@ def test_what_makes_no_sense_is_refused(data: Path, tmp_path: Path, more: tuple[
     assert not (tmp_path / "out").exists()
 
 
+def test_a_pass_that_the_network_cannot_take_is_refused_before_any_work(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = arguments(
+        data, tmp_path / "out", "--epochs", "1", "--network", "tests-tiny-unet", "--scales", "1", "0.72"
+    )
+    assert main(command) == USAGE
+    said = " ".join(capsys.readouterr().err.split())
+    assert "slices of 23 x 23" in said
+    assert "multiples of 2, such as 24, got --size 32 at scale 0.72" in said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_it_begins_from_a_checkpoint(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     still = ("--epochs", "1", "--learning-rate", "1e-30", "--init", str(CHECKPOINT))
