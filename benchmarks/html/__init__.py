@@ -1,0 +1,7 @@
+"""`report.html`: what was measured, for people who did not measure it."""
+
+from miniseg_edge.benchmarks.html.disagreement import Disagreement
+from miniseg_edge.benchmarks.html.page import html_from_report
+from miniseg_edge.benchmarks.html.ratios import ratio_between
+
+__all__ = ["Disagreement", "html_from_report", "ratio_between"]
