@@ -10,7 +10,7 @@ from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.export.artifacts import BuiltArtifact
 from miniseg_edge.export.request import PRECISIONS
-from miniseg_edge.export.turns import candidate, rounds_of_turns
+from miniseg_edge.export.turns import candidate, measured
 from miniseg_edge.host import processor
 from miniseg_edge.manifest import Artifact, PrecisionChoice, PrecisionTiming
 from miniseg_edge.parity import TargetParity
@@ -68,10 +68,4 @@ def _measured(bundle: Bundle, artifacts: Sequence[Artifact]) -> dict[str, tuple[
             files = {name: bundle.contents[name] for name in artifact.files}
             built = BuiltArtifact(files, artifact.nodes, artifact.macs)
             candidates.append(candidate(bundle.manifest, artifact, built, Path(folder) / artifact.precision))
-        found: dict[str, list[float]] = {artifact.precision: [] for artifact in artifacts}
-        with terminal.counted(f"measuring {artifacts[0].target}, {ROUNDS} rounds", ROUNDS) as progress:
-            for index, turns in enumerate(rounds_of_turns(candidates, ROUNDS)):
-                for name, taken in turns.items():
-                    found[name].append(taken)
-                progress(index + 1, ROUNDS)
-    return {name: tuple(taken) for name, taken in found.items()}
+        return measured(candidates, ROUNDS, artifacts[0].target)

@@ -3,15 +3,26 @@
 from dataclasses import replace
 
 from miniseg_edge import terminal
+from miniseg_edge.errors import UsageError
 from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.tensors import HU
 from miniseg_edge.training.checkpoint import Checkpoint
+from miniseg_edge.training_record import TrainingRecord
 
 
 def completed(request: ExportRequest, checkpoint: Checkpoint) -> ExportRequest:
-    """The request with the checkpoint's own input size, window and channels where it does not say them."""
-    training = checkpoint.training
-    if training is None:
-        return request
+    """The request with the checkpoint's own input size, window and channels where it does not say them.
+
+    Raises:
+        UsageError: the graph is to take HU, and neither of them has a window.
+    """
+    found = request if checkpoint.training is None else _as_trained(request, checkpoint.training)
+    if found.values == HU and found.window is None:
+        raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none here or in the checkpoint")
+    return found
+
+
+def _as_trained(request: ExportRequest, training: TrainingRecord) -> ExportRequest:
     side = training.recipe.size
     found = replace(
         request,

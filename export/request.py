@@ -48,7 +48,7 @@ class ExportRequest:
         precisions: of `PRECISIONS`, each once; a target is built in those that it supports. None is each target's
             own: FP16 for engines, FP32 for the others.
         statistics: normalisation, or None to take the checkpoint's.
-        window: HU window that the bundle offers, or None.
+        window: HU window that the bundle offers; None: the checkpoint's own, if it has one.
         size: (height, width) of the network's input in pixels; None: as trained, 512 x 512 where that is unknown.
         validation, labels: folders, or None for the demo phantoms.
         limits: for parity, by precision.
@@ -109,8 +109,6 @@ class ExportRequest:
         if self.values not in (GREY, HU) or self.result not in (LOGIT, MASK):
             got = f"{self.values}, {self.result}"
             raise UsageError("no such graph", f"values {GREY} or {HU}, a result {LOGIT} or {MASK}", got)
-        if self.values == HU and self.window is None:
-            raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none")
         self._check_engine_options()
         self._check_serving()
         self._check_int8()

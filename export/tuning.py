@@ -9,7 +9,7 @@ from miniseg_edge import terminal
 from miniseg_edge.export.artifacts import artifact_files
 from miniseg_edge.export.deployment_graph import DeploymentGraph
 from miniseg_edge.export.forms import FORMS, Form
-from miniseg_edge.export.turns import Candidate, candidate, rounds_of_turns
+from miniseg_edge.export.turns import Candidate, candidate, measured
 from miniseg_edge.manifest import Artifact, FormTiming, Manifest
 
 ROUNDS = 11
@@ -28,13 +28,8 @@ def tuned_form(
             _candidate(graph, manifest, (target, precision), form, Path(folder) / form.name)
             for form in terminal.track(FORMS, f"building {len(FORMS)} forms for {target}")
         ]
-        found: dict[str, list[float]] = {form.name: [] for form in FORMS}
-        with terminal.counted(f"measuring them, {ROUNDS} rounds", ROUNDS) as progress:
-            for index, turns in enumerate(rounds_of_turns(candidates, ROUNDS)):
-                for name, taken in turns.items():
-                    found[name].append(taken)
-                progress(index + 1, ROUNDS)
-    timings = tuple(FormTiming(name, tuple(taken)) for name, taken in found.items())
+        found = measured(candidates, ROUNDS, f"{len(FORMS)} forms")
+    timings = tuple(FormTiming(name, taken) for name, taken in found.items())
     rows = [(t.form, f"{np.median(t.p50_ms):.2f}", f"{min(t.p50_ms):.2f}..{max(t.p50_ms):.2f}") for t in timings]
     terminal.table(f"Forms for {target} {precision} on this machine", ("form", "p50 ms", "turns"), rows)
     return min(FORMS, key=lambda form: float(np.median(found[form.name]))), timings

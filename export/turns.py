@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from miniseg_edge import terminal
 from miniseg_edge.bundle import Bundle, file_records, write_bundle
 from miniseg_edge.errors import ExportError
 from miniseg_edge.export.artifacts import BuiltArtifact
@@ -86,6 +87,20 @@ def rounds_of_turns(candidates: Sequence[Candidate], rounds: int) -> Iterator[di
         workers = [opened.enter_context(_worker(one)) for one in candidates]
         for _ in range(rounds):
             yield {one.name: _turn(one, worker) for one, worker in zip(candidates, workers, strict=True)}
+
+
+def measured(candidates: Sequence[Candidate], rounds: int, what: str) -> dict[str, tuple[float, ...]]:
+    """Each candidate's turns by name, as `rounds_of_turns` gives them; shows how far it is.
+
+    Raises:
+        ExportError: one cannot be opened or run.
+    """
+    found: list[dict[str, float]] = []
+    with terminal.counted(f"measuring {what}, {rounds} rounds", rounds) as progress:
+        for turns in rounds_of_turns(candidates, rounds):
+            found.append(turns)
+            progress(len(found), rounds)
+    return {one.name: tuple(turns[one.name] for turns in found) for one in candidates}
 
 
 @contextlib.contextmanager

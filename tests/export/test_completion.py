@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from miniseg_edge.architecture import Architecture
+from miniseg_edge.errors import UsageError
 from miniseg_edge.export.completion import completed
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.request import ExportRequest
@@ -44,3 +45,14 @@ def test_other_checkpoints_change_nothing(tiny_checkpoint_path: Path, tmp_path: 
     request = ExportRequest(tiny_checkpoint_path, tmp_path / "out", ("onnx",))
     assert completed(request, checkpoint_from_file(tiny_checkpoint_path)) == request
     assert request.input_size == (512, 512)
+
+
+def test_a_graph_that_takes_hu_has_the_window_it_was_trained_with(
+    path: Path, tiny_checkpoint_path: Path, tmp_path: Path
+) -> None:
+    asked = ExportRequest(path, tmp_path / "out", ("onnx",), values="hu")
+    assert completed(asked, checkpoint_from_file(path)).window == TRAINING.window
+    with pytest.raises(
+        UsageError, match="needs a window; expected --window LOW HIGH, got none here or in the checkpoint"
+    ):
+        completed(asked, checkpoint_from_file(tiny_checkpoint_path))
