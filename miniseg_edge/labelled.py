@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from miniseg_edge.errors import InputError, NoImagesError, UsageError
 from miniseg_edge.images import IMAGE_SUFFIXES, label_from_file, slice_from_file
 from miniseg_edge.label_mapping import LabelMapping
+from miniseg_edge.neighbours import with_neighbours
 from miniseg_edge.preprocessing import ByteArray, FloatArray, Window
 
 STUDY_SUFFIXES = (".nii.gz", ".nii", ".dcm")
@@ -203,10 +203,5 @@ def _unmatched(name: str, pattern: str) -> str:
 
 
 def _with_neighbours(slices: Sequence[LabelledSlice]) -> tuple[LabelledSlice, ...]:
-    """Each slice with the one before and the one after it as channels; at the ends it stands in for them itself."""
-    values = [slice_.values for slice_ in slices]
-    last, found = len(values) - 1, []
-    for i, slice_ in enumerate(slices):
-        channels: Any = np.stack((values[max(0, i - 1)], values[i], values[min(last, i + 1)]), axis=-1)
-        found.append(replace(slice_, values=channels))
-    return tuple(found)
+    channels = with_neighbours(lambda index: slices[index].values, len(slices))
+    return tuple(replace(slice_, values=channels(index)) for index, slice_ in enumerate(slices))

@@ -286,8 +286,9 @@ def origin_of(manifest: Manifest) -> str:
 
 
 def sealed(manifest: Manifest) -> Manifest:
-    """The same manifest with its origin and its digest filled in."""
-    found = replace(manifest, origin=origin_of(manifest))
+    """The same manifest with its origin and its digest filled in, of what a reader will find: JSON makes 1.0 of 1."""
+    found = record_from_object(Manifest, json.loads(json_from_record(manifest)), MANIFEST_NAME)
+    found = replace(found, origin=origin_of(found))
     return replace(found, digest=_digest(json.loads(json_from_record(found))))
 
 

@@ -19,6 +19,8 @@ from miniseg_edge.errors import (
 from miniseg_edge.files import replace_file
 from miniseg_edge.images import png_from_pixels
 from miniseg_edge.limits import host_limits
+from miniseg_edge.neighbours import CHANNELS as NEIGHBOURS
+from miniseg_edge.neighbours import with_neighbours
 from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.provenance import Provenance, stamped_png
 from miniseg_edge.records import json_from_record
@@ -55,6 +57,8 @@ def segmented_study(
 ) -> SegmentedStudy:
     """Reads, segments and measures slice by slice, several at once; none is kept.
 
+    A bundle with three channels gets each slice between its neighbours.
+
     Args:
         study: to segment.
         segmenter: that draws.
@@ -72,17 +76,20 @@ def segmented_study(
     hashes = [""] * len(study)
     start = done = 0 if earlier is None else len(earlier.mask)
 
-    def read(index: int) -> FloatArray:
+    def read_one(index: int) -> FloatArray:
         one: SliceHu = study.read(index)
         remarks[index], hashes[index] = one.remarks, one.sha256
         return one.voxels_hu
+
+    channels = segmenter.bundle.manifest.interface.channels
+    read = with_neighbours(read_one, len(study)) if channels == NEIGHBOURS else read_one
 
     def masks() -> Iterator[ByteArray]:
         nonlocal done
         if earlier is not None:
             mask[:start] = earlier.mask
             for index, drawn in enumerate(earlier.input_sha256):
-                read(index)
+                read_one(index)
                 if hashes[index] != drawn:
                     raise IntegrityError(f"slice {index} is another one than was drawn", drawn, hashes[index])
                 progress(index + 1, len(study))

@@ -27,7 +27,7 @@ from miniseg_edge.manifest import (
     sealed,
 )
 from miniseg_edge.parity import ParityLimits
-from miniseg_edge.preprocessing import Statistics
+from miniseg_edge.preprocessing import Statistics, Window
 from miniseg_edge.records import json_from_record
 from tests.bundles import GOLDEN, manifest_object, resealed, small_manifest
 
@@ -96,6 +96,11 @@ class TestSeal:
 
     def test_sealing_again_changes_nothing(self) -> None:
         assert sealed(small_manifest()) == small_manifest()
+
+    def test_whole_numbers_where_fractions_belong_are_sealed_as_they_are_read(self) -> None:
+        preprocessing = replace(small_manifest().preprocessing, window=Window(-1250, 250), statistics=Statistics(0, 1))
+        written = sealed(replace(small_manifest(), preprocessing=preprocessing))
+        assert manifest_from_json(json_from_record(written).encode()) == written
 
     @pytest.mark.parametrize("field", CHANGES)
     def test_the_digest_changes_with_every_field(self, field: str) -> None:

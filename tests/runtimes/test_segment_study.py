@@ -14,14 +14,19 @@ import pytest
 from pydicom.sr.codedict import codes
 
 import miniseg_edge
+from miniseg_edge.architecture import Architecture
 from miniseg_edge.errors import InputError
+from miniseg_edge.export.exporter import export_bundle
+from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.images import write_png
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.preprocessing import ByteArray, Window
 from miniseg_edge.runtimes.segment_command import main
 from miniseg_edge.studies import open_study
 from miniseg_edge.studies.dicom_seg import dicom_seg_from_mask
 from miniseg_edge.studies.findings import Ran, findings_from_mask
 from miniseg_edge.studies.pictures import MAX_TILES, shown_indices
+from miniseg_edge.training.checkpoint import save_checkpoint
+from tests.conftest import STATISTICS, random_network
 from tests.studies.series import write_enhanced, write_series
 
 ALL = [word for name in ("dicom-seg", "nifti", "png", "json") for word in ("--format", name)]
@@ -137,6 +142,28 @@ def test_an_enhanced_object_and_a_nifti_are_studies_too(bundle_path: Path, tmp_p
     words = [str(bundle_path), str(tmp_path / "v.nii.gz"), "--output", str(tmp_path / "c"), "--format", "dicom-seg"]
     assert main(words) == 2
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.slow
+def test_a_bundle_with_three_channels_sees_each_slice_between_its_neighbours(tmp_path: Path) -> None:
+    network = random_network(Architecture((4, 4, 8, 4), (1, 0, 1, 0), (0, 0, 1, 0)), 39)
+    save_checkpoint(network, STATISTICS, tmp_path / "network.pth")
+    request = ExportRequest(
+        tmp_path / "network.pth", tmp_path / "bundle", ("openvino",), ("fp32",), size=(32, 40),
+        window=Window(-1250, 250), separate_channels=True,
+    )  # fmt: skip
+    export_bundle(request)
+    study = write_series(tmp_path / "series", 5)
+    assert main([str(tmp_path / "bundle"), str(study), "--output", str(tmp_path / "out"), "--format", "nifti"]) == 0
+    slices = open_study(study).volume().voxels_hu
+    around = np.concatenate([slices[:1], slices, slices[-1:]])
+    with miniseg_edge.load(tmp_path / "bundle") as segmenter:
+        masks = [
+            segmenter.segment_hu(np.stack([around[i], around[i + 1], around[i + 2]], axis=-1)).mask for i in range(5)
+        ]
+        assert any(mask.any() for mask in masks)
+    image = nibabel.Nifti1Image.from_bytes(gzip.decompress((tmp_path / "out" / "mask.nii.gz").read_bytes()))
+    np.testing.assert_array_equal(np.asanyarray(image.dataobj), np.stack(masks).transpose(2, 1, 0))
 
 
 def test_a_picture_beside_a_series_is_not_taken_for_it(bundle_path: Path, tmp_path: Path) -> None:
