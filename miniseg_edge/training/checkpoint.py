@@ -116,7 +116,7 @@ def save_checkpoint(
     network: SegmentationNetwork, statistics: Statistics, path: Path, training: TrainingRecord | None = None
 ) -> None:
     """Writes weights with their statistics and their network's name, so that an export needs nothing else. Atomic."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in stored(network).state_dict().items()}
+    state = _each_once(stored(network).state_dict())
     content: dict[str, Any] = {"state_dict": state, "statistics": {"mean": statistics.mean, "std": statistics.std}}
     if isinstance(network, RegisteredNetwork):
         content |= {
@@ -127,6 +127,25 @@ def save_checkpoint(
     buffer = io.BytesIO()
     torch.save(content, buffer)
     replace_file(path, buffer.getvalue())
+
+
+def check_storable(network: SegmentationNetwork) -> None:
+    """Refuses before a training what could not be read after it. Raises: UsageError."""
+    kept = _each_once(stored(network).state_dict()).values()
+    size = sum({tensor.data_ptr(): tensor.nbytes for tensor in kept}.values())
+    if size > MAX_CHECKPOINT_BYTES - MAX_TRAINING_BYTES:
+        wanted = f"at most {MAX_CHECKPOINT_BYTES} bytes"
+        raise UsageError("the network is too large for a checkpoint", wanted, f"{size} bytes of weights")
+
+
+def _each_once(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous, on the CPU. What several names share stays shared: copied for each it would lie there twice."""
+    made: dict[tuple[object, ...], Tensor] = {}
+    keys = {name: (tensor.data_ptr(), tensor.shape, tensor.stride()) for name, tensor in state.items()}
+    for name, tensor in state.items():
+        if keys[name] not in made:
+            made[keys[name]] = tensor.detach().cpu().contiguous()
+    return {name: made[key] for name, key in keys.items()}
 
 
 def _network(

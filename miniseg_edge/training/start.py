@@ -7,7 +7,7 @@ import torch
 from miniseg_edge import terminal
 from miniseg_edge.errors import UsageError
 from miniseg_edge.recipe import Recipe
-from miniseg_edge.training.checkpoint import Checkpoint, checkpoint_from_file
+from miniseg_edge.training.checkpoint import Checkpoint, check_storable, checkpoint_from_file
 from miniseg_edge.training.network import MiniSeg
 from miniseg_edge.training.networks import build_network, stored
 from miniseg_edge.training.request import TrainingRequest
@@ -67,12 +67,12 @@ def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -
 
     Raises:
         CheckpointError and its kin: the initial checkpoint cannot be used.
-        UsageError: no such network, or a pass whose size it does not take.
+        UsageError: no such network, one too large, or a pass whose size it does not take.
         MissingDependencyError: it needs a package that is not installed.
     """
     classes = request.mapping.classes
     if request.initial is None:
-        _check_sizes(build_network(request.network, classes=classes), request.recipe)
+        _check_network(build_network(request.network, classes=classes), request.recipe)
         return Start(request.network, classes, request.seed, device, from_hu, None)
     checkpoint = checkpoint_from_file(request.initial)
     if checkpoint.identity.classes != classes:
@@ -81,14 +81,15 @@ def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -
     elif checkpoint.architecture is not None and not checkpoint.auxiliary:
         terminal.say(f"{checkpoint.name} has no auxiliary heads: they are drawn anew")
     start = Start(checkpoint.identity.name, classes, request.seed, device, from_hu, checkpoint)
-    _check_sizes(start.drawn(), request.recipe)
+    _check_network(start.drawn(), request.recipe)
     return start
 
 
-def _check_sizes(network: SegmentationNetwork, recipe: Recipe) -> None:
-    """Refuses passes that the network would die of in the middle of an epoch. MiniSeg takes every size."""
+def _check_network(network: SegmentationNetwork, recipe: Recipe) -> None:
+    """Refuses before hours of training what they would come to nothing with. MiniSeg is small, and takes every size."""
     if isinstance(network, MiniSeg):
         return
+    check_storable(network)
     scales = {recipe.side_px(one): one.scale for one in recipe.passes} | {recipe.size: 1.0}
     for side, scale in sorted(scales.items()):
         if (refusal := size_refusal(network, (side, side))) is not None:

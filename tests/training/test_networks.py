@@ -11,8 +11,8 @@ from torch import nn
 from miniseg_edge.architecture import PRESETS
 from miniseg_edge.errors import CheckpointError, MiniSegError, UnsafeCheckpointError, UsageError
 from miniseg_edge.preprocessing import Statistics
-from miniseg_edge.training import networks
-from miniseg_edge.training.checkpoint import checkpoint_from_file, save_checkpoint
+from miniseg_edge.training import checkpoint, networks
+from miniseg_edge.training.checkpoint import check_storable, checkpoint_from_file, save_checkpoint
 from miniseg_edge.training.network import MiniSeg
 from miniseg_edge.training.networks import (
     RegisteredNetwork,
@@ -142,6 +142,28 @@ class TestCheckpoints:
         register_network("mine", lambda i, c: nn.Sequential(OrderedDict(module=nn.Conv2d(i, c, 1))))
         save_checkpoint(build_network("mine"), STATISTICS, tmp_path / "mine.pth")
         assert list(checkpoint_from_file(tmp_path / "mine.pth").state) == ["module.weight", "module.bias"]
+
+    @pytest.mark.usefixtures("clean_registry")
+    def test_a_layer_with_two_names_is_stored_once(self, tmp_path: Path) -> None:
+        """As MONAI's DynUNet has it; training lays weights out with the channels last."""
+
+        def build(in_channels: int, classes: int) -> nn.Module:
+            network = nn.Sequential(OrderedDict(wide=nn.Conv2d(in_channels, 256, 3), last=nn.Conv2d(256, classes, 3)))
+            network.again = network.wide
+            return network
+
+        register_network("twice", build)
+        network = build_network("twice", 64).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        save_checkpoint(network, STATISTICS, tmp_path / "twice.pth")
+        assert (tmp_path / "twice.pth").stat().st_size < 1.5 * network.module.wide.weight.nbytes
+        state = checkpoint_from_file(tmp_path / "twice.pth").state
+        assert torch.equal(state["again.weight"], network.module.wide.weight)
+
+    def test_what_could_not_be_read_again_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        check_storable(build_network(NAME))
+        monkeypatch.setattr(checkpoint, "MAX_CHECKPOINT_BYTES", checkpoint.MAX_TRAINING_BYTES + 999)
+        with pytest.raises(UsageError, match="too large for a checkpoint"):
+            check_storable(build_network(NAME))
 
     def test_a_miniseg_says_which_it_is(self, tmp_path: Path) -> None:
         save_checkpoint(build_network("miniseg-83k", 1, 3), STATISTICS, tmp_path / "own.pth")
