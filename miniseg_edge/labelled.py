@@ -1,9 +1,10 @@
 """Labelled slices from folders of images and masks: PNG and JPEG, NIfTI, DICOM, matched by name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -203,5 +204,5 @@ def _unmatched(name: str, pattern: str) -> str:
 
 
 def _with_neighbours(slices: Sequence[LabelledSlice]) -> tuple[LabelledSlice, ...]:
-    channels = with_neighbours(lambda index: slices[index].values, len(slices))
+    channels: Callable[[int], Any] = with_neighbours(lambda index: slices[index].values, len(slices))
     return tuple(replace(slice_, values=channels(index)) for index, slice_ in enumerate(slices))
