@@ -1,7 +1,6 @@
 """Every way to feed a graph and to read it, on every runtime: the same lesion as the torch reference draws."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,8 +169,3 @@ def test_a_volume_is_its_slices(
     assert result.slices_with_findings == tuple(i for i, mask in enumerate(serial) if mask.any())
     assert result.has_finding == bool(serial.any())
     assert result.bundle_digest == bundle.manifest.digest
-
-
-def test_a_graph_that_takes_hu_needs_a_window() -> None:
-    with pytest.raises(UsageError, match="--window LOW HIGH"):
-        ExportRequest(Path("a.pth"), Path("b"), ("onnx",), values="hu")
