@@ -57,7 +57,8 @@ def segmented_study(
 ) -> SegmentedStudy:
     """Reads, segments and measures slice by slice, several at once; none is kept.
 
-    A bundle with three channels gets each slice between its neighbours.
+    A bundle with three channels gets each slice between its neighbours. The last one that was drawn earlier saw a slice
+    whose hash nobody kept, so it is drawn again.
 
     Args:
         study: to segment.
@@ -74,25 +75,25 @@ def segmented_study(
     mask = np.empty((len(study), *study.size), np.uint8)
     remarks: list[tuple[str, ...]] = [()] * len(study)
     hashes = [""] * len(study)
-    start = done = 0 if earlier is None else len(earlier.mask)
+    between = segmenter.bundle.manifest.interface.channels == NEIGHBOURS
+    start = done = 0 if earlier is None else max(0, len(earlier.mask) - between)
 
     def read_one(index: int) -> FloatArray:
         one: SliceHu = study.read(index)
         remarks[index], hashes[index] = one.remarks, one.sha256
         return one.voxels_hu
 
-    channels = segmenter.bundle.manifest.interface.channels
-    read = with_neighbours(read_one, len(study)) if channels == NEIGHBOURS else read_one
+    read = with_neighbours(read_one, len(study)) if between else read_one
 
     def masks() -> Iterator[ByteArray]:
         nonlocal done
         if earlier is not None:
-            mask[:start] = earlier.mask
+            mask[:start] = earlier.mask[:start]
             for index, drawn in enumerate(earlier.input_sha256):
                 read_one(index)
                 if hashes[index] != drawn:
                     raise IntegrityError(f"slice {index} is another one than was drawn", drawn, hashes[index])
-                progress(index + 1, len(study))
+                progress(min(index + 1, start), len(study))
         yield from mask[:start]
         for result in segmenter.segment_read_hu(read, range(start, len(study))):
             mask[done] = result.mask

@@ -21,13 +21,15 @@ from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.images import write_png
 from miniseg_edge.preprocessing import ByteArray, Window
 from miniseg_edge.runtimes.segment_command import main
+from miniseg_edge.runtimes.segment_study import segmented_study
+from miniseg_edge.runtimes.unfinished import Done
 from miniseg_edge.studies import open_study
 from miniseg_edge.studies.dicom_seg import dicom_seg_from_mask
 from miniseg_edge.studies.findings import Ran, findings_from_mask
 from miniseg_edge.studies.pictures import MAX_TILES, shown_indices
 from miniseg_edge.training.checkpoint import save_checkpoint
 from tests.conftest import STATISTICS, random_network
-from tests.studies.series import write_enhanced, write_series
+from tests.studies.series import stored_slice, write_enhanced, write_series
 
 ALL = [word for name in ("dicom-seg", "nifti", "png", "json") for word in ("--format", name)]
 RAN = Ran("openvino", "cpu", "fp32", "d" * 64, "e" * 64, ())
@@ -144,26 +146,55 @@ def test_an_enhanced_object_and_a_nifti_are_studies_too(bundle_path: Path, tmp_p
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.slow
-def test_a_bundle_with_three_channels_sees_each_slice_between_its_neighbours(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bundle_between(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2.5-D: takes a slice between its neighbours."""
+    folder = tmp_path_factory.mktemp("between")
     network = random_network(Architecture((4, 4, 8, 4), (1, 0, 1, 0), (0, 0, 1, 0)), 39)
-    save_checkpoint(network, STATISTICS, tmp_path / "network.pth")
+    save_checkpoint(network, STATISTICS, folder / "network.pth")
     request = ExportRequest(
-        tmp_path / "network.pth", tmp_path / "bundle", ("openvino",), ("fp32",), size=(32, 40),
+        folder / "network.pth", folder / "bundle", ("openvino",), ("fp32",), size=(32, 40),
         window=Window(-1250, 250), separate_channels=True,
     )  # fmt: skip
     export_bundle(request)
+    return folder / "bundle"
+
+
+@pytest.mark.slow
+def test_a_bundle_with_three_channels_sees_each_slice_between_its_neighbours(
+    bundle_between: Path, tmp_path: Path
+) -> None:
     study = write_series(tmp_path / "series", 5)
-    assert main([str(tmp_path / "bundle"), str(study), "--output", str(tmp_path / "out"), "--format", "nifti"]) == 0
+    assert main([str(bundle_between), str(study), "--output", str(tmp_path / "out"), "--format", "nifti"]) == 0
     slices = open_study(study).volume().voxels_hu
     around = np.concatenate([slices[:1], slices, slices[-1:]])
-    with miniseg_edge.load(tmp_path / "bundle") as segmenter:
+    with miniseg_edge.load(bundle_between) as segmenter:
         masks = [
             segmenter.segment_hu(np.stack([around[i], around[i + 1], around[i + 2]], axis=-1)).mask for i in range(5)
         ]
         assert any(mask.any() for mask in masks)
     image = nibabel.Nifti1Image.from_bytes(gzip.decompress((tmp_path / "out" / "mask.nii.gz").read_bytes()))
     np.testing.assert_array_equal(np.asanyarray(image.dataobj), np.stack(masks).transpose(2, 1, 0))
+
+
+@pytest.mark.slow
+def test_a_study_that_goes_on_draws_the_slice_again_that_saw_another_neighbour(
+    bundle_between: Path, tmp_path: Path
+) -> None:
+    write_series(tmp_path / "before", 5)
+    fourth = pydicom.dcmread(shutil.copytree(tmp_path / "before", tmp_path / "after") / "897")
+    fourth.PixelData = stored_slice(10).tobytes()
+    fourth.save_as(tmp_path / "after" / "897")
+    before, after = open_study(tmp_path / "before"), open_study(tmp_path / "after")
+    told: list[int] = []
+    with miniseg_edge.load(bundle_between) as segmenter:
+        first, whole = (segmented_study(study, segmenter, lambda done, of: None) for study in (before, after))
+        assert (first.mask[2] != whole.mask[2]).any(), "the third slice sees the fourth"
+        done = Done(first.mask[:3], tuple(before.read(index).sha256 for index in range(3)))
+        resumed = segmented_study(after, segmenter, lambda done, of: told.append(done), done)
+    np.testing.assert_array_equal(resumed.mask, whole.mask)
+    assert resumed.findings == whole.findings
+    assert sorted(told) == told
 
 
 def test_a_picture_beside_a_series_is_not_taken_for_it(bundle_path: Path, tmp_path: Path) -> None:
