@@ -2,7 +2,6 @@
 
 import functools
 import re
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,14 +12,10 @@ from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import installed, require
 from miniseg_edge.errors import DeviceMemoryError, MiniSegError, RuntimeUnavailableError
 from miniseg_edge.onnx_file import check_self_contained
-from miniseg_edge.preprocessing import ByteArray, FloatArray
 from miniseg_edge.runtimes.cuda.calls import checked, cuda_runtime, error_of
-from miniseg_edge.runtimes.cuda.lane import Lane
-from miniseg_edge.runtimes.cuda.machine import Gpu, gpus
-from miniseg_edge.runtimes.cuda.pool import Pool
-from miniseg_edge.runtimes.interface import Runtime
+from miniseg_edge.runtimes.cuda.lane_runtime import LaneRuntime, OnGpu
+from miniseg_edge.runtimes.cuda.machine import Gpu
 from miniseg_edge.runtimes.onnxruntime import onnxruntime, session_options
-from miniseg_edge.runtimes.replay import replay
 from miniseg_edge.tensors import ANY, TensorSpec
 
 PROVIDER = "CUDAExecutionProvider"
@@ -30,7 +25,7 @@ _CUDA_FAILURE = re.compile(r"CUDA failure (\d+)")
 _NO_MEMORY = re.compile(r"failed to allocate memory", re.IGNORECASE)
 
 
-class OnnxRuntimeCuda(Runtime):
+class OnnxRuntimeCuda(LaneRuntime):
     """An ONNX file on one GPU; each call under way has a session, a stream and buffers of its own.
 
     Parity was judged on a CPU, so the golden slices are replayed when it is opened.
@@ -47,37 +42,17 @@ class OnnxRuntimeCuda(Runtime):
                 "this onnxruntime has no CUDA", PROVIDER, ", ".join(available),
                 'In place of the package onnxruntime: pip install "miniseg-edge[onnxruntime-cuda]"',
             )  # fmt: skip
-        return tuple(f"cuda:{gpu.index}" for gpu in gpus())
+        return super().devices()
 
     @property
     def version(self) -> str:
         """The package's version."""
         return str(onnxruntime().__version__)
 
-    def close(self) -> None:
-        """Releases each session when its call is done; may be called twice."""
-        super().close()
-        self._lanes.close()
-
-    def _open(self, bundle: Bundle, files: list[bytes]) -> None:
+    def _open_on(self, gpu: Gpu, bundle: Bundle, files: list[bytes]) -> OnGpu:
         check_self_contained(files[0])
         _load_libraries()
-        gpu = next(gpu for gpu in gpus() if f"cuda:{gpu.index}" == self.device)
-        network_on = functools.partial(Session, files[0], gpu, self.input, self.output)
-        input_, output = self.input, self.output
-        self._lanes = Pool(lambda: Lane(gpu, network_on, input_, output))
-        weakref.finalize(self, self._lanes.close)  # for whoever forgets: GPU memory knows no garbage collector
-        try:
-            with self._lanes.borrowed():
-                pass  # memory, kernels and the CUDA graph are there before the first slice comes
-            replay(self, bundle)
-        except Exception:
-            self._lanes.close()
-            raise
-
-    def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
-        with self._lanes.borrowed() as lane:
-            return lane.run(values)
+        return OnGpu(functools.partial(Session, files[0], gpu, self.input, self.output), unseen=True)
 
 
 class Session:

@@ -1,10 +1,13 @@
 """Fixtures that many tests share: real exports of small networks, and the real data where it is present."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
+from filelock import FileLock
 
 from miniseg_edge.architecture import Architecture
 from miniseg_edge.bundle import Bundle, open_bundle
@@ -97,6 +100,18 @@ def random_network(architecture: Architecture, seed: int) -> MiniSeg:
     return network.eval()
 
 
+def made_once(temporary: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """What the workers of one run have in common: the first that wants it makes it, and the others wait."""
+    base = temporary.getbasetemp()
+    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once" / name
+    path.parent.mkdir(exist_ok=True)
+    with FileLock(path.with_name(f"{name}.lock")):
+        if not path.exists():
+            make(path)
+    assert path.exists(), f"{name} was not made"
+    return path
+
+
 @pytest.fixture(scope="session")
 def checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An 83K checkpoint of our own, statistics inside."""
@@ -116,11 +131,10 @@ def tiny_checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle_path(checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with every target that runs here, in FP32, at 64 x 64, with a window. Read-only by agreement."""
-    output = tmp_path_factory.mktemp("bundle") / "small"
-    export_bundle(
-        ExportRequest(checkpoint_path, output, targets_here(), ("fp32",), size=SIZE, window=Window(-1250.0, 250.0)),
+    request = ExportRequest(
+        checkpoint_path, Path(), targets_here(), ("fp32",), size=SIZE, window=Window(-1250.0, 250.0)
     )
-    return output
+    return made_once(tmp_path_factory, "small", lambda path: export_bundle(replace(request, output=path)))
 
 
 @pytest.fixture(scope="session")
@@ -132,31 +146,26 @@ def bundle(bundle_path: Path) -> Bundle:
 @pytest.fixture(scope="session")
 def demo_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo checkpoint at 64 x 64, with a window: its masks of phantoms hold lesions. Read-only by agreement."""
-    output = tmp_path_factory.mktemp("demo") / "demo"
-    export_bundle(
-        ExportRequest(CHECKPOINT, output, targets_here(), ("fp32",), size=SIZE, window=Window(-1250.0, 250.0))
-    )
-    return output
+    request = ExportRequest(CHECKPOINT, Path(), targets_here(), ("fp32",), size=SIZE, window=Window(-1250.0, 250.0))
+    return made_once(tmp_path_factory, "demo", lambda path: export_bundle(replace(request, output=path)))
 
 
 @pytest.fixture(scope="session")
 def odd_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Other channels, depths, three classes, one input channel, an odd and oblong size."""
-    folder = tmp_path_factory.mktemp("odd")
+    checkpoint = tmp_path_factory.mktemp("odd") / "odd.pth"
     architecture = Architecture((4, 8, 12, 16), (1, 2, 1, 2), (0, 1, 1, 1), classes=3, in_channels=1)
-    save_checkpoint(random_network(architecture, 2), STATISTICS, folder / "odd.pth")
-    export_bundle(ExportRequest(folder / "odd.pth", folder / "odd", targets_here(), ("fp32",), size=(51, 70)))
-    return open_bundle(folder / "odd")
+    save_checkpoint(random_network(architecture, 2), STATISTICS, checkpoint)
+    request = ExportRequest(checkpoint, Path(), targets_here(), ("fp32",), size=(51, 70))
+    return open_bundle(made_once(tmp_path_factory, "odd", lambda path: export_bundle(replace(request, output=path))))
 
 
 @pytest.fixture(scope="session")
 def engine_bundle_path(tiny_checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """OpenVINO in FP32 beside an engine that TensorRT for RTX builds for real, which needs no GPU. Read-only."""
     pytest.importorskip("tensorrt_rtx_bindings")
-    output = tmp_path_factory.mktemp("engine") / "bundle"
-    words = ["--target", "openvino", "--target", "trt-rtx", "--input-size", "32", "32"]
-    assert export_main([str(tiny_checkpoint_path), *words, "--output", str(output)]) == 0
-    return output
+    words = [str(tiny_checkpoint_path), "--target", "openvino", "--target", "trt-rtx", "--input-size", "32", "32"]
+    return made_once(tmp_path_factory, "engine", lambda path: export_main([*words, "--output", str(path)]))
 
 
 @pytest.fixture(scope="session")

@@ -77,9 +77,9 @@ def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, t
         profile = builder.create_optimization_profile()
         profile.set_shape(task.input.name, task.shapes.minimum, task.shapes.optimum, task.shapes.maximum)
         config.add_optimization_profile(profile)
-    if vendor.tunes and not config.set_timing_cache(config.create_timing_cache(task.timing_cache), False):
+    if vendor.tunes and not _takes_timing_cache(config, task.timing_cache):
         tell("the timing cache is another GPU's or version's: every kernel is timed again")
-        config.set_timing_cache(config.create_timing_cache(b""), False)
+        _takes_timing_cache(config, b"")
     config.progress_monitor = progress_monitor(trt, tell)
     built = builder.build_serialized_network(network, config)
     if built is None:
@@ -127,6 +127,11 @@ def _configure(trt: Any, config: Any, options: EngineOptions, vendor: Vendor) ->
                 raise UsageError(f"{vendor.title} builds for no such compute capability", offered, f"SM{number}")
             if not config.set_compute_capability(known[f"SM{number}"], index):
                 raise ExportError(f"{vendor.title} refuses a compute capability", "true", f"SM{number}")
+
+
+def _takes_timing_cache(config: Any, stored: bytes) -> bool:
+    cache = config.create_timing_cache(stored)
+    return cache is not None and bool(config.set_timing_cache(cache, False))
 
 
 def _wanted_flags(options: EngineOptions) -> dict[str, bool]:

@@ -24,6 +24,7 @@ from miniseg_edge.runtimes.cuda.machine import Gpu, gpus
 from miniseg_edge.runtimes.registry import REGISTRY
 from miniseg_edge.runtimes.replay import replay
 from miniseg_edge.runtimes.segmenter import load
+from miniseg_edge.runtimes.tensorrt.admission import check_served
 from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
 from miniseg_edge.signature import SIGNATURE_NAME, Signer
 
@@ -44,6 +45,7 @@ def rebuild(
         UsageError: the bundle has no engine to build from.
         MissingDependencyError: no engine's vendor is installed here.
         RuntimeUnavailableError: there is no GPU.
+        IncompatibleError: the vendor does not serve it.
         ExportError, ParityError and their kin: an engine could not be built, or draws another lesion; nothing changed.
         OutputError: nothing changed.
     """
@@ -57,6 +59,8 @@ def rebuild(
         targets = ", ".join(sorted({wanted for _, wanted in sources}))
         raise MissingDependencyError("no engine's vendor is installed", "see docs/tensorrt.md", targets)
     gpu = gpus()[0]
+    for vendor in filter(None, (vendor_of(wanted) for _, wanted in here)):
+        check_served(vendor, gpu)
     for source, wanted in here:
         name = f"{wanted} {source.precision}"
         with terminal.step(f"{name} for {gpu.name}") as tell:

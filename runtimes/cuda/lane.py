@@ -122,8 +122,10 @@ class Lane:
         checked(cuda.cudaStreamBeginCapture, self._stream, cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal)
         try:
             self._enqueue()
-        finally:
-            graph = checked(cuda.cudaStreamEndCapture, self._stream)
+        except MiniSegError:
+            cuda.cudaStreamEndCapture(self._stream)  # unchecked: the error that spoiled it is the one to report
+            raise
+        graph = checked(cuda.cudaStreamEndCapture, self._stream)
         try:
             return checked(cuda.cudaGraphInstantiate, graph, 0)
         finally:

@@ -26,11 +26,8 @@ def check_record(vendor: Vendor, record: EngineRecord, *, version: str, system: 
         raise IncompatibleError("the engine was built with another version", built, here, _REBUILD)
     if record.system != system and not vendor.moves_between_systems:
         raise IncompatibleError("the engine was built on another system", record.system, system, _REBUILD)
-    here = f"{gpu.name}, compute capability {gpu.compute_capability}"
-    if not vendor.serves(gpu.compute_capability):
-        served = ", ".join(f"{number / 10:.1f}" for number in vendor.compute_capabilities)
-        wanted = f"compute capability {served}, or a later one"
-        raise IncompatibleError(f"{vendor.title} does not serve this GPU", wanted, here, _OTHERS)
+    check_served(vendor, gpu)
+    here = _described(gpu)
     if vendor.builds_ahead or record.hardware_compatibility not in ("", "NONE"):
         named = () if not vendor.builds_ahead else record.compute_capabilities
         if gpu.compute_capability not in named if named else _number(gpu.compute_capability) < _number(AMPERE):
@@ -39,6 +36,18 @@ def check_record(vendor: Vendor, record: EngineRecord, *, version: str, system: 
     elif gpu.name != record.gpu:
         built = f"{record.gpu}, compute capability {', '.join(record.compute_capabilities)}"
         raise IncompatibleError("the engine was built on another GPU", built, here, _REBUILD)
+
+
+def check_served(vendor: Vendor, gpu: Gpu) -> None:
+    """Refuses a GPU that a vendor has no kernels for.
+
+    Raises:
+        IncompatibleError: names what it serves, and what serves this GPU.
+    """
+    if not vendor.serves(gpu.compute_capability):
+        served = ", ".join(f"{number / 10:.1f}" for number in vendor.compute_capabilities)
+        wanted = f"compute capability {served}, or a later one"
+        raise IncompatibleError(f"{vendor.title} does not serve this GPU", wanted, _described(gpu), _OTHERS)
 
 
 def check_header(vendor: Vendor, runtime: Any, log: VendorLog, data: bytes) -> None:
@@ -63,6 +72,10 @@ def must_replay(vendor: Vendor, record: EngineRecord, gpu: Gpu) -> bool:
     if record.judged_on == ONNX:
         return True
     return vendor.builds_ahead and (record.gpu, record.driver) != (gpu.name, gpu.driver)
+
+
+def _described(gpu: Gpu) -> str:
+    return f"{gpu.name}, compute capability {gpu.compute_capability}"
 
 
 def _serves(version: str, record: EngineRecord) -> bool:

@@ -12,8 +12,10 @@ from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.rebuild import options_of, rebuilt
 from miniseg_edge.manifest import manifest_from_json, sealed
 from miniseg_edge.records import json_from_record
+from miniseg_edge.runtimes.cuda.machine import Gpu
+from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT_RTX
 from tests.bundles import files_below
-from tests.conftest import has_gpu
+from tests.conftest import has_gpu, why_not
 from tests.runtimes.tensorrt.test_admission import AHEAD, HERE
 from tests.test_architecture import loaded_after
 
@@ -28,6 +30,19 @@ def test_without_a_gpu_nothing_is_built_and_nothing_changes(path: Path, capsys: 
     before = {name: (path / name).read_bytes() for name in files_below(path)}
     assert main(["--rebuild", str(path)]) == 1
     assert "RUNTIME_UNAVAILABLE: there is no NVIDIA GPU" in capsys.readouterr().err
+    assert {name: (path / name).read_bytes() for name in files_below(path)} == before
+
+
+def test_a_gpu_that_the_vendor_does_not_serve_is_refused_before_any_work(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hopper = Gpu(0, "NVIDIA H200", "9.0", "13.0", integrated=False)
+    monkeypatch.setattr("miniseg_edge.export.tensorrt.rebuild.gpus", lambda: (hopper,))
+    before = {name: (path / name).read_bytes() for name in files_below(path)}
+    assert main(["--rebuild", str(path)]) == 1
+    shown = capsys.readouterr()
+    assert "INCOMPATIBLE: TensorRT for RTX does not serve this GPU" in shown.err
+    assert "golden" not in shown.out + shown.err
     assert {name: (path / name).read_bytes() for name in files_below(path)} == before
 
 
@@ -104,6 +119,8 @@ def test_a_rebuild_needs_neither_torch_nor_onnx() -> None:
 
 @pytest.mark.gpu
 def test_a_rebuilt_engine_was_judged_here(path: Path) -> None:
+    if reason := why_not(TENSORRT_RTX):
+        pytest.skip(reason)
     assert main(["--rebuild", str(path)]) == 0
     artifact = open_bundle(path).manifest.artifact("trt-rtx")
     assert artifact is not None

@@ -10,6 +10,7 @@ from miniseg_edge.engine_record import EngineRecord
 from miniseg_edge.errors import IncompatibleError
 from miniseg_edge.export.tensorrt.engine_from_onnx import engine_from_onnx
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT
+from miniseg_edge.runtimes.cuda import lane_runtime
 from miniseg_edge.runtimes.cuda.machine import Gpu
 from miniseg_edge.runtimes.registry import choose
 from miniseg_edge.runtimes.tensorrt import runtime
@@ -96,7 +97,8 @@ def test_auto_passes_over_an_engine_that_this_gpu_cannot_run(
     exact = tuple(replace(a, precision="fp32") for a in bundle.manifest.artifacts)
     bundle = replace(bundle, manifest=replace(bundle.manifest, artifacts=exact))
     for gpu, wanted in ((ADA, "tensorrt-rtx"), (HOPPER, "openvino")):
-        monkeypatch.setattr(runtime, "gpus", lambda gpu=gpu: (gpu,))
+        for module in (lane_runtime, runtime):
+            monkeypatch.setattr(module, "gpus", lambda gpu=gpu: (gpu,))
         choice = choose(bundle)
         assert choice.entry.name == wanted
         assert ("tensorrt-rtx: TensorRT for RTX does not serve this GPU" in choice.reason) == (gpu is HOPPER)
