@@ -50,7 +50,7 @@ def threads() -> list[str]:
     for task in Path("/proc/self/task").iterdir():
         try:
             found.append(status(task / "status")["Cpus_allowed_list"].strip())
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # it ended before its file was opened, or before it was read
             continue
     return sorted(found)
 

@@ -44,6 +44,7 @@ def report(run: Path) -> Report:
     return report_from_file(run / "report.json")
 
 
+@pytest.mark.slow
 def test_every_runtime_of_the_bundle_is_there_with_every_field(run: Path) -> None:
     found = json.loads((run / "report.json").read_text())
     assert [r["name"] for r in found["results"]] == ["openvino fp32", "onnxruntime fp32"]
@@ -57,6 +58,7 @@ def test_every_runtime_of_the_bundle_is_there_with_every_field(run: Path) -> Non
         assert all(result[key] is not None for key in wanted)
 
 
+@pytest.mark.slow
 def test_figures_agree_with_each_other(report: Report) -> None:
     for result in report.results:
         assert result.latency is not None
@@ -82,12 +84,14 @@ def test_figures_agree_with_each_other(report: Report) -> None:
     assert report.failures == ()
 
 
+@pytest.mark.slow
 def test_the_page_is_written_beside_it(run: Path) -> None:
     page = (run / "report.html").read_text()
     assert "openvino fp32" in page
     assert "onnxruntime fp32" in page
 
 
+@pytest.mark.slow
 def test_reports_are_not_overwritten_silently(run: Path, bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(bundle_path), "--output", str(run)]) == 1
     assert "OUTPUT_EXISTS" in capsys.readouterr().err
@@ -128,6 +132,7 @@ def slower(report: Report, factor: float) -> Report:
     return replace(report, results=results)
 
 
+@pytest.mark.slow
 def test_compare_finds_what_got_slower_or_draws_worse(report: Report, tmp_path: Path) -> None:
     assert [c.verdict for c in compare(report, slower(report, 3.0))] == ["slower", "slower"]
     assert [c.verdict for c in compare(slower(report, 3.0), report)] == ["faster", "faster"]
@@ -142,6 +147,7 @@ def test_compare_finds_what_got_slower_or_draws_worse(report: Report, tmp_path: 
     assert main(["--compare", str(new), str(old)]) == 0
 
 
+@pytest.mark.slow
 def test_a_report_of_another_schema_is_refused(run: Path, tmp_path: Path) -> None:
     found = json.loads((run / "report.json").read_text())
     (tmp_path / "future.json").write_text(json.dumps({**found, "schema_version": 2}))

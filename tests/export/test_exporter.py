@@ -99,6 +99,7 @@ class TestStatistics:
         warn_if_unlike(Statistics(own.mean + 0.2, own.std), slices)
         assert "are these the statistics" in capsys.readouterr().err
 
+    @pytest.mark.slow
     def test_they_matter(self, tiny_checkpoint_path: Path, tmp_path: Path) -> None:
         right = request(tiny_checkpoint_path, tmp_path / "right")
         export_bundle(right)
@@ -143,6 +144,7 @@ class TestOutput:
         with pytest.raises(OutputExistsError):
             export_bundle(request(tmp_path / "missing.pth", tmp_path / "out"))
 
+    @pytest.mark.slow
     def test_overwrite_replaces_a_bundle(self, tiny_checkpoint_path: Path, tmp_path: Path) -> None:
         wanted = request(tiny_checkpoint_path, tmp_path / "out")
         export_bundle(wanted)

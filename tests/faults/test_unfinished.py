@@ -96,6 +96,7 @@ def test_reading_again_is_progress_too(demo_bundle_path: Path, study: Path, fail
     assert told == [(done, SLICES) for done in range(1, SLICES + 1)]
 
 
+@pytest.mark.slow
 def test_what_was_kept_is_not_mixed_with_anything_else(
     demo_bundle_path: Path, bundle_path: Path, study: Path, tmp_path: Path, failing: Callable[[], None],
     capsys: pytest.CaptureFixture[str],

@@ -59,6 +59,7 @@ def exported(tiny: ExportRequest) -> Bundle:
     return miniseg_edge.open_bundle(tiny.output)
 
 
+@pytest.mark.slow
 def test_the_manifest_says_what_was_quantized_and_what_ran(exported: Bundle) -> None:
     for target in ("onnx", "openvino"):
         artifact = exported.manifest.artifact(target, "int8")
@@ -74,6 +75,7 @@ def test_the_manifest_says_what_was_quantized_and_what_ran(exported: Bundle) -> 
     assert "int8" not in {share.precision for share in exact.shares}
 
 
+@pytest.mark.slow
 def test_without_validation_slices_those_held_back_judge(exported: Bundle) -> None:
     assert exported.manifest.parity.validation == "4 of the calibration slices, held back, no labels"
     report = json.loads(exported.contents["parity.json"])
@@ -84,6 +86,7 @@ def test_without_validation_slices_those_held_back_judge(exported: Bundle) -> No
     assert not judged & {digest[:12] for digest in artifact.quantization.calibration}
 
 
+@pytest.mark.slow
 def test_fp32_goes_first_and_int8_runs_on_both_runtimes(exported: Bundle) -> None:
     slice_ = phantoms(1, first_seed=900, size=(64, 64))[0].image
     with miniseg_edge.load(exported) as segmenter:

@@ -57,6 +57,7 @@ def test_what_is_there_is_not_replaced(
     assert files_below(tmp_path / "models") == {"another.txt"}
 
 
+@pytest.mark.slow
 def test_what_fails_parity_is_not_served(
     tiny_checkpoint_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

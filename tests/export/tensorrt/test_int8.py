@@ -32,6 +32,8 @@ from miniseg_edge.records import json_from_record
 from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT_RTX
 from tests.export.tensorrt.conftest import DEMO, trt_by_rtx
 
+pytestmark = pytest.mark.slow
+
 WIDE_GROUPS = ("gates-2", "fuse-2", "gates-3", "fuse-3", "exchange-4", "gates-4", "fuse-4", "entries-4")
 
 
@@ -225,7 +227,6 @@ def plan_of(path: Path, *groups: str) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_a_plan_goes_before_the_rule_and_the_cpus_plan_lies_beside_it(
     tiny_checkpoint_path: Path, int8_bundle_path: Path, tmp_path: Path
 ) -> None:
@@ -252,7 +253,6 @@ def test_a_plan_goes_before_the_rule_and_the_cpus_plan_lies_beside_it(
     assert TensorProto.UINT8 in kinds, "the CPUs' integers are still theirs"
 
 
-@pytest.mark.slow
 def test_a_network_without_wide_groups_is_refused(
     tiny_checkpoint_path: Path, int8_bundle_path: Path, tmp_path: Path
 ) -> None:
