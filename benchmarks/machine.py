@@ -10,18 +10,6 @@ from miniseg_edge.errors import MiniSegError
 from miniseg_edge.host import processor, usable_cores
 from miniseg_edge.runtimes.cuda.machine import Gpu, gpus
 
-_PACKAGES = (
-    "miniseg-edge",
-    "torch",
-    "onnx",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "openvino",
-    "nncf",
-    "numpy",
-    "opencv-python",
-)
-
 
 def gpus_here() -> tuple[Gpu, ...]:
     """NVIDIA GPUs that can be used here; none where `cuda-python`, the driver or the GPU is missing."""
@@ -33,14 +21,15 @@ def gpus_here() -> tuple[Gpu, ...]:
 
 def this_machine() -> Machine:
     """Processor, cores that this process may use, memory in GB (1e9), GPUs, system, versions; no host name."""
-    cores = usable_cores()
+    cores, found = usable_cores(), gpus_here()
     memory_gb = psutil.virtual_memory().total / 1e9
-    parts = (processor(), f"{cores} cores", f"{memory_gb:.0f} GB", *(gpu.name for gpu in gpus_here()))
+    parts = (processor(), f"{cores} cores", f"{memory_gb:.0f} GB", *(gpu.name for gpu in found))
+    driver = {"CUDA driver": found[0].driver} if found else {}
     return Machine(
         name=", ".join(parts),
         processor=processor(),
         cores=cores,
         memory_gb=memory_gb,
         system=f"{platform.system()} {platform.release()}",
-        versions={"python": platform.python_version(), **versions(_PACKAGES)},
+        versions={"python": platform.python_version(), **driver, **versions()},
     )

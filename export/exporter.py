@@ -56,23 +56,6 @@ GOLDEN_COUNT = 2
 UNLIKE_MEAN, UNLIKE_STD = 0.1, 1.25
 """How far slices may be from the statistics, as a difference and as a factor, before the export remarks on it."""
 
-_TOOLS = (
-    "miniseg-edge",
-    "torch",
-    "onnx",
-    "onnxscript",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "openvino",
-    "nncf",
-    "numpy",
-    "opencv-python",
-    "safetensors",
-    "tensorrt",
-    "tensorrt_rtx_cu13_libs",
-    "monai",
-)
-
 
 @dataclass(frozen=True)
 class ExportResult:
@@ -204,7 +187,7 @@ def _candidate(
         artifacts=(),
         golden=(),
         parity=ParityRecord(PARITY_REPORT, "", ()),
-        tools={"python": python_version(), **versions(_TOOLS)},
+        tools={"python": python_version(), **versions()},
         files={},
     )
     manifest = replace(manifest, origin=origin_of(manifest))

@@ -16,6 +16,13 @@ from miniseg_edge.telemetry import silenced
 FLOORS = {"torch": (2, 10), "onnx": (1, 21)}
 """Below these, known holes: torch.load could be made to run code all the same, onnx followed paths out of a folder."""
 
+NAMED = (
+    *("miniseg-edge", "numpy", "opencv-python", "opencv-python-headless", "torch", "monai", "safetensors"),
+    *("onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "openvino", "nncf"),
+    *("tensorrt", "tensorrt_rtx_cu13_libs", "cuda-bindings", "model-signing", "cryptography"),
+)
+"""Distributions whose versions records name: what makes artefacts, runs them and vouches for them."""
+
 
 def installed(package: str) -> bool:
     """Whether an import of `package` can be tried; imports nothing."""
@@ -77,7 +84,7 @@ def _version(package: str) -> str | None:
     return versions((package,)).get(package)
 
 
-def versions(distributions: Iterable[str]) -> dict[str, str]:
+def versions(distributions: Iterable[str] = NAMED) -> dict[str, str]:
     """Versions of those distributions that are installed."""
     found = {}
     for name in distributions:

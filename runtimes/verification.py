@@ -16,20 +16,6 @@ from miniseg_edge.runtimes.chain import Fact, Link
 
 VERIFICATION_SCHEMA_VERSION = 1
 
-_PACKAGES = (
-    *(
-        "miniseg-edge",
-        "numpy",
-        "opencv-python",
-        "opencv-python-headless",
-        "onnxruntime",
-        "onnxruntime-gpu",
-        "openvino",
-        "torch",
-    ),
-    *("tensorrt", "tensorrt_rtx_cu13_libs", "model-signing", "cryptography"),
-)
-
 
 @dataclass(frozen=True)
 class Verification:
@@ -79,7 +65,7 @@ def verification_of(
 
 
 def _machine() -> tuple[Fact, ...]:
-    installed = ", ".join(f"{name} {version}" for name, version in versions(_PACKAGES).items())
+    installed = ", ".join(f"{name} {version}" for name, version in versions().items())
     return (
         Fact("processor", f"{processor()}, cores for this process: {usable_cores()}"),
         Fact("system", f"{platform.system()} {platform.release()} {platform.machine()}"),

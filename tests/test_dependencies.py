@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miniseg_edge.dependencies import FLOORS, check_installed, installed, require, versions
+from miniseg_edge.dependencies import FLOORS, NAMED, check_installed, installed, require, versions
 from miniseg_edge.errors import MissingDependencyError
 
 
@@ -73,6 +73,10 @@ class TestVersions:
 
     def test_what_is_not_installed_is_left_out(self) -> None:
         assert versions(["no-such-distribution"]) == {}
+
+    def test_records_name_the_vendor_of_each_runtime(self) -> None:
+        assert {"torch", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt_rtx_cu13_libs"} <= {*NAMED}
+        assert {"numpy", "torch", "openvino"} <= versions().keys()
 
 
 class TestWithoutOpenCV:
