@@ -30,6 +30,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/vermin --quiet --no-tips --violations --target=3.10- miniseg_edge export runtimes benchmarks
 
 # Type checkers do not follow the mapping of export/, runtimes/ and benchmarks/ into the package, so they read the wheel.
 types: setup

@@ -1,7 +1,7 @@
 """What `miniseg-bench BUNDLE --archive` does: measure, show, extrapolate, write."""
 
 import argparse
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from miniseg_edge import terminal
 from miniseg_edge.benchmarks.outputs import outputs_in
@@ -50,7 +50,7 @@ def archive_command(parsed: argparse.Namespace) -> None:
         )
     found = ArchiveMeasurement(
         schema_version=ARCHIVE_SCHEMA_VERSION,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         bundle=bundle.name,
         bundle_digest=bundle.manifest.digest,
         machine=this_machine(),

@@ -6,7 +6,7 @@ Every network is measured through its own bundle and the public runtime API, in 
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +115,7 @@ def compare_networks(request: NetworksRequest) -> NetworksReport:
     measured = {m.configuration.name: m for m in session.measurements}
     return NetworksReport(
         schema_version=NETWORKS_SCHEMA_VERSION,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         machine=this_machine(),
         size=request.size,
         method=_method(request, plan),

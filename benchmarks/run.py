@@ -4,7 +4,7 @@ import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -327,7 +327,7 @@ def _report(  # noqa: PLR0917  all of them are what a report is made of
     sizes = {f"{mask.shape[0]} x {mask.shape[1]}" for mask in reference.masks}
     return Report(
         schema_version=REPORT_SCHEMA_VERSION,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         bundle=bundle.name,
         bundle_digest=bundle.manifest.digest,
         machine=this_machine(),

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import psutil
@@ -66,7 +66,7 @@ def serve_load(
     first, last, slope = memory_trend(memory, phases[-1].began_s + seconds / 2)
     report = ServeReport(
         schema_version=SERVE_SCHEMA_VERSION,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         bundle=bundle.name,
         bundle_digest=bundle.manifest.digest,
         runs=runs,

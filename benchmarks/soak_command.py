@@ -1,7 +1,7 @@
 """What `miniseg-bench BUNDLE --soak HOURS` does: soak, show, write, and say whether all was well."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from miniseg_edge import terminal
@@ -29,7 +29,7 @@ def soak_bundle(
         results = soak(configurations, bundle_path, hours, progress)
     report = SoakReport(
         schema_version=SOAK_SCHEMA_VERSION,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         bundle=bundle.name,
         bundle_digest=bundle.manifest.digest,
         machine=this_machine(),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from platform import python_version
 
@@ -171,7 +171,7 @@ def _candidate(
         schema_version=SCHEMA_VERSION,
         digest="",
         origin="",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         checkpoint=CheckpointRecord(checkpoint.name, checkpoint.sha256, checkpoint.training),
         network=NetworkRecord(
             identity.name,

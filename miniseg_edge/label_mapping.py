@@ -1,7 +1,6 @@
 """Which class each value of a label map stands for: every data set numbers its lesions differently."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,7 @@ class LabelMapping:
     named: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def from_words(cls, words: list[str]) -> Self:
+    def from_words(cls, words: list[str]) -> "LabelMapping":
         """From "VALUE=CLASS", CLASS being 0, 1, ... or "ignore". Raises: UsageError."""
         found: dict[int, int] = {}
         for word in words:

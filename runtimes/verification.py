@@ -5,7 +5,7 @@ It becomes `verification.json` for programs and `verification.html` for people a
 
 import platform
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from miniseg_edge.bundle import Bundle
 from miniseg_edge.dependencies import versions
@@ -52,7 +52,7 @@ def verification_of(
     name = bundle.manifest.parity.report
     return Verification(
         schema_version=VERIFICATION_SCHEMA_VERSION,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         passed=all(parity.passed for parity in golden),
         bundle=bundle.name,
         bundle_digest=bundle.manifest.digest,

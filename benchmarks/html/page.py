@@ -5,7 +5,7 @@ it goes through `escape` on its way in.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from html import escape
 from importlib.resources import files
 
@@ -66,6 +66,6 @@ def _head(report: Report) -> str:
 
 def _date(created: str) -> str:
     try:
-        return datetime.fromisoformat(created).astimezone(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0")
+        return datetime.fromisoformat(created).astimezone(timezone.utc).strftime("%d %B %Y, %H:%M UTC").lstrip("0")
     except ValueError:
         return created

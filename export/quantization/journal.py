@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from miniseg_edge import terminal
 from miniseg_edge.errors import UsageError
@@ -50,7 +49,7 @@ class Journal:
     _content: _Content = field(init=False)
 
     @classmethod
-    def at(cls, path: Path, fingerprint: str) -> Self:
+    def at(cls, path: Path, fingerprint: str) -> "Journal":
         """Opens the journal of this search if there is one, or begins it."""
         journal = cls(path, fingerprint)
         journal._content = _Content(fingerprint)

@@ -6,7 +6,6 @@ integers that it wants.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import onnx
@@ -39,7 +38,7 @@ class Quantizer:
     groups: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, model: OnnxModel, inputs: Sequence[FloatArray], scheme: Scheme, *, grey: bool) -> Self:
+    def of(cls, model: OnnxModel, inputs: Sequence[FloatArray], scheme: Scheme, *, grey: bool) -> "Quantizer":
         """Quantizes a graph of fixed shapes, given in FP32.
 
         Args:

@@ -1,7 +1,6 @@
 """A convolution as a value: what the rewrites take and give."""
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +60,7 @@ class Convolution:
         """Whether it is a dense 1x1 convolution of stride 1: a matrix for each pixel."""
         return self.kernel == 1 and self.groups == 1 and self.stride == 1
 
-    def with_(self, **changes: object) -> Self:
+    def with_(self, **changes: object) -> "Convolution":
         """A copy with other values."""
         return replace(self, **changes)  # type: ignore[arg-type]
 

@@ -4,7 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from miniseg_edge.bundle import open_bundle
@@ -142,7 +142,7 @@ class Worker:
             write_s=clock.parts.get("write_s", 0.0),
             seconds=time.perf_counter() - clock.start,
             worker=self._name,
-            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            created=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         )
 
 

@@ -15,15 +15,18 @@ _PIECE = 2**16
 
 async def deliver(answer: Answer, send: Send, limit_s: float) -> None:
     """Sends an answer; one that a peer does not take in time is broken off, and the connection with it."""
+    try:
+        await asyncio.wait_for(_sent(answer, send), limit_s)
+    except asyncio.TimeoutError:
+        _log.warning("an answer was not taken in time")
+
+
+async def _sent(answer: Answer, send: Send) -> None:
     headers = {**answer.headers, "Content-Length": str(len(answer.body))}
     written = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     body = memoryview(answer.body)
-    try:
-        async with asyncio.timeout(limit_s):
-            await send({"type": "http.response.start", "status": answer.status, "headers": written})
-            for first in range(0, len(body), _PIECE):
-                piece = bytes(body[first : first + _PIECE])
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-    except TimeoutError:
-        _log.warning("an answer was not taken in time")
+    await send({"type": "http.response.start", "status": answer.status, "headers": written})
+    for first in range(0, len(body), _PIECE):
+        piece = bytes(body[first : first + _PIECE])
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

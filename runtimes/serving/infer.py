@@ -42,14 +42,14 @@ class Infer:
         deadline = Deadline(self._service.limits.deadline_s)
         try:
             check_model(self._service.model, request.path_params)
-            length, json_length = _lengths(request.headers, self._service.limits.max_body_bytes)
+            json_length = _json_length(request.headers, self._service.limits.max_body_bytes)
             place = self._service.gate.enter()
         except MiniSegError as error:
             await self._finish((answer_of_error(error), 0), start, send)
             return
         with place:
             try:
-                answered = await self._answered(receive, length, json_length, deadline, place)
+                answered = await self._answered(receive, json_length, deadline, place)
             except MiniSegError as error:
                 answered = answer_of_error(error), 0
             except Exception as error:
@@ -58,9 +58,9 @@ class Infer:
             await self._finish(answered, start, send)
 
     async def _answered(
-        self, receive: Receive, length: int, json_length: int | None, deadline: Deadline, place: Place
+        self, receive: Receive, json_length: int | None, deadline: Deadline, place: Place
     ) -> tuple[Answer, int]:
-        body = await _body(receive, length, deadline)
+        body = await _body(receive, deadline)
         if body is None:
             return _GONE, 0
         place.work = self._service.lanes.submit(body, json_length, deadline)
@@ -87,8 +87,8 @@ class Infer:
         _log.debug("%d %s, %d slices, %.1f ms", answer.status, answer.code or "done", slices, seconds * 1e3)
 
 
-def _lengths(headers: Mapping[str, str], limit: int) -> tuple[int, int | None]:
-    """Of the body, and of the JSON in it where binary tensors follow; found out before any of it is read.
+def _json_length(headers: Mapping[str, str], limit: int) -> int | None:
+    """Of the JSON in the body where binary tensors follow; both lengths are held to before any of it is read.
 
     Raises:
         RequestError: unknown, or no lengths; or a body that is compressed. TooLargeError: over the limit.
@@ -101,11 +101,11 @@ def _lengths(headers: Mapping[str, str], limit: int) -> tuple[int, int | None]:
     if length > limit:
         raise TooLargeError("a request is too large", f"at most {limit} bytes", f"{length}", "Send fewer slices.")
     if JSON_LENGTH.lower() not in headers:
-        return length, None
+        return None
     json_length = _whole(headers[JSON_LENGTH.lower()], JSON_LENGTH)
     if json_length > length:
         raise RequestError("the JSON is longer than the body", f"at most {length} bytes", f"{json_length}")
-    return length, json_length
+    return json_length
 
 
 def _whole(text: str, what: str) -> int:
@@ -114,21 +114,24 @@ def _whole(text: str, what: str) -> int:
     return int(text)
 
 
-async def _body(receive: Receive, length: int, deadline: Deadline) -> bytearray | None:
+async def _body(receive: Receive, deadline: Deadline) -> bytearray | None:
     """All of it, or None if the client goes away. Raises: DeadlineError, it does not come in time."""
-    body = bytearray()
     try:
-        async with asyncio.timeout(deadline.left_s()):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return None
-                body += message.get("body", b"")
-                if not message.get("more_body", False):
-                    return body
-    except TimeoutError:
+        return await asyncio.wait_for(_received(receive), deadline.left_s())
+    except asyncio.TimeoutError:
         deadline.left_s()
         raise
+
+
+async def _received(receive: Receive) -> bytearray | None:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
 
 
 async def _gone(receive: Receive) -> None:

@@ -36,6 +36,12 @@ RTX_ONLY = {
 }
 """What stands behind a vendor row's `builds_ahead` or `caches_kernels`."""
 
+JETPACK_6 = "10.3.0"
+"""Its TensorRT: the oldest that is served."""
+
+NOT_YET = {"ICudaEngine.create_runtime_config"}
+"""What it lacks: asked for only where a vendor's row says `caches_kernels`."""
+
 FLAGS = [Use(f"BuilderFlag.{name}", None, (), "flags by name") for name in _wanted_flags(BY_DEFAULT)]
 
 
@@ -88,37 +94,64 @@ def test_a_wrong_use_is_found() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["10.16.1.11", "11.4.0.106"])
+@pytest.mark.parametrize("version", [JETPACK_6, "10.16.1.11", "11.4.0.106"])
 def test_tensorrt_has_all_that_we_use(version: str, tmp_path: Path) -> None:
     bindings = bindings_of(version, tmp_path)
+    late = NOT_YET if version == JETPACK_6 else set()
     wanted = [*uses(), *FLAGS]
-    assert looked_up("tensorrt_bindings", [use for use in wanted if not is_rtx_only(use)], bindings) == (version, {})
-    _, absent = looked_up("tensorrt_bindings", [use for use in wanted if is_rtx_only(use)], bindings)
-    assert len(absent) == len([use for use in wanted if is_rtx_only(use)]), "what is there need not be RTX's alone"
+    rtx_only = [use for use in wanted if is_rtx_only(use) or use.path in late]
+    shared = [use for use in wanted if use not in rtx_only]
+    assert looked_up("tensorrt_bindings", shared, bindings) == (version, {})
+    _, absent = looked_up("tensorrt_bindings", rtx_only, bindings)
+    assert len(absent) == len(rtx_only), "what is there need not be RTX's alone"
 
 
 def test_cuda_has_all_that_we_use() -> None:
-    cuda = pytest.importorskip("cuda.bindings.runtime")
-    wrong = []
-    for use in cuda_uses():
-        kind = getattr(cuda, use.path, None)
-        signature = (kind.__doc__ or "").splitlines()[0] if use.arguments is not None and callable(kind) else ""
-        is_function = signature.startswith(f"{use.path}(")
-        taken = 0 if signature.endswith("()") else signature.count(",") + 1
-        if kind is None or (is_function and taken != use.arguments):
-            wrong.append((use, signature))
-    assert not wrong
+    pytest.importorskip("cuda.bindings.runtime")
+    assert wrong_of_cuda() == []
     assert {"cudaMalloc", "cudaGraphLaunch", "cudaHostGetDevicePointer"} <= {use.path for use in cuda_uses()}
+
+
+@pytest.mark.slow
+def test_cuda_12_has_all_that_we_use(tmp_path: Path) -> None:
+    """JetPack 6's; the oldest release that has wheels."""
+    install("cuda-bindings==12.8.*", tmp_path)
+    assert wrong_of_cuda(tmp_path) == []
+
+
+def wrong_of_cuda(*folders: Path) -> list[tuple[Use, str | None]]:
+    """Uses that are not there or take another number of arguments, and the signature; asked in a process of its own."""
+    names = sorted({use.path for use in cuda_uses()})
+    code = f"import sys; sys.path[:0] = {[str(f) for f in folders]!r}\n" + (
+        "import json; from cuda.bindings import runtime\n"
+        f"found = {{name: getattr(runtime, name) for name in {names!r} if hasattr(runtime, name)}}\n"
+        "print(json.dumps({name: (one.__doc__ or '').split('\\n')[0] for name, one in found.items()}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    signatures: dict[str, str] = json.loads(done.stdout)
+    wrong: list[tuple[Use, str | None]] = []
+    for use in cuda_uses():
+        signature = signatures.get(use.path)
+        is_call = use.arguments is not None and signature is not None and signature.startswith(f"{use.path}(")
+        taken = signature.count(",") + 1 if signature and not signature.endswith("()") else 0
+        if signature is None or (is_call and taken != use.arguments):
+            wrong.append((use, signature))
+    return wrong
+
+
+def install(wanted: str, folder: Path) -> None:
+    """A wheel into a folder, without what it depends on; skips where it cannot be had."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), wanted]
+    if (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode != 0:
+        pytest.skip(f"{wanted} cannot be had here: {done.stderr.strip()[-200:]}")
 
 
 def bindings_of(version: str, folder: Path) -> Path:
     """The bindings of a TensorRT, with empty libraries beside them."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64") or not all(map(shutil.which, ("gcc", "nm"))):
         pytest.skip("needs Linux on x86_64, gcc and nm")
-    wanted = f"tensorrt_cu13_bindings=={version}"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), wanted]
-    if (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode != 0:
-        pytest.skip(f"{wanted} cannot be had here: {done.stderr.strip()[-200:]}")
+    wanted = f"tensorrt_cu{12 if version == JETPACK_6 else 13}_bindings=={version}"
+    install(wanted, folder)
     (library,) = (folder / "tensorrt_bindings").glob("tensorrt*.so")
     listed = subprocess.run(["nm", "-D", "--undefined-only", library], capture_output=True, text=True, check=True)
     symbols = [name for kind, name in (line.split() for line in listed.stdout.splitlines()) if kind == "U"]

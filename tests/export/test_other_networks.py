@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +119,7 @@ class TestRefused:
 @pytest.mark.slow
 def test_the_ten_lines_of_the_documentation(tmp_path: Path) -> None:
     """As its reader does it: a module, an entry point, a checkpoint, and the command in a process of its own."""
+    tomllib = pytest.importorskip("tomllib")
     text = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")
     module, save = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (project,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
