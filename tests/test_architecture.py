@@ -92,16 +92,16 @@ def test_importing_loads_no_vendor(module: str) -> None:
 
 
 @pytest.mark.parametrize(("runtime", "package"), [("openvino", "openvino"), ("onnxruntime", "onnxruntime")])
-def test_a_segmentation_loads_one_vendor(bundle_path: Path, runtime: str, package: str) -> None:
+def test_a_segmentation_loads_one_vendor(demo_bundle_path: Path, runtime: str, package: str) -> None:
     loaded = loaded_after(
         "import numpy, miniseg_edge\n"
-        f"with miniseg_edge.load({str(bundle_path)!r}, {runtime!r}) as segmenter:\n"
+        f"with miniseg_edge.load({str(demo_bundle_path)!r}, {runtime!r}) as segmenter:\n"
         "    segmenter.segment(numpy.zeros((64, 64), numpy.uint8))"
     )
     assert loaded & VENDORS == {package}
 
 
-def test_logging_is_silent_until_asked_for(bundle_path: Path) -> None:
-    code = f"import miniseg_edge; miniseg_edge.load({str(bundle_path)!r}).close()"
+def test_logging_is_silent_until_asked_for(demo_bundle_path: Path) -> None:
+    code = f"import miniseg_edge; miniseg_edge.load({str(demo_bundle_path)!r}).close()"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (shown.stdout, shown.stderr) == ("", "")

@@ -67,6 +67,7 @@ def write_pgm(path: Path, image: ByteArray) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_c_draws_the_same_mask(slice_program: Path, demo_bundle_path: Path, tmp_path: Path) -> None:
     for seed in range(4):
         slice_ = phantom(seed, size=(SIDE, SIDE)).image
@@ -79,6 +80,7 @@ def test_c_draws_the_same_mask(slice_program: Path, demo_bundle_path: Path, tmp_
         assert 0 < expected.mean() < 255
 
 
+@pytest.mark.slow
 def test_cpp_draws_the_same_volume(volume_program: Path, demo_bundle_path: Path, tmp_path: Path) -> None:
     hu = np.stack([phantom(seed, size=(SIDE, SIDE)).image for seed in range(13)]).astype("<i2") * 6 - 1255
     hu[0, 0, :4] = (-32768, 32767, -1250, 250)

@@ -45,6 +45,7 @@ def test_reproduces_the_golden_slices(bundle: Bundle, runtime: str) -> None:
             np.testing.assert_allclose(result.logit_maps, golden_logits(bundle, golden, (64, 64)), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_serves_any_architecture_classes_and_size(odd_bundle: Bundle, runtime: str) -> None:
     with miniseg_edge.load(odd_bundle, runtime) as segmenter:
         for golden in odd_bundle.manifest.golden:

@@ -139,11 +139,13 @@ def test_grey_bytes_reach_the_first_layer_without_rounding(quantizer: Quantizer)
     )
 
 
+@pytest.mark.slow
 def test_the_same_slices_give_the_same_bytes(exact: OnnxModel, whole: OnnxModel) -> None:
     again = Quantizer.of(exact, SLICES, CPUS, grey=True)
     assert again.quantized(tuple(again.groups), INPUT, OUTPUT).data == whole.data
 
 
+@pytest.mark.slow
 def test_tensor_cores_get_other_integers_of_the_same_network(exact: OnnxModel, quantizer: Quantizer) -> None:
     other = Quantizer.of(exact, SLICES, TENSOR_CORES, grey=True)
     assert not any(name.startswith(TENSOR_CORES.left_alone) for name in other.convolutions(tuple(other.groups)))
@@ -169,6 +171,7 @@ def test_no_slice_is_refused(exact: OnnxModel) -> None:
         Quantizer.of(exact, [], CPUS, grey=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", ["AVX2", "AVX512_CORE"])
 def test_cpus_without_vnni_give_the_same(whole: OnnxModel, tmp_path: Path, isa: str) -> None:
     """Without VNNI sums of products are made in 16 bits; with weights over their whole range they would overflow."""
@@ -184,6 +187,7 @@ def test_cpus_without_vnni_give_the_same(whole: OnnxModel, tmp_path: Path, isa: 
     assert rms(np.load(tmp_path / "logits.npy"), by_openvino(whole)) < 0.005
 
 
+@pytest.mark.slow
 def test_nncf_sends_no_telemetry() -> None:
     """In a process of its own: NNCF is silent by itself where it sees pytest."""
     script = (

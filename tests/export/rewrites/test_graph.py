@@ -91,6 +91,7 @@ def test_leaves_the_network_as_it_was() -> None:
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [PACKED_ROWS, BLOCKED], ids=lambda form: form.name)
 def test_runtimes_compute_the_same(form: Form) -> None:
     onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")

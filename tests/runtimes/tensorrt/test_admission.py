@@ -90,6 +90,7 @@ def test_the_makers_next_gpus_are_served() -> None:
     opens(AHEAD, replace(ADA, name="the next one", compute_capability="13.0"))
 
 
+@pytest.mark.slow
 def test_auto_passes_over_an_engine_that_this_gpu_cannot_run(
     engine_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
