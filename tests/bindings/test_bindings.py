@@ -108,20 +108,26 @@ def test_tensorrt_has_all_that_we_use(version: str, tmp_path: Path) -> None:
 
 def test_cuda_has_all_that_we_use() -> None:
     pytest.importorskip("cuda.bindings.runtime")
-    assert wrong_of_cuda() == []
+    assert wrong_of_cuda(cuda_uses()) == []
     assert {"cudaMalloc", "cudaGraphLaunch", "cudaHostGetDevicePointer"} <= {use.path for use in cuda_uses()}
 
 
 @pytest.mark.slow
 def test_cuda_12_has_all_that_we_use(tmp_path: Path) -> None:
-    """JetPack 6's; the oldest release that has wheels."""
+    """JetPack 6 has CUDA 12.6; this is the oldest release for 12 that could be had."""
     install("cuda-bindings==12.8.*", tmp_path)
-    assert wrong_of_cuda(tmp_path) == []
+    assert wrong_of_cuda(cuda_uses(), tmp_path) == []
 
 
-def wrong_of_cuda(*folders: Path) -> list[tuple[Use, str | None]]:
+def test_a_wrong_use_of_cuda_is_found() -> None:
+    pytest.importorskip("cuda.bindings.runtime")
+    wrong = [Use("cudaMalloc", 2, (), "one too many"), Use("cudaNowhere", None, (), "never there")]
+    assert [use for use, _ in wrong_of_cuda(wrong)] == wrong
+
+
+def wrong_of_cuda(wanted: list[Use], *folders: Path) -> list[tuple[Use, str | None]]:
     """Uses that are not there or take another number of arguments, and the signature; asked in a process of its own."""
-    names = sorted({use.path for use in cuda_uses()})
+    names = sorted({use.path for use in wanted})
     code = f"import sys; sys.path[:0] = {[str(f) for f in folders]!r}\n" + (
         "import json; from cuda.bindings import runtime\n"
         f"found = {{name: getattr(runtime, name) for name in {names!r} if hasattr(runtime, name)}}\n"
@@ -130,7 +136,7 @@ def wrong_of_cuda(*folders: Path) -> list[tuple[Use, str | None]]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     signatures: dict[str, str] = json.loads(done.stdout)
     wrong: list[tuple[Use, str | None]] = []
-    for use in cuda_uses():
+    for use in wanted:
         signature = signatures.get(use.path)
         is_call = use.arguments is not None and signature is not None and signature.startswith(f"{use.path}(")
         taken = signature.count(",") + 1 if signature and not signature.endswith("()") else 0
