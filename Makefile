@@ -4,14 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test setup lint types triton clean
+.PHONY: demo test setup lint types triton ziglang platforms wasm clean
 
 demo: setup
 	$(BIN)/miniseg-demo --output build/demo
 
 # A process a core, each with whole files, whose tests share what they export; no more threads than cores.
 test: setup lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.ready
 
@@ -32,10 +32,11 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/vermin --quiet --no-tips --violations --target=3.10- miniseg_edge export runtimes benchmarks
 
-# Type checkers do not follow the mapping of export/, runtimes/ and benchmarks/ into the package, so they read the wheel.
+# Type checkers do not follow the mapping of export/, runtimes/ and benchmarks/ into the package, so they read the wheel,
+# which needs no compiled library for that.
 types: setup
-	rm -rf build/typing build/lib
-	$(PIP) install --quiet --no-deps --target build/typing .
+	rm -rf build/typing build/lib*
+	MINISEG_EDGE_WITHOUT_LIBRARY=1 $(PIP) install --quiet --no-deps --target build/typing .
 	$(BIN)/mypy
 
 # A Triton server for tests/export/serving, with the numpy that it wants; nothing else uses it.
@@ -45,6 +46,24 @@ build/triton/.ready: | setup
 	rm -rf build/triton
 	$(PIP) install --quiet --no-deps --target build/triton nvidia-pytriton==0.7.0 'numpy<2'
 	@touch $@
+
+# The compiler that pip fetches where a machine has none, in a folder of its own: 411 MB. It compiles for other platforms, too.
+ziglang: build/ziglang/.ready
+
+build/ziglang/.ready: constraints.txt | setup
+	rm -rf build/ziglang
+	$(PIP) install --quiet --no-deps --constraint constraints.txt --target build/ziglang ziglang
+	@touch $@
+
+# libminiseg and a wheel for each platform, checked, and the same bits on all that can be run here (tests/native/platforms says
+# what that takes).
+platforms: setup ziglang
+	bash .ci/platforms
+	bash .ci/windows
+
+# The library for WebAssembly: build/wasm/miniseg.wasm. The first time on a machine takes a minute (docs/native.md).
+wasm: setup ziglang
+	PYTHONPATH=build/ziglang $(BIN)/python -m miniseg_edge.native.wasm build/wasm
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

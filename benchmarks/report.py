@@ -1,4 +1,4 @@
-"""`report.json`: what a run of miniseg-bench found. `docs/benchmark.md` describes each field."""
+"""`report.json`: what `miniseg-bench run` found. `docs/benchmark.md` describes each field."""
 
 import statistics
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from miniseg_edge.benchmarks.statistics import Distribution, Growth, Ratio
+from miniseg_edge.bundle.records import object_from_json, record_from_object
 from miniseg_edge.errors import InputError
-from miniseg_edge.files import bytes_from_file
-from miniseg_edge.records import object_from_json, record_from_object
+from miniseg_edge.host.files import bytes_from_file
 
 REPORT_SCHEMA_VERSION = 1
 MAX_REPORT_BYTES = 256 * 2**20
@@ -63,6 +63,7 @@ class Result:
         ratio_to_baseline: p50 of the baseline over this p50; above 1 is faster; None without single-stream.
         latency: end to end; prepare, infer, finish: its three stages, in milliseconds.
         cold_start_s: from process start to the first mask, one value a start.
+        load_ms: of each start, opening alone: the runtime's package, the bundle, the network.
         first_inference_ms: of each start.
         warm_up_slices: segmented before anything was timed; they are in no other figure.
         cpu_s_per_slice: CPU seconds, user and system.
@@ -96,6 +97,7 @@ class Result:
     infer: Distribution | None
     finish: Distribution | None
     cold_start_s: tuple[float, ...]
+    load_ms: tuple[float, ...]
     first_inference_ms: tuple[float, ...]
     warm_up_slices: int
     cpu_s_per_slice: float

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import ByteArray
-from miniseg_edge.runtimes.segmenter import Segmenter
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+from miniseg_edge.slices.preprocessing import ByteArray
 
 JOB_S = 600.0
 """Deadline of jobs that must not meet one."""

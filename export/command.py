@@ -7,20 +7,22 @@ from dataclasses import fields, replace
 from getpass import getpass
 from pathlib import Path
 
-from miniseg_edge import terminal
-from miniseg_edge.bundle import Bundle
-from miniseg_edge.commands import exit_code_of
-from miniseg_edge.dependencies import check_installed
-from miniseg_edge.engine_record import ONNX
+from miniseg_edge.bundle.bundle import Bundle
+from miniseg_edge.bundle.compiled import SOURCE
+from miniseg_edge.bundle.parity_summary import show
+from miniseg_edge.bundle.signature import Signer, is_encrypted, signer_from_key
+from miniseg_edge.console import terminal
+from miniseg_edge.console.commands import Parser, exit_code_of
 from miniseg_edge.errors import ParityError, UsageError
-from miniseg_edge.export.request import AUTO, PRECISIONS, SUPPORTED, TARGETS, ExportRequest
+from miniseg_edge.export.request import AUTO, ExportRequest
 from miniseg_edge.export.serving.models import served_models
-from miniseg_edge.export.serving.options import BUILT_FOR, LAYOUTS, add_serving_options, serving_options
+from miniseg_edge.export.serving.options import LAYOUTS, add_serving_options, serving_options
+from miniseg_edge.export.targets import PRECISIONS, able_to, built_for, target_named, targets
 from miniseg_edge.export.tensorrt.arguments import add_engine_options, engine_options
-from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
-from miniseg_edge.parity_summary import show
-from miniseg_edge.preprocessing import Statistics, Window
-from miniseg_edge.signature import Signer, is_encrypted, signer_from_key
+from miniseg_edge.host.dependencies import check_installed
+from miniseg_edge.parity.comparison import DEFAULT_LIMITS, ParityLimits
+from miniseg_edge.runtimes.backends.tensorrt.vendors import VENDORS
+from miniseg_edge.slices.preprocessing import Statistics, Window
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK
 
 _CHECKPOINT_SUFFIXES = (".pth", ".pt")
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="miniseg-export",
         description="Turns a trained MiniSeg checkpoint into a bundle that is proven to draw the same lesion.",
         epilog="Exit codes: 0 done, 1 error, 2 usage, 3 parity failed (the artefact is not released, its report is).",
@@ -47,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--target",
         action="append",
-        choices=(*TARGETS, *LAYOUTS),
+        choices=(*targets(), *LAYOUTS),
         help="what to build; repeatable. triton and ovms also write that model server's layout into the bundle, of the "
         "targets named beside it, else of onnx and openvino; their graphs give masks and take any number of slices",
     )
@@ -67,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         action="append",
         choices=(*PRECISIONS, AUTO),
-        help="repeatable; bf16 is OpenVINO's, fp16 the engines', int8 not trt-rtx's; auto builds all that this machine "
-        "runs, INT8 if there are calibration slices, measures them and keeps the one that pays; default: fp16 for "
-        "engines, fp32 for others",
+        help=f"repeatable; {'; '.join(f'{p}: {_listed(able_to(p))}' for p in PRECISIONS)}. auto builds all that this "
+        "machine runs, INT8 if there are calibration slices, measures them and keeps the one that pays; default: "
+        f"{', '.join(f'{row.precisions[0]} for {name}' for name, row in targets().items())}",
     )
     parser.add_argument(
         "--calibration", type=Path, metavar="DIR", help="slices that INT8 is fitted to, none of which it is judged on"
@@ -79,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="replay this plan (plan.json of a bundle) instead of searching; trt has a rule instead",
+    )
+    parser.add_argument(
+        "--slow-int8", action="store_true", help="build INT8 even if no set of convolutions is faster than FP32 here"
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the draw among many calibration slices, default 0"
@@ -128,6 +133,12 @@ def _parser() -> argparse.ArgumentParser:
         "--max-iou-drop", type=float, metavar="D", help="mIoU with the labels, below the reference's (int8: 0.003)"
     )
     parser.add_argument(
+        "--min-reference-iou",
+        type=float,
+        metavar="D",
+        help="mIoU with --labels that the network itself must reach; default: a bad one is remarked on",
+    )
+    parser.add_argument(
         "--graph-input", choices=(GREY, HU), default=GREY, help="what the graph takes; hu: the window lies inside"
     )
     parser.add_argument(
@@ -164,30 +175,35 @@ def _parser() -> argparse.ArgumentParser:
 def _export(parsed: argparse.Namespace) -> None:
     request = _request(parsed)
     check_installed(("torch", "onnx", "onnxscript", "safetensors"), "export")
-    if any(precision == "int8" for _, precision in request.builds):
-        check_installed(("nncf", "onnxruntime", "matplotlib"), "quantize")
+    if any(build.precision == "int8" for build in request.builds):
+        check_installed(("matplotlib",), "quantize")
     from miniseg_edge.export.exporter import export_bundle
 
     result = export_bundle(request)
     show("Parity with the FP32 torch reference", result.parities)
     if result.bundle is not None:
         _show_files(request.output, result.bundle)
+    if result.bundle is None:
+        terminal.points("Beside that:", result.remarks)
     failed = [p for p in result.parities if not p.passed]
     if failed and (result.bundle is None or not request.auto):
         reasons = "; ".join(f"{p.target} {p.precision}: {', '.join(p.failures)}" for p in failed)
         raise ParityError("not released", "the reference's mask", reasons, f"The report is {result.report}")
     terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR", "good")
+    terminal.points("Before you use it:", result.remarks)
 
 
 def _rebuild(parsed: argparse.Namespace) -> None:
-    targets = parsed.target or []
-    if parsed.checkpoint is not None or len(targets) > 1 or not set(targets) <= {"trt", "trt-rtx"}:
-        wanted = "--rebuild BUNDLE, with --target trt or --target trt-rtx at most"
+    targets, rebuilt = parsed.target or [], [vendor.target for vendor in VENDORS]
+    if parsed.checkpoint is not None or len(targets) > 1 or not set(targets) <= set(rebuilt):
+        wanted = f"--rebuild BUNDLE, with {' or '.join(f'--target {name}' for name in rebuilt)} at most"
         raise UsageError("a rebuild takes the bundle as it is", wanted, "a checkpoint or other targets")
     from miniseg_edge.export.tensorrt.rebuild import rebuild
 
     signer = _signer(parsed.sign)
-    bundle = rebuild(parsed.rebuild, targets[0] if targets else None, signer=signer, trust=parsed.trust)
+    bundle = rebuild(
+        parsed.rebuild, targets[0] if targets else None, device=parsed.device, signer=signer, trust=parsed.trust
+    )
     _show_files(parsed.rebuild, bundle)
     terminal.say(f"{parsed.rebuild} is rebuilt for this machine; bundle {bundle.manifest.digest}", "good")
 
@@ -195,22 +211,23 @@ def _rebuild(parsed: argparse.Namespace) -> None:
 def _request(parsed: argparse.Namespace) -> ExportRequest:
     if parsed.target is None:
         raise UsageError(
-            "nothing to build", f"--target {' | '.join((*TARGETS, *LAYOUTS))}, or --rebuild BUNDLE", "neither"
+            "nothing to build", f"--target {' | '.join((*targets(), *LAYOUTS))}, or --rebuild BUNDLE", "neither"
         )
     if parsed.trust is not None:
         raise UsageError("a new bundle has no signature to check", "--sign KEY, or --rebuild BUNDLE", "--trust")
     checkpoint = parsed.checkpoint or _only_checkpoint(Path())
     if (parsed.mean is None) != (parsed.std is None):
         raise UsageError("half of the normalisation", "--mean and --std together", "one of them")
-    targets, serving = _targets(parsed.target), serving_options(parsed)
+    named, serving = _targets(parsed.target), serving_options(parsed)
     return ExportRequest(
         checkpoint=checkpoint,
         output=parsed.output or _default_output(checkpoint),
-        targets=targets,
-        precisions=_precisions(parsed, targets),
+        targets=named,
+        precisions=_precisions(parsed, named),
         auto=AUTO in (parsed.precision or ()),
         calibration=parsed.calibration,
         quantization=parsed.quantization,
+        slow_int8=parsed.slow_int8,
         seed=parsed.seed,
         statistics=None if parsed.mean is None else Statistics(parsed.mean, parsed.std),
         window=None if parsed.window is None else Window(*parsed.window),
@@ -233,8 +250,8 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
 
 def _targets(said: Sequence[str]) -> tuple[str, ...]:
     """What is built; where only servers are named, what they take."""
-    built = tuple(dict.fromkeys(target for target in said if target in TARGETS))
-    return built or tuple(dict.fromkeys(target for layout in said for target in BUILT_FOR[layout]))
+    built = tuple(dict.fromkeys(target for target in said if target in targets()))
+    return built or tuple(dict.fromkeys(target for layout in said for target in built_for(layout)))
 
 
 def _signer(key: Path | None) -> Signer | None:
@@ -248,7 +265,7 @@ def _signer(key: Path | None) -> Signer | None:
     return signer_from_key(key, getpass(f"Password of {key.name}: ").encode())
 
 
-def _precisions(parsed: argparse.Namespace, targets: Sequence[str]) -> tuple[str, ...] | None:
+def _precisions(parsed: argparse.Namespace, named: Sequence[str]) -> tuple[str, ...] | None:
     """What is to be built; of `auto`, everything that the targets support, INT8 if there is something to fit it to."""
     if parsed.precision is None:
         return None
@@ -259,8 +276,12 @@ def _precisions(parsed: argparse.Namespace, targets: Sequence[str]) -> tuple[str
         raise UsageError(f"{AUTO} chooses by itself", f"--precision {AUTO} alone", ", ".join(asked))
     if parsed.calibration is None:
         terminal.say("INT8 is not tried: it needs --calibration DIR")
-    able = [p for p in PRECISIONS if any(p in SUPPORTED[target] for target in targets)]
+    able = [p for p in PRECISIONS if any(p in target_named(name).precisions for name in named)]
     return tuple(p for p in able if p != "int8" or parsed.calibration is not None)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "all" if len(names) == len(targets()) else ", ".join(names)
 
 
 def _limits(parsed: argparse.Namespace) -> dict[str, ParityLimits]:
@@ -300,8 +321,8 @@ def _show_files(output: Path, bundle: Bundle) -> None:
         )
         for artifact in bundle.manifest.artifacts
     ]
-    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.engine is not None]
-    if ahead := [f"{a.target} {a.precision}" for a in engines if a.engine is not None and a.engine.judged_on == ONNX]:
+    compiled = [(a, a.compiled) for a in bundle.manifest.artifacts if a.compiled is not None]
+    if ahead := [f"{a.target} {a.precision}" for a, record in compiled if record.judged_on == SOURCE]:
         terminal.warn(
             f"{', '.join(ahead)} built ahead of time: parity was judged on the ONNX it was built from. The engine "
             "itself is judged on the golden slices each time it is opened on a GPU."
@@ -309,4 +330,4 @@ def _show_files(output: Path, bundle: Bundle) -> None:
     terminal.table(f"{output}", ("artefact", "files", "form", "nodes", "MMAC", "kB"), rows)
     for layout in LAYOUTS:
         if models := served_models(layout, bundle):
-            terminal.say(f"{output / layout}: {', '.join(models)} (docs/serving.md)")
+            terminal.say(f"{output / layout}: {', '.join(models)} (docs/model-servers.md)")

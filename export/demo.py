@@ -1,21 +1,26 @@
 """`miniseg-demo`: the main job from end to end on phantoms, with the commands that anybody would type."""
 
-import argparse
 import shlex
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from miniseg_edge import phantoms, terminal, training
-from miniseg_edge.commands import DONE, exit_code_of
+from miniseg_edge import phantoms, training
+from miniseg_edge.bundle.bundle import open_bundle
+from miniseg_edge.console import terminal
+from miniseg_edge.console.commands import DONE, Parser, exit_code_of
 from miniseg_edge.errors import ExportError
 from miniseg_edge.export import command as export_command
-from miniseg_edge.images import image_paths, label_from_file, overlay, slice_from_file, write_png
-from miniseg_edge.metrics import dice
-from miniseg_edge.preprocessing import ByteArray
-from miniseg_edge.runtimes import segment_command, verify_command
+from miniseg_edge.measuring.speed import CONFIDENCE, speed
+from miniseg_edge.parity.metrics import dice
+from miniseg_edge.runtimes import segment_command
+from miniseg_edge.runtimes.backends.registry import entry_named
+from miniseg_edge.runtimes.verification import command as verify_command
+from miniseg_edge.slices.images import image_paths, label_from_file, overlay, slice_from_file, write_png
+from miniseg_edge.slices.preprocessing import ByteArray
 
 CHECKPOINT = Path(training.__file__).with_name("demo.pth")
 PLAN = Path(__file__).with_name("demo_plan.json")
@@ -35,13 +40,21 @@ class Shown:
     def __str__(self) -> str:
         return f"{self.runtime} {self.precision}"
 
+    @property
+    def short(self) -> str:
+        """For tables that fit 80 columns."""
+        return f"{_SHORT.get(self.runtime, self.runtime)} {self.precision}"
 
-SHOWN = (Shown("onnxruntime", "fp32"), Shown("openvino", "fp32"), Shown("openvino", "int8"))
+
+_SHORT = {"onnxruntime": "ort", "openvino": "ov"}
+
+SHOWN = (Shown("native", "fp32"), Shown("openvino", "fp32"), Shown("onnxruntime", "fp32"), Shown("openvino", "int8"))
+"""The first is what the others are compared with, the last is INT8."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage."""
-    parser = argparse.ArgumentParser(prog="miniseg-demo", description=__doc__)
+    parser = Parser(prog="miniseg-demo", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("build/demo"), metavar="DIR", help="default: %(default)s")
     parsed = parser.parse_args(arguments)
     return exit_code_of(lambda: _demonstrate(parsed.output))
@@ -51,20 +64,11 @@ def _demonstrate(output: Path) -> None:
     slices, calibration, bundle = output / "slices", output / "calibration", output / "bundle"
     _draw(slices, _SLICES, _FIRST_SEED)
     _draw(calibration, _CALIBRATION_SLICES, _CALIBRATION_SEED)
-    what = ("--target", "openvino", "--precision", "fp32", "--precision", "int8")
+    targets = ("--target", "native", "--target", "openvino", "--target", "onnx")
     int8 = ("--calibration", calibration / "images", "--quantization", PLAN)
-    _run(
-        export_command.main,
-        "miniseg-export",
-        CHECKPOINT,
-        "--target",
-        "onnx",
-        *what,
-        *int8,
-        "--output",
-        bundle,
-        "--overwrite",
-    )
+    precisions = ("--precision", "fp32", "--precision", "int8", *int8)
+    written = ("--output", bundle, "--overwrite")
+    _run(export_command.main, "miniseg-export", CHECKPOINT, *targets, *precisions, *written)
     _run(verify_command.main, "miniseg-verify", bundle)
     for shown in SHOWN:
         runs = ("--runtime", shown.runtime, "--precision", shown.precision)
@@ -73,7 +77,9 @@ def _demonstrate(output: Path) -> None:
     names = [path.name for path in image_paths(slices / "images")]
     _show(output, names)
     write_png(output / "overview.png", _overview(output, names))
-    terminal.say(f"\nLook at {output / 'overview.png'}: slice, true lesion, {', '.join(map(str, SHOWN))}", "good")
+    _show_speed(bundle)
+    terminal.say("")
+    terminal.say(f"Look at {output / 'overview.png'}: slice, true lesion, {', '.join(map(str, SHOWN))}", "good")
 
 
 def _draw(folder: Path, count: int, first_seed: int) -> None:
@@ -87,7 +93,8 @@ def _folder(output: Path, shown: Shown) -> Path:
 
 def _run(command: Callable[[Sequence[str]], int], name: str, *arguments: object) -> None:
     words = [str(argument) for argument in arguments]
-    terminal.say(f"\n$ {shlex.join([name, *words])}", "good")
+    terminal.say("")
+    terminal.say(f"$ {shlex.join([name, *words])}", "good")
     code = command(words)
     if code != DONE:
         raise ExportError(f"{name} failed", "exit code 0", str(code))
@@ -100,19 +107,51 @@ def _show(output: Path, names: list[str]) -> None:
         masks = [label_from_file(_folder(output, shown) / name, 2) for shown in SHOWN]
         rows.append((
             Path(name).stem,
-            *(f"{int(mask.sum()):,}" for mask in masks),
+            f"{int(masks[0].sum()):,}",
             *(str(int((mask != masks[0]).sum())) for mask in masks[1:]),
             f"{dice(masks[0], truth):.3f}",
             f"{dice(masks[-1], masks[0]):.4f}",
         ))  # fmt: skip
-    columns = (
-        "slice",
-        *(f"{shown} px" for shown in SHOWN),
-        *(f"{shown} differs" for shown in SHOWN[1:]),
-        "Dice with truth",
-        f"{SHOWN[-1].precision} with {SHOWN[0].precision}",
+    columns = ("slice", SHOWN[0].short, *(f"{s.short} Δ" for s in SHOWN[1:]), "Dice", "int8 Dice")
+    terminal.table("One lesion, three runtimes, two precisions", columns, rows)
+    terminal.say(
+        f"Lesion pixels; Δ: pixels that differ from {SHOWN[0]}; Dice: its own with the truth, and {SHOWN[-1]}'s with it"
     )
-    terminal.table("One lesion, two runtimes, two precisions", columns, rows)
+
+
+def _show_speed(bundle_path: Path) -> None:
+    """Inference alone, measured here in turns: a table, and the first of `SHOWN` beside each of the others."""
+    from miniseg_edge.export.choosing.turns import Round, candidate_of_bundle, latencies, measured  # which need torch
+
+    def undecided(rounds: Sequence[Round]) -> bool:
+        first, *others = latencies(rounds).values()
+        return any(speed(other, first).within_noise for other in others)
+
+    bundle = open_bundle(bundle_path)
+    with tempfile.TemporaryDirectory(prefix="miniseg-demo-") as folder:
+        candidates = []
+        for shown in SHOWN:
+            artifact = bundle.manifest.artifact(entry_named(shown.runtime).target, shown.precision)
+            assert artifact is not None, "it was exported"  # noqa: S101
+            candidates.append(candidate_of_bundle(bundle, artifact, Path(folder) / str(shown)))
+        turns = latencies(measured(candidates, f"{len(candidates)} artefacts", undecided))
+    rows = [(name, f"{np.median(ms):.2f}", f"{min(ms):.2f}..{max(ms):.2f}") for name, ms in turns.items()]
+    terminal.say("")
+    terminal.table("Inference of a slice on this machine", ("", "p50 ms", "turns"), rows)
+    first, *others = turns
+    for other in others:
+        terminal.say(speed_in_words(first, turns[first], other, turns[other]))
+    terminal.say(f"In turns; in brackets the {CONFIDENCE:.1%} interval")
+
+
+def speed_in_words(name: str, own_ms: Sequence[float], other: str, other_ms: Sequence[float]) -> str:
+    """A line on which of two is faster, from what each took round by round."""
+    found, reverse = speed(other_ms, own_ms), speed(own_ms, other_ms)
+    if found.faster:
+        return f"{name} is {found} times as fast as {other}"
+    if reverse.faster:
+        return f"{other} is {reverse} times as fast as {name}"
+    return f"{name} and {other} differ by no more than noise: {found} times as fast"
 
 
 def _overview(output: Path, names: list[str]) -> ByteArray:
@@ -128,7 +167,7 @@ def _overview(output: Path, names: list[str]) -> ByteArray:
 
 def _captions(width: int) -> ByteArray:
     """A strip above the pictures that says what each column shows."""
-    from miniseg_edge.opencv import cv2
+    from miniseg_edge.host.opencv import cv2
 
     strip = np.zeros((56, width, 3), np.uint8)
     names = ("slice", "true lesion", *map(str, SHOWN))

@@ -1,31 +1,47 @@
 """What an export asks of a network that is not MiniSeg, found out before any work."""
 
+from collections.abc import Sequence
+
 from miniseg_edge.errors import ExportError, UsageError
-from miniseg_edge.export.request import ExportRequest
-from miniseg_edge.training.networks import RegisteredNetwork
-from miniseg_edge.training.sizes import Size, obstacle_to, size_refusal
+from miniseg_edge.export.targets import target_named, targets
+from miniseg_edge.training.networks.registry import RegisteredNetwork
+from miniseg_edge.training.networks.sizes import Size, obstacle_to, size_refusal
 
 _ODD = (83, 67)
 """Of a slice that only a network that takes any size can take; larger than most networks' deepest stage needs."""
 
 
-def check_other_network(network: RegisteredNetwork, request: ExportRequest) -> None:
+def check_other_network(
+    network: RegisteredNetwork, size: Size, built: Sequence[str], *, int8: bool, tune: bool, dynamic_size: bool
+) -> None:
     """Refuses what only MiniSeg's graph can do, and sizes that the network cannot take.
 
+    Args:
+        network: what is exported.
+        size: (height, width) of its input in pixels.
+        built: the targets.
+        int8, tune, dynamic_size: what is asked of the graph.
+
     Raises:
-        UsageError: INT8, or forms to measure.
+        UsageError: a target for MiniSeg alone, INT8, or forms to measure.
         ExportError: names sides that the network takes; or it takes none, or gives something that is no logits.
     """
     name = network.identity.name
-    if any(precision == "int8" for _, precision in request.builds):
+    if alone := [target for target in dict.fromkeys(built) if target_named(target).miniseg_alone]:
+        able = ", ".join(target for target, row in targets().items() if not row.miniseg_alone)
+        raise UsageError(
+            f"{', '.join(alone)} is made of MiniSeg's blocks, which {name} does not have", f"of {able}",
+            ", ".join(dict.fromkeys(built)),
+        )  # fmt: skip
+    if int8:
         raise UsageError(
             f"INT8 is searched over MiniSeg's blocks, which {name} does not have", "fp32, bf16 or fp16", "int8",
             "The vendors' own quantizers take the bundle's ONNX.",
         )  # fmt: skip
-    if request.tune:
+    if tune:
         raise UsageError(f"{name} has one form", "an export without --tune", "--tune")
-    _check_size(network, request.input_size)
-    if request.dynamic_size and (obstacle := obstacle_to(network, _ODD)) is not None:
+    _check_size(network, size)
+    if dynamic_size and (obstacle := obstacle_to(network, _ODD)) is not None:
         raise ExportError(f"{name} does not take slices of any size", "a fixed --input-size", obstacle)
 
 

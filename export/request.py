@@ -1,37 +1,21 @@
 """What an export is asked for. Importable without torch, so that a command can check its arguments first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from miniseg_edge.bundle.signature import Signer
 from miniseg_edge.errors import UsageError
-from miniseg_edge.export.serving.options import SERVED, Serving
-from miniseg_edge.export.tensorrt.options import BY_DEFAULT, COMPUTE_CAPABILITIES, EngineOptions
-from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
-from miniseg_edge.preprocessing import Statistics, Window
-from miniseg_edge.signature import Signer
+from miniseg_edge.export.build import Build
+from miniseg_edge.export.serving.options import Serving
+from miniseg_edge.export.targets import Target, able_to, served_by, target_named, targets
+from miniseg_edge.export.tensorrt.options import BY_DEFAULT, COMPUTE_CAPABILITIES, NAMES_OF_OPTIONS, EngineOptions
+from miniseg_edge.parity.comparison import DEFAULT_LIMITS, ParityLimits
+from miniseg_edge.slices.preprocessing import Statistics, Window
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
 
 AUTO = "auto"
 """In the place of a precision: the one that pays on this machine."""
-
-TARGETS = ("onnx", "openvino", "trt", "trt-rtx")
-PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-"""From the most exact to the least."""
-
-SUPPORTED = {
-    "onnx": ("fp32", "int8"),
-    "openvino": ("fp32", "bf16", "int8"),
-    "trt": ("fp16", "fp32", "int8"),
-    "trt-rtx": ("fp16", "fp32"),
-}
-"""Precisions that each target can be built in; the first is taken where none is asked for."""
-
-ENGINES = ("trt", "trt-rtx")
-REFUSED = {
-    ("trt-rtx", "int8"): "TensorRT for RTX has no INT8 convolutions; fp16 is its fast precision",
-}
-"""Why not, where somebody might expect it."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
 PUBLISHED_SIZE = (512, 512)
@@ -44,7 +28,7 @@ class ExportRequest:
     Attributes:
         checkpoint: path of the trained weights.
         output: directory that becomes the bundle.
-        targets: of `TARGETS`, each once.
+        targets: of `targets()`, each once.
         precisions: of `PRECISIONS`, each once; a target is built in those that it supports. None is each target's
             own: FP16 for engines, FP32 for the others.
         statistics: normalisation, or None to take the checkpoint's.
@@ -59,6 +43,7 @@ class ExportRequest:
         auto: whether to keep, of each target's precisions, only the one that pays most on this machine.
         calibration: folder of the slices that INT8 is fitted to, or None without INT8.
         quantization: plan to replay, or None to search for one; TensorRT has a rule in the place of a search.
+        slow_int8: whether to build INT8 where a search finds it no faster than FP32.
         seed: of the draw among many calibration slices.
         tune: whether to measure the forms of the graph on this machine and take the fastest.
         engine_options: how to build `trt` and `trt-rtx`.
@@ -88,6 +73,7 @@ class ExportRequest:
     auto: bool = False
     calibration: Path | None = None
     quantization: Path | None = None
+    slow_int8: bool = False
     seed: int = 0
     tune: bool = False
     engine_options: EngineOptions = BY_DEFAULT
@@ -96,13 +82,13 @@ class ExportRequest:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if not all(MIN_SIDE <= side <= MAX_SIDE for side in self.input_size):
-            got = f"{self.input_size[0]} x {self.input_size[1]}"
+        if self.size is not None and not all(MIN_SIDE <= side <= MAX_SIDE for side in self.size):
+            got = f"{self.size[0]} x {self.size[1]}"
             raise UsageError("the input size makes no sense", f"{MIN_SIDE}..{MAX_SIDE} pixels a side", got)
-        if not self.targets or len(set(self.targets)) != len(self.targets) or not set(self.targets) <= set(TARGETS):
+        if not self.targets or len(set(self.targets)) != len(self.targets) or not set(self.targets) <= set(targets()):
             raise UsageError(
                 "the targets make no sense",
-                f"each of {', '.join(TARGETS)} at most once",
+                f"each of {', '.join(targets())} at most once",
                 ", ".join(self.targets),
             )
         self._check_precisions()
@@ -114,33 +100,30 @@ class ExportRequest:
         self._check_int8()
         if self.labels is not None and self.validation is None:
             raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """(height, width) of the network's input in pixels."""
-        return self.size or PUBLISHED_SIZE
+        if self.labels is None and any(limits.min_reference_iou is not None for limits in self.limits.values()):
+            raise UsageError("an mIoU is one with labels", "--labels DIR beside --min-reference-iou", "no labels")
 
     def _check_precisions(self) -> None:
         if self.precisions is None:
             return
         if not self.precisions or len(set(self.precisions)) != len(self.precisions):
             raise UsageError("the precisions make no sense", "each at most once", ", ".join(self.precisions))
-        for refused in ((t, p) for t in self.targets for p in self.precisions if (t, p) in REFUSED):
-            raise UsageError(f"{refused[0]} cannot be built in {refused[1]}", "", REFUSED[refused])
+        rows = self._rows
         for precision in self.precisions:
-            if not any(precision in SUPPORTED[target] for target in self.targets):
-                able = ", ".join(target for target, can in SUPPORTED.items() if precision in can) or "no target"
-                raise UsageError(f"nothing can be built in {precision}", f"one of: {able}", ", ".join(self.targets))
-        for target in self.targets:
-            if not set(SUPPORTED[target]) & set(self.precisions):
-                raise UsageError(
-                    f"{target} cannot be built",
-                    f"a precision of {', '.join(SUPPORTED[target])}",
-                    ", ".join(self.precisions),
-                )
+            if any(precision in row.precisions for row in rows):
+                continue
+            for row in rows:
+                if precision in row.refused:
+                    raise UsageError(f"{row.name} cannot be built in {precision}", "", row.refused[precision])
+            able = ", ".join(able_to(precision)) or "no target"
+            raise UsageError(f"nothing can be built in {precision}", f"one of: {able}", ", ".join(self.targets))
+        for row in rows:
+            if not row.builds(self.precisions):
+                wanted = f"a precision of {', '.join(row.precisions)}"
+                raise UsageError(f"{row.name} cannot be built", wanted, ", ".join(self.precisions))
 
     def _check_int8(self) -> None:
-        wanted = any(precision == "int8" for _, precision in self.builds)
+        wanted = any(build.precision == "int8" for build in self.builds)
         if wanted and self.calibration is None:
             raise UsageError(
                 "INT8 needs slices to be fitted to", "--calibration DIR", "none",
@@ -154,17 +137,18 @@ class ExportRequest:
                 "INT8 needs fixed shapes", "no --dynamic-batch, no --dynamic-size", "one of them",
                 "It is fitted at one size; OpenVINO's with free shapes has crashed on CPUs with AMX.",
             )  # fmt: skip
-        if self.auto and set(ENGINES) & set(self.targets):
-            raise UsageError("auto chooses among what a CPU runs", "onnx or openvino", ", ".join(self.targets))
+        if self.auto and not all(row.on_cpu for row in self._rows):
+            able = " or ".join(name for name, row in targets().items() if row.on_cpu)
+            raise UsageError("auto chooses among what a CPU runs", able, ", ".join(self.targets))
 
     def _check_serving(self) -> None:
         if self.serving is None:
             return
         for layout in self.serving.layouts:
-            if not set(SERVED[layout]) & set(self.targets):
+            if not set(served_by(layout)) & set(self.targets):
                 got = ", ".join(self.targets)
-                raise UsageError(f"{layout} serves none of the targets", f"one of {', '.join(SERVED[layout])}", got)
-        if any(precision == "int8" for _, precision in self.builds):
+                raise UsageError(f"{layout} serves none of the targets", f"one of {', '.join(served_by(layout))}", got)
+        if any(build.precision == "int8" for build in self.builds):
             raise UsageError(
                 "INT8 is not served", "--precision fp32 or bf16", "int8",
                 "It has fixed shapes, while a server puts the slices of its clients together.",
@@ -180,16 +164,15 @@ class ExportRequest:
             raise UsageError("the compute capabilities make no sense", f"each of {offered} at most once", got)
         if options.workspace_mib is not None and options.workspace_mib < 1:
             raise UsageError("the workspace makes no sense", "at least 1 MiB", f"{options.workspace_mib}")
-        if named and "trt-rtx" not in self.targets:
-            got = ", ".join(self.targets)
-            raise UsageError("compute capabilities without an engine built for them", "--target trt-rtx", got)
-        local = options.workspace_mib is not None or options.version_compatible or options.hardware_compatible
-        if local and "trt" not in self.targets:
-            raise UsageError("workspace and compatibility are TensorRT's", "--target trt", ", ".join(self.targets))
-        if self.tune and set(ENGINES) & set(self.targets):
-            raise UsageError(
-                "engines are not tuned by form", "--tune with onnx or openvino alone", "an engine's target"
-            )
+        taken = frozenset[str]().union(*(row.options for row in self._rows))
+        for name in (option.name for option in fields(options)):
+            if getattr(options, name) != getattr(BY_DEFAULT, name) and name not in taken:
+                wanted = " or ".join(f"--target {row.name}" for row in targets().values() if name in row.options)
+                got = ", ".join(self.targets)
+                raise UsageError(f"no target that is built takes {NAMES_OF_OPTIONS[name]}", wanted, got)
+        if self.tune and not all(row.on_cpu for row in self._rows):
+            wanted = f"--tune with {' or '.join(name for name, row in targets().items() if row.on_cpu)} alone"
+            raise UsageError("only what a CPU runs is tuned by form", wanted, ", ".join(self.targets))
 
     def interface(self, in_channels: int) -> GraphInterface:
         """How the graph of a network with `in_channels` is fed and what it answers."""
@@ -197,7 +180,10 @@ class ExportRequest:
         return GraphInterface(self.values, self.result, channels, self.dynamic_batch, self.dynamic_size)
 
     @property
-    def builds(self) -> tuple[tuple[str, str], ...]:
-        """The artefacts to build: (target, precision)."""
-        wanted = {t: SUPPORTED[t][:1] if self.precisions is None else self.precisions for t in self.targets}
-        return tuple((t, p) for t in self.targets for p in wanted[t] if p in SUPPORTED[t])
+    def builds(self) -> tuple[Build, ...]:
+        """The artefacts to build."""
+        return tuple(build for row in self._rows for build in row.builds(self.precisions))
+
+    @property
+    def _rows(self) -> tuple[Target, ...]:
+        return tuple(target_named(name) for name in self.targets)

@@ -11,10 +11,11 @@ This package imports no torch and no onnx, and a vendor's package only when its 
 
 import logging
 
-from miniseg_edge.bundle import Bundle, open_bundle
+from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.errors import MiniSegError
-from miniseg_edge.runtimes.segmentation import Segmentation, VolumeSegmentation
-from miniseg_edge.runtimes.segmenter import Segmenter, load
+from miniseg_edge.runtimes.segmenter.loading import load
+from miniseg_edge.runtimes.segmenter.segmentation import Segmentation, VolumeSegmentation
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
 
 __version__ = "0.1.0"
 

@@ -10,20 +10,25 @@ MiniSegError
 │   │   └── TransferSyntaxError TRANSFER_SYNTAX   compressed in a way that nothing installed here decodes
 │   ├── WrongModalityError   WRONG_MODALITY       not CT
 │   ├── RescaleError         RESCALE              stored values cannot be turned into HU
+│   ├── HuValuesError        NOT_HU               values that are no HU: windowed, shifted, scaled, labels, constant
 │   ├── AmbiguousStudyError  SEVERAL_SERIES       several series or phases, and none was chosen
 │   │   └── SeveralPatientsError SEVERAL_PATIENTS several patients in one place
+│   ├── DicomSegError        DICOM_SEG            images that no DICOM SEG can refer to
+│   ├── LateSlicesError      LATE_SLICES          slices of a series that was answered, without the others
 │   └── GeometryError        GEOMETRY             slices that do not make one volume
 │       ├── NoGeometryError  NO_GEOMETRY          no position, orientation or spacing
+│       ├── NotAxialError    NOT_AXIAL            coronal or sagittal slices
 │       └── GeometryGapError GEOMETRY_GAP         a slice is missing, or slices are unevenly spaced
 ├── CheckpointError          CHECKPOINT           weights that are not their network's
 │   ├── UnsafeCheckpointError UNSAFE_CHECKPOINT   a pickle with code in it, or no state dict at all
 │   └── StatisticsError      STATISTICS           normalisation unknown or impossible
 ├── ExportError              EXPORT               a step of the export produced something that may not be shipped
-│   └── UnsafeModelError     UNSAFE_MODEL         ONNX with external data or custom operators
+│   ├── NoGainError          NO_GAIN              INT8 that is no faster here than FP32
+│   └── UnsafeModelError     UNSAFE_MODEL         a model file that is more than bounded arithmetic
 ├── BundleError              BUNDLE               a bundle whose manifest makes no sense
 │   ├── IntegrityError       INTEGRITY            a hash is wrong, a file was added or is missing
 │   ├── SignatureError       SIGNATURE            a signature is missing, broken, foreign, or of other files
-│   ├── PathEscapeError      PATH_ESCAPE          a path or a link that leaves the bundle
+│   ├── PathEscapeError      PATH_ESCAPE          a path or a link that leaves the bundle or archive
 │   └── IncompatibleError    INCOMPATIBLE         made for another schema, runtime or machine
 ├── RuntimeUnavailableError  RUNTIME_UNAVAILABLE  this bundle or machine cannot serve the runtime or device asked for
 ├── InferenceError           INFERENCE            the vendor's engine failed
@@ -31,16 +36,20 @@ MiniSegError
 │   ├── DeviceMemoryError    DEVICE_MEMORY        the GPU's memory is exhausted; the next call may succeed
 │   └── DeviceLostError      DEVICE_LOST          the GPU failed; this process cannot use it again
 ├── ClosedError              CLOSED               the Segmenter was closed
+├── ForkedError              FORKED               opened in another process, and inherited through a fork
 ├── JobError                 JOB                  a slice that was handed over has no mask
 │   ├── BusyError            BUSY                 as many jobs as may wait are waiting
 │   ├── CancelledError       CANCELLED            the job was cancelled
-│   └── DeadlineError        DEADLINE             the job was not done in time
+│   └── DeadlineError        DEADLINE             a job, or an engine that starts, was not done in time
 ├── WorkerDiedError          WORKER_DIED          workers of an archive died of a series, as often as it is tried
 ├── RequestError             REQUEST              a request to the service that makes no sense
 │   ├── UnknownModelError    UNKNOWN_MODEL        for another model or version than the one that is served
 │   ├── TooLargeError        TOO_LARGE            more bytes than a request may have
 │   ├── UnauthorizedError    UNAUTHORIZED         without the service's token
 │   └── ForbiddenError       FORBIDDEN            from a web page, or for another host
+├── SendError                SEND                 an archive did not take a result, as often as it was tried
+│   ├── SendRefusedError     SEND_REFUSED         an archive refuses a result; trying again would not help
+│   └── NotCommittedError    NOT_COMMITTED        an archive took a result and does not confirm that it keeps it
 ├── HostLimitError           HOST_LIMIT           the host gives no more of something; the next call may succeed
 │   ├── HostMemoryError      MEMORY               the machine's memory is exhausted
 │   └── HostThreadsError     THREADS              the host allows no more threads
@@ -54,20 +63,22 @@ Codes are part of the interface: they do not change once released.
 import concurrent.futures
 from typing import Any, ClassVar
 
+from miniseg_edge.printable import printable
+
 
 class MiniSegError(Exception):
     """Base of all errors here: what is wrong, what was expected, what came, how to mend it.
 
-    Attributes are the constructor's arguments; `str(error)` joins them into one line that starts with the code.
+    Attributes are the constructor's arguments as printable text, since names of files and words of libraries stand in
+    them; `str(error)` joins them into one line that starts with the code.
     """
 
     code: ClassVar[str] = "ERROR"
 
     def __init__(self, problem: str, *details: str) -> None:
         # Positional arguments only, so that errors survive pickling between processes.
-        super().__init__(problem, *details)
-        self.problem = problem
-        self.expected, self.got, self.remedy = (*details, "", "", "")[:3]
+        super().__init__(*map(printable, (problem, *details)))
+        self.problem, self.expected, self.got, self.remedy = (*self.args, "", "", "")[:4]
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.problem}"
@@ -134,16 +145,38 @@ class RescaleError(InputError):
     code = "RESCALE"
 
 
+class HuValuesError(InputError):
+    """Values that are no HU: windowed, shifted, scaled, a label map, constant."""
+
+    code = "NOT_HU"
+
+
 class AmbiguousStudyError(InputError):
-    """Several series or phases, and none was chosen."""
+    """Several series or phases, and none was chosen.
+
+    `series` is what there is to choose from: `SeriesSummary` records, or nothing where it is a phase.
+    """
 
     code = "SEVERAL_SERIES"
+    series: tuple[Any, ...] = ()
 
 
 class SeveralPatientsError(AmbiguousStudyError):
     """Several patients in one place; nothing chooses among them."""
 
     code = "SEVERAL_PATIENTS"
+
+
+class DicomSegError(InputError):
+    """No DICOM SEG can be made of these images; other formats can."""
+
+    code = "DICOM_SEG"
+
+
+class LateSlicesError(InputError):
+    """Slices of a series that was answered and deleted came alone: no complete result can be made of them."""
+
+    code = "LATE_SLICES"
 
 
 class GeometryError(InputError):
@@ -156,6 +189,12 @@ class NoGeometryError(GeometryError):
     """No position, orientation or spacing."""
 
     code = "NO_GEOMETRY"
+
+
+class NotAxialError(GeometryError):
+    """Coronal or sagittal slices; the network was trained on axial ones."""
+
+    code = "NOT_AXIAL"
 
 
 class GeometryGapError(GeometryError):
@@ -188,8 +227,14 @@ class ExportError(MiniSegError):
     code = "EXPORT"
 
 
+class NoGainError(ExportError):
+    """A less exact precision was asked for, and is no faster here than the exact one."""
+
+    code = "NO_GAIN"
+
+
 class UnsafeModelError(ExportError):
-    """ONNX with external data or custom operators."""
+    """A model file that is more than bounded arithmetic: external data, control flow, sizes that nobody can tell."""
 
     code = "UNSAFE_MODEL"
 
@@ -213,7 +258,7 @@ class SignatureError(BundleError):
 
 
 class PathEscapeError(BundleError):
-    """A path or a link that leaves the bundle."""
+    """A path or a link that leaves the bundle or archive."""
 
     code = "PATH_ESCAPE"
 
@@ -264,6 +309,12 @@ class ClosedError(MiniSegError):
     code = "CLOSED"
 
 
+class ForkedError(MiniSegError):
+    """Opened in another process, and inherited through a fork."""
+
+    code = "FORKED"
+
+
 class JobError(MiniSegError):
     """A slice that was handed over has no mask."""
 
@@ -283,7 +334,7 @@ class CancelledError(JobError, concurrent.futures.CancelledError):
 
 
 class DeadlineError(JobError):
-    """The job was not done in time."""
+    """A job, or the opening or running of an engine, was not done in time."""
 
     code = "DEADLINE"
 
@@ -322,6 +373,24 @@ class ForbiddenError(RequestError):
     """From a web page, or for another host."""
 
     code = "FORBIDDEN"
+
+
+class SendError(MiniSegError):
+    """An archive did not take a result; it may take it later."""
+
+    code = "SEND"
+
+
+class SendRefusedError(SendError):
+    """An archive refuses a result; trying again would not help."""
+
+    code = "SEND_REFUSED"
+
+
+class NotCommittedError(SendError):
+    """An archive took a result and does not confirm that it keeps it."""
+
+    code = "NOT_COMMITTED"
 
 
 class HostLimitError(MiniSegError):

@@ -2,13 +2,15 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from miniseg_edge import terminal
-from miniseg_edge.bundle import Bundle, open_bundle
-from miniseg_edge.commands import DONE, FAILED, exit_code_of
+from miniseg_edge.bundle.bundle import Bundle, open_bundle
+from miniseg_edge.console import terminal
+from miniseg_edge.console.commands import Parser, exit_code_of
 from miniseg_edge.errors import (
+    AmbiguousStudyError,
+    DicomSegError,
     HostLimitError,
     InferenceError,
     InputError,
@@ -17,9 +19,24 @@ from miniseg_edge.errors import (
     UnsupportedFormatError,
     UsageError,
 )
-from miniseg_edge.files import bytes_from_file, replace_file, sha256_of
-from miniseg_edge.images import (
-    IMAGE_SUFFIXES,
+from miniseg_edge.host.files import bytes_from_file, replace_file, sha256_of
+from miniseg_edge.host.limits import host_limits
+from miniseg_edge.runtimes.archive.command import (
+    add_archive_options,
+    refuse_archive_options,
+    segment_archive_command,
+)
+from miniseg_edge.runtimes.backends.registry import AUTO, registry
+from miniseg_edge.runtimes.segmenter.loading import load
+from miniseg_edge.runtimes.segmenter.segmentation import Segmentation
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+from miniseg_edge.runtimes.study import unfinished
+from miniseg_edge.runtimes.study.formats import FORMATS, in_words, with_brought
+from miniseg_edge.runtimes.study.outputs import check_outputs, outputs_of, write_results
+from miniseg_edge.runtimes.study.segment_input import check_apart, kind_of, output_folder, page_of, seg_frames_of
+from miniseg_edge.runtimes.study.segment_study import drawing_of, segmented_study, show
+from miniseg_edge.runtimes.study.series_table import show_series
+from miniseg_edge.slices.images import (
     MAX_IMAGE_BYTES,
     image_paths,
     overlay,
@@ -27,22 +44,24 @@ from miniseg_edge.images import (
     slice_from_bytes,
     slice_from_file,
 )
-from miniseg_edge.limits import host_limits
-from miniseg_edge.provenance import Provenance, provenance_of, stamped_png
-from miniseg_edge.runtimes import unfinished
-from miniseg_edge.runtimes.archive.command import (
-    add_archive_options,
-    refuse_archive_options,
-    segment_archive_command,
-)
-from miniseg_edge.runtimes.registry import AUTO, REGISTRY
-from miniseg_edge.runtimes.segment_study import FILES, check_outputs, drawing_of, segmented_study, show, write_results
-from miniseg_edge.runtimes.segmentation import Segmentation
-from miniseg_edge.runtimes.segmenter import Segmenter, load
-from miniseg_edge.studies import open_study
-from miniseg_edge.studies.dicom_file import is_dicom
+from miniseg_edge.studies import Study, list_series, open_study
+from miniseg_edge.studies.dicom.frames import Rescale
+from miniseg_edge.studies.provenance import Provenance, provenance_of, stamped_png
+from miniseg_edge.studies.seg.dicom_seg import SEG_FRAMES
 
 _SHOWN_ROWS = 40
+_STUDY_OPTIONS = (
+    "format",
+    "seg_frames",
+    "compare",
+    "name_patient",
+    "series",
+    "phase",
+    "rescale",
+    "assume_hu",
+    "part",
+    "list",
+)
 
 
 @dataclass(frozen=True)
@@ -58,14 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error (--distributed: a series failed), 2 usage."""
     parsed = _parser().parse_args(arguments)
     if parsed.distributed is not None:
-        whole: list[bool] = []
-        code = exit_code_of(lambda: whole.append(segment_archive_command(parsed)))
-        return FAILED if code == DONE and not whole[0] else code
+        return exit_code_of(lambda: segment_archive_command(parsed))
     return exit_code_of(lambda: _segment(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="miniseg-segment",
         description="Segments CT slices (PNG or JPEG) or a CT study (DICOM, NIfTI). Of slices it writes <stem>.png "
         "(lesion 255) and <stem>_overlay.png; of a study what --format says.",
@@ -77,20 +94,50 @@ def _parser() -> argparse.ArgumentParser:
         "input",
         help="an image, a folder of images, a DICOM file or folder, or a NIfTI file; with --distributed an archive",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where masks and overlays go")
-    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in REGISTRY)))
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where masks and overlays go")
+    parser.add_argument(
+        "--list", action="store_const", const=True, help="show a DICOM study's series, and segment nothing"
+    )
+    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
     parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
     parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
     parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
     parser.add_argument(
         "--format",
         action="append",
-        choices=tuple(FILES),
-        help="of a study's results; repeatable; default: nifti and json",
+        choices=tuple(FORMATS),
+        help=f"of a study's results; repeatable; default: nifti and json. {in_words()}",
     )
-    parser.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where a folder holds several")
+    parser.add_argument(
+        "--seg-frames",
+        choices=SEG_FRAMES,
+        help="slices in a DICOM SEG and captures: those with lesion, from the first to the last of them (default), all",
+    )
+    parser.add_argument(
+        "--compare", type=Path, metavar="MASK", help="a second result (NIfTI, DICOM SEG) beside ours on the page"
+    )
+    parser.add_argument("--name-patient", action="store_const", const=True, help="on the page, which else does not")
+    parser.add_argument("--series", metavar="NUMBER", help="number or UID, as --list shows it, where there are several")
     parser.add_argument("--phase", type=int, metavar="N", help="of a series in time")
-    parser.add_argument("--rescale", type=float, nargs=2, metavar=("SLOPE", "INTERCEPT"), help="where DICOM lacks them")
+    parser.add_argument(
+        "--part",
+        action="store_const",
+        const=True,
+        help="take the longest evenly spaced part of a series with a gap or two spacings",
+    )
+    parser.add_argument(
+        "--rescale",
+        type=float,
+        nargs=2,
+        metavar=("SLOPE", "INTERCEPT"),
+        help="HU = SLOPE x stored + INTERCEPT, whatever headers say; in an archive, where DICOM headers lack them",
+    )
+    parser.add_argument(
+        "--assume-hu",
+        action="store_const",
+        const=True,
+        help="take a study's values as HU that do not look like HU; the results say so",
+    )
     parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
     parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
     parser.add_argument(
@@ -102,65 +149,85 @@ def _parser() -> argparse.ArgumentParser:
 
 def _segment(parsed: argparse.Namespace) -> None:
     refuse_archive_options(parsed)
-    parsed.input = Path(parsed.input)
-    if _is_study(parsed.input):
-        _segment_study(parsed)
-    elif parsed.format or parsed.series or parsed.phase is not None or parsed.rescale:
-        raise UsageError("--format, --series, --phase and --rescale are for studies", "DICOM or NIfTI", "images")
+    source, kind = Path(parsed.input), kind_of(Path(parsed.input))
+    given = [f"--{name.replace('_', '-')}" for name in _STUDY_OPTIONS if getattr(parsed, name) not in (None, [])]
+    if kind == "images" and given:
+        raise UsageError("these options are for studies", "DICOM or NIfTI", f"images and {', '.join(given)}")
+    if parsed.list:
+        show_series(list_series(source, rescale=_rescale(parsed)))
+        return
+    check_apart(source, output_folder(parsed.output), kind)
+    if kind == "study":
+        _segment_study(parsed, source)
     else:
-        _segment_images(parsed)
+        _segment_images(parsed, source)
 
 
-def _is_study(source: Path) -> bool:
-    """Whether it is to be opened as a study: a folder without PNG and JPEG in it, or a file that is neither.
-
-    Raises:
-        UsageError: a folder with both, of which one would be passed over without a word.
-    """
-    if not source.is_dir():
-        return source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES
-    images = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    others = [path for path in source.rglob("*") if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES]
-    if images and any(is_dicom(path) for path in others):
-        raise UsageError(
-            "the folder holds images and DICOM", "one of them", f"{images[0].name} and DICOM files",
-            "Name a file, or move the images away.",
-        )  # fmt: skip
-    return bool(others) and not images
+def _rescale(parsed: argparse.Namespace) -> Rescale | None:
+    return (parsed.rescale[0], parsed.rescale[1]) if parsed.rescale else None
 
 
-def _segment_study(parsed: argparse.Namespace) -> None:
-    formats = tuple(dict.fromkeys(parsed.format or ("nifti", "json")))
-    rescale = tuple(parsed.rescale) if parsed.rescale else None
+def _opened_study(parsed: argparse.Namespace, source: Path) -> Study:
+    """Raises: as `open_study`; where a choice is wanted, a table shows what there is."""
     with terminal.step("opening the study"):
-        study = open_study(parsed.input, series=parsed.series, phase=parsed.phase, rescale=rescale)
+        try:
+            return open_study(
+                source,
+                series=parsed.series,
+                phase=parsed.phase,
+                rescale=_rescale(parsed),
+                longest_part=bool(parsed.part),
+            )
+        except AmbiguousStudyError as error:
+            ambiguous = error
+    if ambiguous.series:
+        show_series(ambiguous.series)
+    raise ambiguous
+
+
+def _segment_study(parsed: argparse.Namespace, source: Path) -> None:
+    formats = with_brought(parsed.format or ("nifti", "json"))
+    seg_frames = seg_frames_of(parsed.seg_frames, formats)
+    study = _opened_study(parsed, source)
     check_outputs(parsed.output, formats, study, overwrite=parsed.overwrite)
+    page = page_of(study, formats, parsed.compare, name_patient=bool(parsed.name_patient))
+    outputs = replace(outputs_of(study, formats, seg_frames), page=page)
+    if outputs.no_seg is not None:
+        terminal.warn(f"{outputs.no_seg} They are written.")
     with _opened(parsed, open_bundle(parsed.bundle, trust=parsed.trust)) as segmenter:
         terminal.say(f"running {segmenter}")
         drawing = drawing_of(study, segmenter)
         earlier = unfinished.kept(parsed.output, drawing) if parsed.resume else None
         try:
             with terminal.counted("segmenting", len(study)) as progress:
-                found = segmented_study(study, segmenter, progress, earlier)
+                found = segmented_study(study, segmenter, progress, earlier, assume_hu=bool(parsed.assume_hu))
         except (InferenceError, HostLimitError) as error:
             unfinished.keep(parsed.output, drawing, error.partial)
             terminal.warn(
                 f"{len(error.partial.mask)} of {len(study)} slices are kept; --resume goes on with the others"
             )
             raise
-        write_results(found, segmenter, parsed.output, formats)
+        try:
+            write_results(found, segmenter, parsed.output, outputs)
+            no_seg = None
+        except DicomSegError as error:
+            no_seg = error
     unfinished.forget(parsed.output)
-    show(found)
-    terminal.say(f"{', '.join(formats)} in {parsed.output}", "good")
+    show(found.remarked(*outputs.remarks))
+    written = [name for name in formats if no_seg is None or not FORMATS[name].refers_to_dicom]
+    if written:
+        terminal.say(f"{', '.join(written)} in {parsed.output}", "good")
+    if no_seg is not None:
+        raise no_seg
 
 
 def _opened(parsed: argparse.Namespace, bundle: Bundle) -> Segmenter:
-    with terminal.patience("opening the bundle; an engine may be compiled for this GPU, once for each driver"):
+    with terminal.patience("opening the bundle; for a GPU an engine may be compiled, once for each driver"):
         return load(bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision)
 
 
-def _segment_images(parsed: argparse.Namespace) -> None:
-    jobs = _jobs(image_paths(parsed.input), parsed.output, overwrite=parsed.overwrite or parsed.resume)
+def _segment_images(parsed: argparse.Namespace, source: Path) -> None:
+    jobs = _jobs(image_paths(source), parsed.output, overwrite=parsed.overwrite or parsed.resume)
     bundle = open_bundle(parsed.bundle, trust=parsed.trust)
     _check_readable(jobs, bundle.manifest.interface.channels)
     with _opened(parsed, bundle) as segmenter:

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from miniseg_edge.architecture import Architecture
-from miniseg_edge.bundle import Bundle, file_records
-from miniseg_edge.golden import npy_from_logits
-from miniseg_edge.images import png_from_pixels
-from miniseg_edge.manifest import (
+from miniseg_edge.bundle.bundle import Bundle, file_records
+from miniseg_edge.bundle.golden import npy_from_logits
+from miniseg_edge.bundle.manifest import (
     SCHEMA_VERSION,
     Artifact,
     CheckpointRecord,
@@ -27,12 +26,13 @@ from miniseg_edge.manifest import (
     Preprocessing,
     sealed,
 )
-from miniseg_edge.parity import ParityLimits
-from miniseg_edge.preprocessing import ByteArray, FloatArray, Statistics, Window
-from miniseg_edge.recipe import Recipe
-from miniseg_edge.records import json_from_record
+from miniseg_edge.bundle.recipe import Recipe
+from miniseg_edge.bundle.records import json_from_record
+from miniseg_edge.bundle.training_record import TRAINING_SCHEMA_VERSION, Selection, Slices, TrainingRecord
+from miniseg_edge.parity.comparison import ParityLimits
+from miniseg_edge.slices.images import png_from_pixels
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, Statistics, Window
 from miniseg_edge.tensors import GraphInterface
-from miniseg_edge.training_record import TRAINING_SCHEMA_VERSION, Selection, Slices, TrainingRecord
 
 SIDE = 32
 GOLDEN = GoldenSlice("ramp", "golden/ramp.png", "golden/ramp.npy")

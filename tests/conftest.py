@@ -1,6 +1,7 @@
 """Fixtures that many tests share: real exports of small networks, and the real data where it is present."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -8,24 +9,35 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 from filelock import FileLock
+from hypothesis import settings
 
 from miniseg_edge.architecture import Architecture
-from miniseg_edge.bundle import Bundle, open_bundle
-from miniseg_edge.dependencies import installed
+from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.errors import MiniSegError
 from miniseg_edge.export.command import main as export_main
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.request import ExportRequest
-from miniseg_edge.preprocessing import Statistics, Window
-from miniseg_edge.runtimes.cuda.machine import gpus
-from miniseg_edge.runtimes.registry import REGISTRY, RuntimeEntry
-from miniseg_edge.runtimes.tensorrt.vendors import VENDORS, Vendor, vendor_of
+from miniseg_edge.export.targets import targets
+from miniseg_edge.host.dependencies import installed
+from miniseg_edge.runtimes.backends.cuda.gpus import gpus
+from miniseg_edge.runtimes.backends.registry import RuntimeEntry, registry
+from miniseg_edge.runtimes.backends.tensorrt.vendors import VENDORS, Vendor, vendor_of
+from miniseg_edge.slices.preprocessing import Statistics, Window
 from miniseg_edge.training.checkpoint import save_checkpoint
-from miniseg_edge.training.demo import CHECKPOINT
-from miniseg_edge.training.network import MiniSeg
+from miniseg_edge.training.networks.miniseg import MiniSeg
+
+# Tests assert nothing about time, and draw the same examples everywhere; `--hypothesis-profile=explore` draws others.
+settings.register_profile("miniseg", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, derandomize=False)
+settings.load_profile("miniseg")
+
+sys.path.append(str(Path(__file__).parents[1] / "build" / "ziglang"))
+"""Where `make ziglang` puts a compiler, which the tests that need it find as an installed one."""
 
 STATISTICS = Statistics(0.55, 0.29)
 SIZE = (64, 64)
+SMALL = Architecture((8, 8, 8, 8), (1, 1, 1, 1), (1, 1, 1, 1))
+"""A block of each kind in each stage: what is opened hundreds of times need not be as deep as the published network."""
 
 
 def has_gpu() -> bool:
@@ -38,7 +50,8 @@ def has_gpu() -> bool:
 
 def targets_here() -> tuple[str, ...]:
     """Targets whose artefacts this machine can run: those for CPUs, and the engines that its GPU runs."""
-    return ("onnx", "openvino", *(vendor.target for vendor in VENDORS if why_not(vendor) is None))
+    vendors = {vendor.target: vendor for vendor in VENDORS}
+    return tuple(n for n, row in targets().items() if (row.on_cpu if n not in vendors else why_not(vendors[n]) is None))
 
 
 def why_not(vendor: Vendor) -> str | None:
@@ -55,8 +68,14 @@ def why_not(vendor: Vendor) -> str | None:
 
 def runtime_parameters(names: Iterable[str]) -> list[ParameterSet]:
     """A parameter for each runtime; some need a GPU and their vendor's package."""
-    on_gpus = [entry.name for entry in REGISTRY if entry.needs_gpu]
+    on_gpus = [entry.name for entry in registry() if entry.needs_gpu]
     return [pytest.param(name, marks=pytest.mark.gpu if name in on_gpus else []) for name in names]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts files with slow tests first, so that no process is still busy with one when the others have ended."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -66,7 +85,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if not has_gpu():
         pytest.skip("needs an NVIDIA GPU")
     parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
-    for entry in (entry for entry in REGISTRY if entry.needs_gpu and entry.name in parameters):
+    for entry in (entry for entry in registry() if entry.needs_gpu and entry.name in parameters):
         vendor = vendor_of(entry.target)
         if (reason := why_not(vendor) if vendor is not None else lacks(entry)) is not None:
             pytest.skip(reason)
@@ -114,9 +133,9 @@ def made_once(temporary: pytest.TempPathFactory, name: str, make: Callable[[Path
 
 @pytest.fixture(scope="session")
 def checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An 83K checkpoint of our own, statistics inside."""
+    """A checkpoint of a network with a block of each kind in each stage, statistics inside."""
     path = tmp_path_factory.mktemp("checkpoint") / "small.pth"
-    save_checkpoint(random_network(Architecture(), 1), STATISTICS, path)
+    save_checkpoint(random_network(SMALL, 16), STATISTICS, path)
     return path
 
 
@@ -145,8 +164,10 @@ def bundle(bundle_path: Path) -> Bundle:
 
 @pytest.fixture(scope="session")
 def demo_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo checkpoint at 64 x 64, with a window: its masks of phantoms hold lesions. Read-only by agreement."""
-    request = ExportRequest(CHECKPOINT, Path(), targets_here(), ("fp32",), size=SIZE, window=Window(-1250.0, 250.0))
+    """A small network whose masks of phantoms hold lesions of many sizes, at 64 x 64, with a window. Read-only."""
+    checkpoint = tmp_path_factory.mktemp("drawing") / "demo.pth"
+    save_checkpoint(random_network(SMALL, 37), STATISTICS, checkpoint)
+    request = ExportRequest(checkpoint, Path(), targets_here(), ("fp32",), size=SIZE, window=Window(-1250.0, 250.0))
     return made_once(tmp_path_factory, "demo", lambda path: export_bundle(replace(request, output=path)))
 
 

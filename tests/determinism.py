@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 import miniseg_edge
-from miniseg_edge import terminal
-from miniseg_edge.bundle import open_bundle
-from miniseg_edge.metrics import dice
+from miniseg_edge.bundle.bundle import open_bundle
+from miniseg_edge.console import terminal
+from miniseg_edge.parity.metrics import dice
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import ByteArray, FloatArray, mask_from_logits
-from miniseg_edge.runtimes.registry import REGISTRY
-from miniseg_edge.runtimes.segmenter import Segmenter
+from miniseg_edge.runtimes.backends.registry import registry
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, mask_from_logits
 
 SLICES, FIRST_SEED = 6, 9100
 REFUSED = 3
@@ -107,7 +107,7 @@ EMULATED = {
 QEMU, EMULATED_SIDE = "qemu-x86_64", 64
 
 ISA_SWITCH, SWITCHED = "ONEDNN_MAX_CPU_ISA", ("openvino", "torch")
-"""What holds which runtimes to fewer instructions; ONNX Runtime looks at the processor alone."""
+"""What holds which runtimes to fewer instructions; the others look at the processor alone."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def difference(found: Logits, first: Logits) -> Difference:
 def artifacts(bundle_path: Path) -> Iterator[tuple[str, str]]:
     """(runtime, precision) of all that runs here, the reference too."""
     bundle = open_bundle(bundle_path)
-    for entry in REGISTRY:
+    for entry in registry():
         if entry.obstacle(bundle) is None:
             found = [a.precision for a in bundle.manifest.artifacts if a.target == entry.target]
             yield from ((entry.name, precision) for precision in (["fp32"] if entry.reference else found))

@@ -12,7 +12,7 @@ import time
 import psutil
 
 import miniseg_edge
-from miniseg_edge.benchmarks.soak import settled, slope_per_1000
+from miniseg_edge.benchmarks.soak.soak import settled, slope_per_1000
 from miniseg_edge.benchmarks.traffic import Tally, from_threads, handed_over, known_slices, one_by_one, streamed
 
 DIFFERENT = 24

@@ -112,11 +112,14 @@ def embedded(work: str, bundle: str, output: Path, study: str) -> dict[str, list
                 job.result()
             while_open[name] = threads()
         if work == "study":
-            from miniseg_edge.runtimes.segment_study import DICOM_SEG, JSON, NIFTI, segmented_study, write_results
+            from miniseg_edge.runtimes.study.formats import DICOM_SEG, JSON, NIFTI
+            from miniseg_edge.runtimes.study.outputs import outputs_of, write_results
+            from miniseg_edge.runtimes.study.segment_study import segmented_study
             from miniseg_edge.studies import open_study
 
-            found = segmented_study(open_study(study), segmenter, lambda done, of: None)
-            write_results(found, segmenter, output, (DICOM_SEG, NIFTI, JSON))
+            opened = open_study(study)
+            outputs = outputs_of(opened, (DICOM_SEG, NIFTI, JSON))
+            write_results(segmented_study(opened, segmenter, lambda done, of: None), segmenter, output, outputs)
     return while_open
 
 

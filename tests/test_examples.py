@@ -1,7 +1,6 @@
-"""The programs for other languages, built and run: the same mask as Python, bit for bit, and the same refusals."""
+"""The programs on OpenVINO, built and run: the same mask as Python, bit for bit, and the same refusals."""
 
 import importlib.util
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,10 +10,7 @@ import pytest
 
 import miniseg_edge
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import ByteArray
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-SIDE = 64
+from tests.examples import EXAMPLES, SIDE, has_openssl, model, run, write_pgm
 
 
 def built(source: str, compiler: str, standard: str, library: str, folder: Path) -> Path:
@@ -24,11 +20,7 @@ def built(source: str, compiler: str, standard: str, library: str, folder: Path)
         pytest.skip("needs the openvino wheel with its headers")
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
-    headers = subprocess.run(
-        [compiler, "-fsyntax-only", "-x", "c", "-"], input="#include <openssl/sha.h>\n", text=True, capture_output=True,
-        check=False,
-    )  # fmt: skip
-    if headers.returncode != 0:
+    if not has_openssl(compiler):
         pytest.skip("needs OpenSSL's headers (Debian: libssl-dev)")
     (shared_object,) = (home / "libs").glob(f"{library}.so*")
     program = folder / Path(source).stem
@@ -48,23 +40,6 @@ def slice_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def volume_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built("segment_volume.cpp", "g++", "c++17", "libopenvino", tmp_path_factory.mktemp("cpp"))
-
-
-def model(bundle: Path) -> list[str]:
-    """The artefact's files with their digests, as the programs take them, out of a manifest that is not checked."""
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    (artifact,) = (a for a in manifest["artifacts"] if a["target"] == "openvino")
-    return [word for name in artifact["files"] for word in (str(bundle / name), manifest["files"][name]["sha256"])]
-
-
-def run(program: Path, *arguments: object) -> tuple[int, str]:
-    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
-
-
-def write_pgm(path: Path, image: ByteArray) -> Path:
-    path.write_bytes(b"P5\n%d %d\n255\n" % (image.shape[1], image.shape[0]) + image.tobytes())
-    return path
 
 
 @pytest.mark.slow

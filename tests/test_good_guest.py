@@ -15,7 +15,7 @@ import pytest
 from tests.studies.series import write_series
 
 ROOT = Path(__file__).parents[1]
-WORKS = ("openvino", "onnxruntime", "study")
+WORKS = ("native", "openvino", "onnxruntime", "study")
 OWN_MARK = "environment: GDCM_RESOURCES_PATH="
 """What gdcm, of the extra `dicom`, leaves when it is imported: where its tables lie."""
 

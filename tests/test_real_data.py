@@ -12,15 +12,15 @@ import pytest
 
 import miniseg_edge
 from miniseg_edge.benchmarks.evaluation.command import main as evaluate
-from miniseg_edge.commands import DONE
+from miniseg_edge.bundle.records import json_from_record
+from miniseg_edge.console.commands import DONE
 from miniseg_edge.export.exporter import export_bundle
-from miniseg_edge.export.quantization.plan import PLAN_SCHEMA_VERSION, QuantizationPlan
+from miniseg_edge.export.quantization.search.plan import PLAN_SCHEMA_VERSION, QuantizationPlan
 from miniseg_edge.export.request import ExportRequest
-from miniseg_edge.images import label_from_file, slice_from_file
-from miniseg_edge.metrics import Confusion, dice
-from miniseg_edge.parity import DEFAULT_LIMITS
-from miniseg_edge.preprocessing import Statistics
-from miniseg_edge.records import json_from_record
+from miniseg_edge.parity.comparison import DEFAULT_LIMITS
+from miniseg_edge.parity.metrics import Confusion, dice
+from miniseg_edge.slices.images import label_from_file, slice_from_file
+from miniseg_edge.slices.preprocessing import Statistics
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def published(ct100: Path, names: list[str], tmp_path_factory: pytest.TempPathFa
     fold = json.loads((ct100 / "fold1.json").read_text())
     command = [
         sys.executable, "-m", "miniseg_edge.export", str(ct100 / "MiniSeg_CrossVal1.pth"),
-        "--target", "onnx", "--target", "openvino", "--output", str(folder / "bundle"),
+        "--target", "native", "--target", "onnx", "--target", "openvino", "--output", str(folder / "bundle"),
         "--mean", str(fold["mean"]), "--std", str(fold["std"]),
         "--validation", str(folder / "images"), "--labels", str(folder / "masks"),
     ]  # fmt: skip
@@ -66,7 +66,7 @@ def published(ct100: Path, names: list[str], tmp_path_factory: pytest.TempPathFa
     return folder / "bundle"
 
 
-@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
+@pytest.mark.parametrize("runtime", ["native", "openvino", "onnxruntime", "torch"])
 def test_the_published_masks_come_out(published: Path, ct100: Path, names: list[str], runtime: str) -> None:
     differing, confusion = 0, Confusion.empty(2)
     with miniseg_edge.load(published, runtime) as segmenter:
@@ -134,7 +134,7 @@ def test_int8_draws_the_same_lesions(ct100: Path, names: list[str], tmp_path: Pa
     assert parity.dice_mean >= 0.985
     assert parity.mean_iou == pytest.approx(0.8080, abs=0.002)
     script = (
-        "import pathlib, sys, numpy, miniseg_edge; from miniseg_edge.images import slice_from_file\n"
+        "import pathlib, sys, numpy, miniseg_edge; from miniseg_edge.slices.images import slice_from_file\n"
         "with miniseg_edge.load(sys.argv[1]) as segmenter:\n"
         "    slices = [slice_from_file(pathlib.Path(path)) for path in sys.argv[3:]]\n"
         "    numpy.savez(sys.argv[2], *[segmenter.segment(one).mask for one in slices])"

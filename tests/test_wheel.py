@@ -1,21 +1,22 @@
-"""What ships: every module of the four folders, and the demo checkpoint, and nothing called `export` at the top."""
+"""What ships: every module of the four folders, libminiseg and the demo checkpoint, and no `export` at the top."""
 
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-FOLDERS = {"miniseg_edge": "miniseg_edge", **{n: f"miniseg_edge/{n}" for n in ("export", "runtimes", "benchmarks")}}
+from miniseg_edge.native.build import LIBRARY
+from tests.wheels import FOLDERS, ROOT, built_wheel
+
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_wheel(tmp_path_factory.mktemp("wheel") / "one")
+
+
+def test_the_wheel_holds_every_module(wheel: Path) -> None:
     shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     wanted = {
         f"{package}/{path.relative_to(ROOT / folder).as_posix()}"
@@ -24,8 +25,17 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     }
     data = {
         "miniseg_edge/py.typed",
+        f"miniseg_edge/native/{LIBRARY}",
+        "miniseg_edge/native/src/miniseg.h",
         "miniseg_edge/training/demo.pth",
         "miniseg_edge/export/demo_plan.json",
-        "miniseg_edge/benchmarks/report.css",
+        "miniseg_edge/benchmarks/html/report.css",
+        "miniseg_edge/studies/reports/page/page.css",
+        "miniseg_edge/studies/reports/page/page.js",
     }
     assert shipped == wanted | data
+
+
+def test_the_wheel_is_the_same_bytes_wherever_it_is_built(wheel: Path, tmp_path: Path) -> None:
+    other = built_wheel(tmp_path / "deeper" / "two")
+    assert (other.name, other.read_bytes()) == (wheel.name, wheel.read_bytes())

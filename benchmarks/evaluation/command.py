@@ -4,18 +4,18 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from miniseg_edge import terminal
 from miniseg_edge.benchmarks.evaluation.report import EvaluationReport, Mean
-from miniseg_edge.commands import exit_code_of
-from miniseg_edge.dependencies import check_installed
+from miniseg_edge.bundle.records import json_from_record
+from miniseg_edge.console import terminal
+from miniseg_edge.console.commands import Parser, exit_code_of
 from miniseg_edge.errors import OutputExistsError, UsageError
-from miniseg_edge.files import replace_file
-from miniseg_edge.images import write_png
-from miniseg_edge.label_mapping import LabelMapping
-from miniseg_edge.labelled import labelled_cases
-from miniseg_edge.preprocessing import DEFAULT_WINDOW, Statistics, Window
-from miniseg_edge.records import json_from_record
-from miniseg_edge.runtimes.registry import AUTO, REGISTRY
+from miniseg_edge.host.dependencies import check_installed
+from miniseg_edge.host.files import replace_file
+from miniseg_edge.runtimes.backends.registry import AUTO, registry
+from miniseg_edge.slices.images import write_png
+from miniseg_edge.slices.preprocessing import DEFAULT_WINDOW, Statistics, Window
+from miniseg_edge.studies.labels.folders import labelled_cases
+from miniseg_edge.studies.labels.mapping import LabelMapping
 
 REPORT_NAME, PICTURE_NAME = "evaluation.json", "extremes.png"
 _SHOWN_ROWS = 40
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="miniseg-evaluate",
         description="Scores a bundle or a checkpoint on labelled slices: mIoU, sensitivity, specificity, Dice and "
         "Hausdorff distance as the paper's scorer has them, and corrected for empty masks.",
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--label", action="append", default=[], metavar="VALUE=CLASS", help="what a stored label stands for; repeatable"
     )
-    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in REGISTRY)))
+    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
     parser.add_argument("--precision", default=AUTO, help="of a bundle's artefact")
     parser.add_argument("--device", default=AUTO, help="of a bundle's runtime")
     parser.add_argument("--mean", type=float, help="of a checkpoint that does not say it")
@@ -61,8 +61,8 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     _check_output(parsed.output, overwrite=parsed.overwrite)
     check_installed(("scipy",), "bench")
     from miniseg_edge.benchmarks.evaluation.evaluate import evaluated
+    from miniseg_edge.benchmarks.evaluation.evaluated import Running, opened_subject
     from miniseg_edge.benchmarks.evaluation.picture import extremes
-    from miniseg_edge.benchmarks.evaluation.subject import Running, opened_subject
 
     running = Running(
         parsed.runtime,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from miniseg_edge.dependencies import require
+from miniseg_edge.host.dependencies import require
 
 BoolMask = npt.NDArray[np.bool_]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miniseg_edge import terminal
+from miniseg_edge.benchmarks.evaluation.evaluated import Evaluated
 from miniseg_edge.benchmarks.evaluation.report import (
     EVALUATION_SCHEMA_VERSION,
     EvaluationReport,
@@ -15,11 +15,11 @@ from miniseg_edge.benchmarks.evaluation.report import (
     published_means,
 )
 from miniseg_edge.benchmarks.evaluation.scores import corrected, published
-from miniseg_edge.benchmarks.evaluation.subject import Subject
+from miniseg_edge.console import terminal
 from miniseg_edge.errors import UsageError
-from miniseg_edge.labelled import LabelledCase, LabelledSlice
-from miniseg_edge.metrics import IGNORED_LABEL, Confusion
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.parity.metrics import IGNORED_LABEL, Confusion
+from miniseg_edge.slices.preprocessing import ByteArray
+from miniseg_edge.studies.labels.folders import LabelledCase, LabelledSlice
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Drawn:
     mask: ByteArray
 
 
-def evaluated(subject: Subject, cases: Sequence[LabelledCase]) -> EvaluationReport:
+def evaluated(subject: Evaluated, cases: Sequence[LabelledCase]) -> EvaluationReport:
     """Scores of all slices and volumes.
 
     Raises:
@@ -60,7 +60,7 @@ def evaluated(subject: Subject, cases: Sequence[LabelledCase]) -> EvaluationRepo
     )
 
 
-def drawn_case(subject: Subject, case: LabelledCase) -> list[Drawn]:
+def drawn_case(subject: Evaluated, case: LabelledCase) -> list[Drawn]:
     """All slices of a case with their masks. Raises: as `evaluated`."""
     if case.mapping.classes > subject.classes:
         raise UsageError("the labels have other classes", f"at most {subject.classes}", str(case.mapping.classes))

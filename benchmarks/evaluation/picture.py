@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from miniseg_edge.benchmarks.evaluation.evaluate import Drawn, drawn_case
+from miniseg_edge.benchmarks.evaluation.evaluated import Evaluated
 from miniseg_edge.benchmarks.evaluation.report import EvaluationReport
-from miniseg_edge.benchmarks.evaluation.subject import Subject
-from miniseg_edge.images import overlay
-from miniseg_edge.labelled import LabelledCase
-from miniseg_edge.metrics import IGNORED_LABEL
-from miniseg_edge.preprocessing import ByteArray, Window
+from miniseg_edge.parity.metrics import IGNORED_LABEL
+from miniseg_edge.slices.images import overlay
+from miniseg_edge.slices.preprocessing import ByteArray, Window
+from miniseg_edge.studies.labels.folders import LabelledCase
 from miniseg_edge.studies.pictures import contact_sheet
 
 _TILE = 360
@@ -23,7 +23,7 @@ def shown_names(report: EvaluationReport) -> tuple[tuple[str, str], ...]:
     return tuple((title, ranked[place].name) for title, place in places.items())
 
 
-def extremes(report: EvaluationReport, subject: Subject, cases: Sequence[LabelledCase], window: Window) -> ByteArray:
+def extremes(report: EvaluationReport, subject: Evaluated, cases: Sequence[LabelledCase], window: Window) -> ByteArray:
     """A BGR picture, a row for each of best, median and worst: slice, label, what was drawn."""
     dice = {one.name: one.corrected.dice for one in report.slices}
     tiles: list[tuple[str, ByteArray]] = []
@@ -37,7 +37,7 @@ def extremes(report: EvaluationReport, subject: Subject, cases: Sequence[Labelle
     return contact_sheet(tiles, columns=3, tile=_TILE)
 
 
-def _drawn(name: str, subject: Subject, cases: Sequence[LabelledCase]) -> Drawn:
+def _drawn(name: str, subject: Evaluated, cases: Sequence[LabelledCase]) -> Drawn:
     """Reads and draws the slice's case again: pictures of all slices would not fit in memory."""
     case = next(case for case in cases if name == case.name or name.startswith(f"{case.name}:"))
     return next(drawn for drawn in drawn_case(subject, case) if drawn.slice.name == name)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from miniseg_edge.benchmarks.evaluation.distances import BoolMask, hausdorff, hausdorff_95
-from miniseg_edge.metrics import IGNORED_LABEL
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.parity.metrics import IGNORED_LABEL
+from miniseg_edge.slices.preprocessing import ByteArray
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,6 @@
 
 from miniseg_edge.benchmarks.html.disagreement import Disagreement
 from miniseg_edge.benchmarks.html.page import html_from_report
-from miniseg_edge.benchmarks.html.ratios import ratio_between
+from miniseg_edge.benchmarks.ratios import ratio_between
 
 __all__ = ["Disagreement", "html_from_report", "ratio_between"]

@@ -44,12 +44,13 @@ def costs_section(shown: Sequence[Entry]) -> str:
     if not shown:
         return ""
     columns = [
-        "configuration", "cold start<br>s", "first inference<br>ms", "steady<br>MB", "peak<br>MB",
+        "configuration", "cold start<br>s", "load alone<br>ms", "first inference<br>ms", "steady<br>MB", "peak<br>MB",
         "growth<br>MB a minute", "CPU<br>ms a slice", "warm-up<br>slices",
     ]  # fmt: skip
     rows = [row(_cost_cells(entry)) for entry in shown]
     note = (
-        "Cold start: process start to first mask; median of all starts, with the shortest and the longest. Growth: "
+        "Cold start: process start to first mask; median of all starts, with the shortest and the longest. Load alone: "
+        "importing the runtime, opening the bundle and its network. Growth: "
         f"slope of resident memory after the warm-up, with its {CONFIDENCE:.0%} interval. Warm-up slices are in no "
         "other figure."
     )
@@ -63,6 +64,7 @@ def _cost_cells(entry: Entry) -> list[str]:
     return [
         th(named(entry)),
         td(spread(result.cold_start_s, 2)),
+        td(spread(result.load_ms, 0)),
         td(spread(result.first_inference_ms, 0)),
         td(count_in_words(round(result.steady_rss_mb))),
         td(count_in_words(round(result.peak_rss_mb))),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.preprocessing import ByteArray
 
 
 @dataclass(frozen=True)

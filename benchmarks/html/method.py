@@ -1,11 +1,11 @@
 """Failures, method, machine."""
 
 from collections.abc import Sequence
-from html import escape
 
 from miniseg_edge.benchmarks.html.pieces import row, section, table_of, td, th
 from miniseg_edge.benchmarks.html.words import bold, count_in_words, many
 from miniseg_edge.benchmarks.report import Method, Report
+from miniseg_edge.printable import in_html
 
 _SCENARIOS = {
     "single-stream": "one slice after another, each as soon as the last is done; MLPerf Inference reports its p90",
@@ -18,7 +18,7 @@ def failures_section(report: Report) -> str:
     """What could not be measured, and why."""
     if not report.failures:
         return section("Failures", "<p>Nothing failed: every configuration was measured.</p>", "page")
-    rows = [row([th(bold(found.name)), td(escape(found.reason), "words")]) for found in report.failures]
+    rows = [row([th(bold(found.name)), td(in_html(found.reason), "words")]) for found in report.failures]
     return section("Failures", table_of(["not measured", "why"], rows, words=(1,)), "page")
 
 
@@ -26,17 +26,17 @@ def method_section(report: Report) -> str:
     """How it was measured."""
     method = report.method
     facts = [
-        *((escape(name), escape(_SCENARIOS.get(name, ""))) for name in method.scenarios),
+        *((in_html(name), in_html(_SCENARIOS.get(name, ""))) for name in method.scenarios),
         ("turns", _turns_in_words(method)),
         (
             "threads",
             "each runtime&rsquo;s own choice" if method.threads is None else f"{method.threads} for each runtime",
         ),
-        ("accuracy", f"against {escape(report.reference)}"),
+        ("accuracy", f"against {in_html(report.reference)}"),
         ("samples", "every sample counts; the warm-up comes before them and is in no figure"),
-        ("slices", f"{len(method.slices)} of {escape(method.slice_size)} pixels"),
+        ("slices", f"{len(method.slices)} of {in_html(method.slice_size)} pixels"),
     ]
-    names = "".join(f"<li>{escape(name)}</li>" for name in method.slices)
+    names = "".join(f"<li>{in_html(name)}</li>" for name in method.slices)
     return section("Method", _facts(facts) + f'<ul class="names">{names}</ul>')
 
 
@@ -52,11 +52,11 @@ def machine_section(report: Report) -> str:
     """Where, and with which versions."""
     machine = report.machine
     facts = [
-        ("name", escape(machine.name)),
-        ("processor", f"{escape(machine.processor)}, {many(machine.cores, 'core')}"),
+        ("name", in_html(machine.name)),
+        ("processor", f"{in_html(machine.processor)}, {many(machine.cores, 'core')}"),
         ("memory", f"{machine.memory_gb:.1f} GB"),
-        ("system", escape(machine.system)),
-        *((escape(name), escape(version)) for name, version in machine.versions.items()),
+        ("system", in_html(machine.system)),
+        *((in_html(name), in_html(version)) for name, version in machine.versions.items()),
     ]
     return section("Machine and versions", _facts(facts), "whole")
 

@@ -1,12 +1,11 @@
 """`report.html`: a report as one self-contained page that opens without a network and prints on A4.
 
 The page needs no script and forbids itself everything but its own style and pictures. Whatever a report says is text:
-it goes through `escape` on its way in.
+it goes through `in_html` on its way in.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from html import escape
 from importlib.resources import files
 
 from miniseg_edge.benchmarks.html.costs import costs_section, scenarios_section, stages_section
@@ -19,6 +18,7 @@ from miniseg_edge.benchmarks.html.verdict import verdict_section
 from miniseg_edge.benchmarks.html.words import many
 from miniseg_edge.benchmarks.plots import entries
 from miniseg_edge.benchmarks.report import Report
+from miniseg_edge.printable import in_html
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -42,24 +42,28 @@ def html_from_report(report: Report, disagreements: Sequence[Disagreement]) -> s
         parity_section(shown, disagreements),
         failures_section(report), method_section(report), machine_section(report),
     )  # fmt: skip
-    style = files("miniseg_edge.benchmarks").joinpath("report.css").read_text(encoding="utf-8")
+    style = files("miniseg_edge.benchmarks.html").joinpath("report.css").read_text(encoding="utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>MiniSeg Edge benchmark: {escape(report.bundle)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<title>MiniSeg Edge benchmark: {in_html(report.bundle)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in parts if part)
-        + f"\n<footer>Bundle digest <code>{escape(report.bundle_digest)}</code>. "
+        + f"\n<footer>Bundle digest <code>{in_html(report.bundle_digest)}</code>. "
         "All samples are in report.json.</footer>\n</body>\n</html>\n"
     )
 
 
 def _head(report: Report) -> str:
     machine = report.machine
-    name, processor, cores = escape(machine.name), escape(machine.processor), many(machine.cores, "core")
+    name, processor, cores = (
+        in_html(machine.name),
+        in_html(machine.processor),
+        many(machine.cores, "core"),
+    )
     return (
-        f"<header><h1>MiniSeg Edge benchmark: {escape(report.bundle)}</h1>\n"
-        f'<p class="where">{escape(_date(report.created))} on {name}, {processor}, {cores}, '
+        f"<header><h1>MiniSeg Edge benchmark: {in_html(report.bundle)}</h1>\n"
+        f'<p class="where">{in_html(_date(report.created))} on {name}, {processor}, {cores}, '
         f"{machine.memory_gb:.0f} GB</p></header>"
     )
 

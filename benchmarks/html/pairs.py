@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from statistics import median
 
 from miniseg_edge.benchmarks.html.pieces import row, section, table_of, td, th
@@ -10,6 +9,7 @@ from miniseg_edge.benchmarks.html.words import NONE, interval_in_words, look, ms
 from miniseg_edge.benchmarks.plots import Entry, entries
 from miniseg_edge.benchmarks.report import Report, VendorBenchmark
 from miniseg_edge.benchmarks.statistics import CONFIDENCE, RESAMPLES, Ratio
+from miniseg_edge.printable import in_html
 
 _OVERHEAD_SHARE, _OVERHEAD_MS = 0.05, 0.2
 
@@ -96,7 +96,7 @@ def _vendor_cells(found: VendorBenchmark, looks: Mapping[str, Entry]) -> list[st
         td(signed(found.overhead_ms, 3) + _span(found)),
         td(signed(100 * share, 1) if theirs else NONE),
         td("within limits" if within else '<span class="bad-word">&#10007; over the limit</span>', "words"),
-        td(f"<code>{escape(found.command)}</code>", "words"),
+        td(f"<code>{in_html(found.command)}</code>", "words"),
     ]
 
 

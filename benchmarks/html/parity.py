@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from miniseg_edge.benchmarks.html.disagreement import Disagreement
 from miniseg_edge.benchmarks.html.pieces import row, section, table_of, td, th
@@ -10,6 +9,7 @@ from miniseg_edge.benchmarks.html.words import NONE, bold, count_in_words, dice_
 from miniseg_edge.benchmarks.plots import ARTIFACT_COLOUR, CHANGED_COLOUR, REFERENCE_COLOUR, Entry, thumbnail
 from miniseg_edge.benchmarks.report import SliceAccuracy
 from miniseg_edge.benchmarks.tables import DIFFERENT_LESION
+from miniseg_edge.printable import in_html
 
 _MATRIX_COLUMNS = 6
 
@@ -48,7 +48,11 @@ def _matrix_head(entry: Entry) -> str:
 
 def _matrix_cells(name: str, by_name: Sequence[Mapping[str, SliceAccuracy]], part: slice) -> list[str]:
     lesion = next(found[name].reference_lesion_pixels for found in by_name if name in found)
-    return [th(escape(name)), td(count_in_words(lesion)), *(_matrix_cell(found.get(name)) for found in by_name[part])]
+    return [
+        th(in_html(name)),
+        td(count_in_words(lesion)),
+        *(_matrix_cell(found.get(name)) for found in by_name[part]),
+    ]
 
 
 def _matrix_cell(judged: SliceAccuracy | None) -> str:
@@ -89,7 +93,7 @@ def _picture(found: Disagreement) -> str:
     bad = ' <span class="bad-word">&#10007; another lesion</span>' if found.dice < DIFFERENT_LESION else ""
     words = f"slice {found.slice_name}: masks of the reference and of {found.result}"
     return (
-        f'<figure><img src="data:image/png;base64,{png}" alt="{escape(words)}">'
+        f'<figure><img src="data:image/png;base64,{png}" alt="{in_html(words)}">'
         f"<figcaption>{bold(found.slice_name)}<br>Dice {dice_in_words(found.dice)}, "
         f"{count_in_words(found.changed_pixels)} px changed{bad}</figcaption></figure>\n"
     )

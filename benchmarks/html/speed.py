@@ -1,7 +1,6 @@
 """Speed and accuracy: the main table, latencies, and one against the other."""
 
 from collections.abc import Sequence
-from html import escape
 
 from miniseg_edge.benchmarks.html.pieces import figure, row, section, table_of, td, th
 from miniseg_edge.benchmarks.html.words import (
@@ -16,6 +15,7 @@ from miniseg_edge.benchmarks.html.words import (
 from miniseg_edge.benchmarks.plots import Entry, accuracy_plot, latency_plot
 from miniseg_edge.benchmarks.report import Report
 from miniseg_edge.benchmarks.tables import DIFFERENT_LESION
+from miniseg_edge.printable import in_html
 
 
 def main_section(report: Report, shown: Sequence[Entry]) -> str:
@@ -29,8 +29,8 @@ def main_section(report: Report, shown: Sequence[Entry]) -> str:
     ]  # fmt: skip
     rows = [row(_main_cells(entry, report.baseline, judged), bad=draws_another_lesion(entry.result)) for entry in shown]
     note = (
-        f"Dice and changed pixels: against {escape(report.reference)}, over "
-        f"{many(len(report.method.slices), 'slice')}. Speed to baseline: p50 of {escape(report.baseline)} over this "
+        f"Dice and changed pixels: against {in_html(report.reference)}, over "
+        f"{many(len(report.method.slices), 'slice')}. Speed to baseline: p50 of {in_html(report.baseline)} over this "
         "p50; above 1 is faster. Slices/s: offline if that was run, else single-stream. Dice is cut, not rounded, so "
         "that 1.0000 means every pixel."
     )
@@ -46,7 +46,7 @@ def _main_cells(entry: Entry, baseline: str, judged: bool) -> list[str]:
     result = entry.result
     tags = '<span class="tag">baseline</span>' if result.name == baseline else ""
     bad = '<span class="bad-word">&#10007; another lesion</span>' if draws_another_lesion(result) else ""
-    what = f"<small>{escape(result.runtime)} {escape(result.precision)}: {escape(result.artifact)}</small>"
+    what = f"<small>{in_html(result.runtime)} {in_html(result.precision)}: {in_html(result.artifact)}</small>"
     return [
         th(f"{named(entry)} {tags} {bad}{what}"),
         *(td(ms(value)) for value in (result.p50_ms, result.p90_ms, result.p99_ms)),

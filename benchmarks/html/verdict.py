@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from miniseg_edge.benchmarks.html.ratios import ratio_between
 from miniseg_edge.benchmarks.html.words import bold, dice_in_words, draws_another_lesion, interval_in_words, many
 from miniseg_edge.benchmarks.plots import entries
+from miniseg_edge.benchmarks.ratios import ratio_between
 from miniseg_edge.benchmarks.report import Report, Result
 from miniseg_edge.benchmarks.statistics import CONFIDENCE
 

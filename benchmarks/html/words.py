@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from statistics import median
 
 from miniseg_edge.benchmarks.plots import Entry
 from miniseg_edge.benchmarks.report import Result
 from miniseg_edge.benchmarks.statistics import Ratio
 from miniseg_edge.benchmarks.tables import DIFFERENT_LESION
+from miniseg_edge.printable import in_html
 
 NONE = "&ndash;"
 
@@ -23,7 +23,7 @@ def named(entry: Entry, *, tag: bool = True) -> str:
     shape = "swatch peer" if entry.peer else "swatch"
     word = ' <span class="tag">peer</span>' if entry.peer and tag else ""
     swatch = f'<span class="{shape}" style="background: {entry.colour}"></span>'
-    return f"{swatch}{bold(entry.result.name) if not entry.peer else escape(entry.result.name)}{word}"
+    return f"{swatch}{bold(entry.result.name) if not entry.peer else in_html(entry.result.name)}{word}"
 
 
 def look(name: str, looks: Mapping[str, Entry]) -> str:
@@ -33,7 +33,7 @@ def look(name: str, looks: Mapping[str, Entry]) -> str:
 
 def bold(text: str) -> str:
     """Escaped."""
-    return f"<b>{escape(text)}</b>"
+    return f"<b>{in_html(text)}</b>"
 
 
 def interval_in_words(found: Ratio) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from miniseg_edge.benchmarks.plots.colours import INK, LINE, MUTED, RED
 from miniseg_edge.benchmarks.plots.entries import Entry
-from miniseg_edge.dependencies import require
+from miniseg_edge.host.dependencies import require
+from miniseg_edge.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +92,10 @@ def svg_from_figure(figure: "Figure", prefix: str, description: str) -> str:
     found = found[found.index("<svg") :]
     found = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", found, flags=re.DOTALL)
     # Names stand between tags, where "<" and ">" are escaped; inside tags there are only matplotlib's own words.
-    found = re.sub(r"<[^>]*>", lambda tag: _page_tag(tag.group(), prefix), found)
+    pieces = re.split(r"(<[^>]*>)", found)  # text, a tag, text, ...
+    pieces[1::2] = [_page_tag(tag, prefix) for tag in pieces[1::2]]
+    pieces[::2] = [text if text.isspace() else printable(text) for text in pieces[::2]]
+    found = "".join(pieces)
     return found.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
 
 

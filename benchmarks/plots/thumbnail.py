@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from miniseg_edge.benchmarks.plots.colours import ARTIFACT_COLOUR, CHANGED_COLOUR, REFERENCE_COLOUR, rgb
-from miniseg_edge.images import png_from_pixels
-from miniseg_edge.opencv import cv2
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.host.opencv import cv2
+from miniseg_edge.slices.images import png_from_pixels
+from miniseg_edge.slices.preprocessing import ByteArray
 
 _THUMBNAIL = 336
 _MIN_CROP = 96

@@ -1,1 +1,1 @@
-"""INT8: which slices calibrate, which convolutions are quantized, how weights are rounded, and proof of what runs."""
+"""INT8: which slices calibrate, which convolutions are quantized, and how weights are rounded."""

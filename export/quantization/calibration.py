@@ -2,17 +2,18 @@
 
 import random
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from miniseg_edge import terminal
+from miniseg_edge.bundle.manifest import Manifest
+from miniseg_edge.console import terminal
 from miniseg_edge.errors import UsageError
-from miniseg_edge.files import sha256_of
-from miniseg_edge.images import image_paths, slice_from_file
-from miniseg_edge.manifest import Manifest
-from miniseg_edge.preprocessing import ByteArray, FloatArray, network_input
+from miniseg_edge.export.quantization.exact.operators import bilinear
+from miniseg_edge.host.files import sha256_of
+from miniseg_edge.slices.images import image_paths, slice_from_file
+from miniseg_edge.slices.preprocessing import GREY_MAX, ByteArray, FloatArray, network_input
 from miniseg_edge.tensors import HU
 
 FEW_SLICES = 16
@@ -91,8 +92,24 @@ def check_apart(calibration: Collection[CalibrationSlice], validation: Iterable[
 
 
 def network_inputs(calibration: Iterable[CalibrationSlice], manifest: Manifest) -> tuple[FloatArray, ...]:
-    """What the graph is fed with for each slice: (1, C, H, W) float32, grey 0..255 or HU as its interface says."""
+    """What the graph is fed with for each slice: (1, C, H, W) float32, grey 0..255 or HU as its interface says.
+
+    Resized as in use, but with the same bits on every machine; OpenCV's differ in the last ones.
+    """
     window, size = manifest.preprocessing.window, manifest.preprocessing.size
     to_hu = window.hu_from_grey if manifest.interface.values == HU and window is not None else None
     grey = (item.pixels.astype(np.float32) for item in calibration)
-    return tuple(network_input(values if to_hu is None else to_hu(values), size) for values in grey)
+    each = (values if to_hu is None else to_hu(values) for values in grey)
+    return tuple(bilinear(network_input(values, values.shape[:2]), size) for values in each)
+
+
+def one_level_off(calibration: Iterable[CalibrationSlice]) -> tuple[CalibrationSlice, ...]:
+    """The same slices with each pixel one grey level brighter or darker, by chance, as far as 0..255 lets it."""
+    return tuple(replace(item, pixels=_one_level_off(item.pixels)) for item in calibration)
+
+
+def _one_level_off(pixels: ByteArray) -> ByteArray:
+    """Python's generator draws: it is the same in every version, which NumPy does not promise of its own."""
+    bits = random.Random(0).randbytes(-(-pixels.size // 8))  # noqa: S311  no secret
+    signs = 2 * np.unpackbits(np.frombuffer(bits, np.uint8))[: pixels.size].astype(np.int16) - 1
+    return np.asarray(np.clip(pixels + signs.reshape(pixels.shape), 0, GREY_MAX), np.uint8)

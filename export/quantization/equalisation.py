@@ -7,17 +7,16 @@ it, s = sqrt(r / w) gives both the same range (Nagel et al., "Data-Free Quantiza
 Bias Correction", 2019, arXiv 1906.04721, with measured ranges).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from miniseg_edge.export.quantization.activations import Matrix, channel_peaks
 from miniseg_edge.export.quantization.constants import constants_of, drop_unused, set_constant
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.export.quantization.exact.arithmetic import Matrix
+from miniseg_edge.export.quantization.observation import Observation
 
 _TINY = 1e-6
 _MOVES = {"Transpose", "Reshape"}
@@ -40,31 +39,42 @@ class _Branches:
     readers: tuple[_Reader, ...]
 
 
-def equalised(model: onnx.ModelProto, inputs: Sequence[FloatArray]) -> onnx.ModelProto:
-    """The same function with equalised branches; a graph without such branches comes back as it was.
+def branches_of(model: onnx.ModelProto) -> tuple[str, ...]:
+    """The tensors that `equalised` works on, whose ranges it needs. `model` has fixed shapes."""
+    return tuple(place.tensor for place in _places(model))
+
+
+def equalised(model: onnx.ModelProto, seen: Observation) -> tuple[onnx.ModelProto, Observation]:
+    """The same function with equalised branches, and what would be observed on it.
 
     Args:
         model: of fixed shapes.
-        inputs: the calibration slices as the graph takes them.
+        seen: on the graph as it is, with the ranges of `branches_of`.
     """
     found = onnx.ModelProto()
     found.CopyFrom(model)
-    places = _places(found)
-    peaks = channel_peaks(model, {place.tensor for place in places}, inputs) if places else {}
-    for place in places:
-        _equalise(found, place, peaks[place.tensor])
+    ranges, moments = dict(seen.ranges), dict(seen.moments)
+    for place in _places(found):
+        scales = _equalise(found, place, ranges[place.tensor].peaks)
+        carried = {place.tensor: scales} | {one.node.input[0]: scales[one.carried] for one in place.readers}
+        ranges |= {name: ranges[name].divided(part) for name, part in carried.items() if name in ranges}
+        for one in place.readers:
+            if one.node.name in moments:
+                moments[one.node.name] = moments[one.node.name].divided(scales[one.carried])
     drop_unused(found)
-    return found
+    return found, replace(seen, ranges=ranges, moments=moments)
 
 
-def _equalise(model: onnx.ModelProto, place: _Branches, peaks: Matrix) -> None:
+def _equalise(model: onnx.ModelProto, place: _Branches, peaks: Matrix) -> Matrix:
+    """Divides the channels where they are made and multiplies them where they are read; gives what by."""
     constants = constants_of(model)
     loudest = np.zeros_like(peaks)
     for reader in place.readers:
         weights = np.abs(constants[reader.node.input[1]]).max(axis=(0, 2, 3))
         np.maximum.at(loudest, reader.carried, weights)
     scales = np.sqrt(np.maximum(peaks, _TINY) / np.maximum(loudest, _TINY))
-    scales /= np.exp(np.mean(np.log(scales)))
+    # Their size as a whole is free: a power of two keeps it near 1.
+    scales = np.asarray(np.ldexp(scales, -int(np.frexp(scales)[1].sum() // len(scales))))
     for reader in place.readers:
         weights = constants[reader.node.input[1]] * scales[reader.carried][None, :, None, None]
         set_constant(model, reader.node, 1, weights.astype(np.float32))
@@ -76,6 +86,7 @@ def _equalise(model: onnx.ModelProto, place: _Branches, peaks: Matrix) -> None:
             values = constants[maker.input[index]]
             set_constant(model, maker, index, (values / part.reshape(-1, *[1] * (values.ndim - 1))).astype(np.float32))
         first += width
+    return scales
 
 
 def _places(model: onnx.ModelProto) -> list[_Branches]:

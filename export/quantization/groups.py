@@ -4,6 +4,7 @@ Only dense convolutions are in a group: OpenVINO runs depthwise ones no faster i
 upsampling is a handful of fixed weights. NVIDIA's ModelOpt leaves them alone as well.
 """
 
+import math
 import re
 from collections.abc import Collection, Mapping
 
@@ -52,6 +53,22 @@ def wide_groups(model: onnx.ModelProto, groups: Mapping[str, Collection[str]]) -
     shapes = {weights.name: weights.dims for weights in model.graph.initializer}
     wide = {node.name for node in model.graph.node if node.op_type == "Conv" and min(shapes[node.input[1]][:2]) >= WIDE}
     return tuple(group for group, names in groups.items() if wide.issuperset(names))
+
+
+def multiplications(model: onnx.ModelProto, groups: Mapping[str, Collection[str]]) -> dict[str, int]:
+    """How many multiplications each of some groups has for one slice, in a graph of fixed shapes."""
+    known = onnx.shape_inference.infer_shapes(model).graph
+    sizes = {
+        value.name: [side.dim_value for side in value.type.tensor_type.shape.dim[2:]]
+        for value in (*known.value_info, *known.output)
+    }
+    weights = {constant.name: math.prod(constant.dims) for constant in model.graph.initializer}
+    each = {
+        node.name: weights[node.input[1]] * math.prod(sizes[node.output[0]])
+        for node in model.graph.node
+        if node.op_type == "Conv"
+    }
+    return {group: sum(each[name] for name in names) for group, names in groups.items()}
 
 
 def _groups(node: onnx.NodeProto) -> int:

@@ -8,46 +8,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from miniseg_edge import terminal
-from miniseg_edge.bundle import Bundle
-from miniseg_edge.dependencies import versions
-from miniseg_edge.errors import UsageError
-from miniseg_edge.export.artifacts import (
-    BuiltArtifact,
-    default_form,
-    engine_from_graph,
-    files_from_onnx,
-    onnx_of,
-)
-from miniseg_edge.export.deployment_graph import DeploymentGraph
-from miniseg_edge.export.forms import Form
-from miniseg_edge.export.onnx_from_graph import OnnxModel
-from miniseg_edge.export.quantization.calibration import CalibrationSlice, network_inputs
-from miniseg_edge.export.quantization.frontier import frontier_png
-from miniseg_edge.export.quantization.groups import WIDE, wide_groups
-from miniseg_edge.export.quantization.journal import Journal, Verdict
-from miniseg_edge.export.quantization.plan import PLAN_SCHEMA_VERSION, QuantizationPlan, plan_from_file
-from miniseg_edge.export.quantization.proof import check_int8, shares_of
+from miniseg_edge.bundle.bundle import Bundle
+from miniseg_edge.bundle.manifest import Artifact, Manifest, Quantization
+from miniseg_edge.bundle.records import json_from_record
+from miniseg_edge.console import terminal
+from miniseg_edge.errors import NoGainError, UsageError
+from miniseg_edge.export.artifacts import onnx_of
+from miniseg_edge.export.build import Build
+from miniseg_edge.export.builders.interface import BuiltArtifact, Source
+from miniseg_edge.export.builders.proof import check_int8
+from miniseg_edge.export.choosing.turns import Candidate, candidate
+from miniseg_edge.export.graph.deployment_graph import DeploymentGraph
+from miniseg_edge.export.graph.forms import Form
+from miniseg_edge.export.graph.onnx_from_graph import OnnxModel
+from miniseg_edge.export.plan import ExportPlan
+from miniseg_edge.export.quantization.calibration import CalibrationSlice, network_inputs, one_level_off
+from miniseg_edge.export.quantization.groups import WIDE, multiplications, wide_groups
 from miniseg_edge.export.quantization.quantizer import Quantizer
-from miniseg_edge.export.quantization.scheme import scheme_of
-from miniseg_edge.export.quantization.search import Groups, SearchSpace, searched, sets_of
-from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.export.quantization.scheme import Scheme
+from miniseg_edge.export.quantization.search.frontier import frontier_png
+from miniseg_edge.export.quantization.search.journal import Journal
+from miniseg_edge.export.quantization.search.noise import Judge, Slice
+from miniseg_edge.export.quantization.search.plan import QuantizationPlan, plan_from_file
+from miniseg_edge.export.quantization.search.search import Groups, SearchSpace, ladder_of, largest, searched, sets_of
+from miniseg_edge.export.targets import target_named
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT, EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
-from miniseg_edge.export.turns import Candidate, candidate
-from miniseg_edge.files import sha256_of
-from miniseg_edge.manifest import Artifact, Manifest, Quantization
-from miniseg_edge.parity import ParityLimits, compare, failures
-from miniseg_edge.preprocessing import FloatArray
-from miniseg_edge.records import json_from_record
-from miniseg_edge.runtimes.segmenter import load
-from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
+from miniseg_edge.host.dependencies import versions
+from miniseg_edge.host.files import sha256_of
+from miniseg_edge.parity.comparison import ParityLimits
 from miniseg_edge.tensors import GREY
 
 FRONTIER_NAME = "quantization/frontier.png"
 INT8 = "int8"
 
-_DECIDES = ("nncf", "onnxruntime", "openvino", "numpy", "miniseg-edge")
+_DECIDES = ("openvino", "numpy", "onnx", "miniseg-edge")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +52,6 @@ class Int8Export:
     Attributes:
         manifest: of the bundle to be.
         calibration: the slices.
-        wanted: the reference's logit maps of each, (C - 1, H, W).
         exact: the graph as ONNX in FP32.
         macs: its multiplications for one slice.
         quantizer: of that graph.
@@ -66,30 +60,36 @@ class Int8Export:
 
     manifest: Manifest
     calibration: tuple[CalibrationSlice, ...]
-    wanted: tuple[FloatArray, ...]
     exact: OnnxModel
     macs: int
     quantizer: Quantizer
     form: Form
 
-    def plan(self, request: ExportRequest, target: str) -> QuantizationPlan:
+    def fitted(self, export: ExportPlan, target: str) -> QuantizationPlan:
         """The plan that was given, or what the search finds on this machine with this target, or the rule for engines.
 
         Raises:
             UsageError: the file is no plan, or the network is too narrow for the rule.
             ParityError: no set of groups keeps the limits.
+            NoGainError: none of those that do is faster than FP32, and nobody asked for a slow one.
         """
-        if request.quantization is not None:
-            return plan_from_file(request.quantization)
-        if vendor_of(target) is not None:
-            return self._by_rule(request.seed)
-        limits = request.limits[INT8]
-        path = request.output.with_name(f"{request.output.name}.search.json")
-        journal = Journal.at(path, self._fingerprint(target, request.seed, limits))
+        if export.quantization is not None:
+            return plan_from_file(export.quantization)
+        limits = export.limits[INT8]
+        if not scheme_of(target).searched:
+            return self._by_rule(export.seed, limits)
+        path = export.output.with_name(f"{export.output.name}.search.json")
+        journal = Journal.at(path, self._fingerprint(target, export.seed, limits))
         with tempfile.TemporaryDirectory(prefix="miniseg-int8-") as folder:
-            plan = searched(self._space(target, Path(folder), limits), journal, request.seed)
-        journal.close()
+            plan = searched(self._space(target, Path(folder), limits), journal, export.seed)
         _show(plan)
+        if not plan.faster and not export.slow_int8:
+            journal.forget_rounds()
+            raise NoGainError(
+                "INT8 is no faster than FP32 on this machine", "a speed above FP32's by more than noise", plan.reason,
+                "Take --precision fp32 or bf16, or build INT8 all the same with --slow-int8 or --quantization FILE.",
+            )  # fmt: skip
+        journal.close()
         return plan
 
     def built(
@@ -103,17 +103,13 @@ class Int8Export:
             engine_options, tell: see `engine_files`.
 
         Raises:
-            UsageError, ExportError and its kin: see `Quantizer.quantized`, `files_from_onnx`, `engine_files`.
+            UsageError, ExportError and its kin: see `Quantizer.quantized`, `Builder.built`.
         """
         onnx = self.quantizer.quantized(groups, self.manifest.input, self.manifest.output)
-        if (vendor := vendor_of(target)) is None:
-            return files_from_onnx(onnx, self.manifest, (target, INT8), self.macs)
-        return engine_from_graph(
-            vendor, (onnx, self.macs), self.manifest, (target, INT8),
-            quantized=self.quantizer.convolutions(groups), engine_options=engine_options, tell=tell,
-        )  # fmt: skip
+        source = Source.of_onnx(onnx, self.macs, self.manifest, self.quantizer.convolutions(groups))
+        return target_named(target).builder().built(source, Build(target, INT8), engine_options, tell)
 
-    def _by_rule(self, seed: int) -> QuantizationPlan:
+    def _by_rule(self, seed: int, limits: ParityLimits) -> QuantizationPlan:
         groups = wide_groups(self.quantizer.exact, self.quantizer.groups)
         wanted = f"groups of which every convolution reads and gives {WIDE} channels or more"
         if not groups:
@@ -121,12 +117,13 @@ class Int8Export:
                 "the network is too narrow for INT8 on tensor cores", wanted, "none",
                 "Take --precision fp16, or say by --quantization FILE what to quantize.",
             )  # fmt: skip
-        return QuantizationPlan(PLAN_SCHEMA_VERSION, groups, seed, f"{wanted}: by rule, not measured", "", ())
+        judge = self._judge(groups, limits)
+        return largest(self._ladder(groups, judge), judge, seed, wanted)
 
     def _space(self, target: str, folder: Path, limits: ParityLimits) -> SearchSpace:
-        exact = self._candidate(target, "fp32", folder / "fp32", files_from_onnx(
-            self.exact, self.manifest, (target, "fp32"), self.macs
-        ))  # fmt: skip
+        source = Source.of_onnx(self.exact, self.macs, self.manifest)
+        built = target_named(target).builder().built(source, Build(target, "fp32"))
+        exact = self._candidate(target, "fp32", folder / "fp32", built)
         candidates: dict[Groups, Candidate] = {}
 
         def build(groups: Groups) -> Candidate:
@@ -135,16 +132,21 @@ class Int8Export:
                 candidates[groups] = self._candidate(target, INT8, path, self.built(target, groups))
             return candidates[groups]
 
-        def judge(one: Candidate) -> Verdict:
-            with load(str(one.path), one.runtime, "cpu") as segmenter:
-                slices = [
-                    compare(item.sha256[:12], wanted, segmenter.segment(item.pixels).evidence, limits)
-                    for item, wanted in zip(self.calibration, self.wanted, strict=True)
-                ]
-            dice = [found.dice for found in slices]
-            return Verdict(sum(dice) / len(dice), min(dice), failures(slices, limits))
+        groups = tuple(self.quantizer.groups)
+        judge = self._judge(groups, limits)
+        return SearchSpace(groups, self._ladder(groups, judge), exact, build, judge)
 
-        return SearchSpace(tuple(self.quantizer.groups), exact, build, judge)
+    def _judge(self, groups: Groups, limits: ParityLimits) -> Judge:
+        inputs = (network_inputs(each, self.manifest) for each in (self.calibration, one_level_off(self.calibration)))
+        names = (item.sha256[:12] for item in self.calibration)
+        slices = tuple(Slice(*parts) for parts in zip(names, *inputs, strict=True))
+        return Judge.of(self.quantizer, groups, slices, limits)
+
+    def _ladder(self, groups: Groups, judge: Judge) -> tuple[Groups, ...]:
+        counts = multiplications(self.quantizer.exact, self.quantizer.groups)
+        rows = [(group, f"{counts[group] / 1e6:.1f}", f"{judge.alone[group]:.2f}") for group in groups]
+        terminal.table("INT8, each group by itself", ("group", "MMAC", "noise in grey levels"), rows)
+        return ladder_of(groups, judge.alone, counts)
 
     def _candidate(self, target: str, precision: str, path: Path, built: BuiltArtifact) -> Candidate:
         return candidate(self.manifest, Artifact(target, precision, (), built.nodes, self.form.name), built, path)
@@ -156,31 +158,28 @@ class Int8Export:
 
 
 def int8_export(
-    graph: DeploymentGraph, reference: Bundle, calibration: Sequence[CalibrationSlice], target: str
+    graph: DeploymentGraph, manifest: Manifest, calibration: Sequence[CalibrationSlice], target: str
 ) -> Int8Export:
     """Observes a graph on the calibration slices.
 
     Args:
         graph: of fixed shapes.
-        reference: the bundle to be, with the reference artefact.
+        manifest: of the bundle to be.
         calibration: the slices.
         target: what is built; others of its scheme have the same network.
 
     Raises:
-        MissingDependencyError, ExportError: see `onnx_of`, `Quantizer.of`.
+        ExportError: see `onnx_of`, `Quantizer.of`.
     """
-    manifest, form = reference.manifest, default_form(target, INT8)
-    grey = manifest.interface.values == GREY
+    form, grey = target_named(target).form(INT8), manifest.interface.values == GREY
     with terminal.step("observing the calibration slices"):
         exact, macs = onnx_of(graph, manifest, form)
         quantizer = Quantizer.of(exact, network_inputs(calibration, manifest), scheme_of(target), grey=grey)
-        with load(reference, "torch", "cpu") as segmenter:
-            wanted = tuple(segmenter.segment(item.pixels).logit_maps for item in calibration)
-    return Int8Export(manifest, tuple(calibration), wanted, exact, macs, quantizer, form)
+    return Int8Export(manifest, tuple(calibration), exact, macs, quantizer, form)
 
 
 def int8_artifacts(
-    request: ExportRequest,
+    plan: ExportPlan,
     graph: DeploymentGraph,
     reference: Bundle,
     calibration: Sequence[CalibrationSlice],
@@ -191,13 +190,14 @@ def int8_artifacts(
     Raises:
         UsageError: the plan's file is none, or names groups that the network does not have.
         ParityError: no set of groups keeps the limits.
+        NoGainError: see `Int8Export.fitted`.
         ExportError: what was built does not run in INT8.
     """
     artifacts: list[Artifact] = []
     contents: dict[str, bytes] = {}
     for scheme in dict.fromkeys(map(scheme_of, targets)):
         found, files = _of_scheme(
-            request, graph, reference, calibration, [target for target in targets if scheme_of(target) == scheme]
+            plan, graph, reference, calibration, [target for target in targets if scheme_of(target) == scheme]
         )
         artifacts += found
         contents |= files
@@ -205,30 +205,37 @@ def int8_artifacts(
 
 
 def _of_scheme(
-    request: ExportRequest,
+    plan: ExportPlan,
     graph: DeploymentGraph,
     reference: Bundle,
     calibration: Sequence[CalibrationSlice],
     targets: Sequence[str],
 ) -> tuple[list[Artifact], dict[str, bytes]]:
     """The same for targets of one scheme."""
-    # OpenVINO gains most from INT8, so it decides where there is a choice.
-    decides = "openvino" if "openvino" in targets else targets[0]
-    export = int8_export(graph, reference, calibration, decides)
-    plan, path = export.plan(request, decides), scheme_of(decides).plan
-    artifacts, contents = [], plan_files(plan, path, request.limits[INT8])
+    decides = next((target for target in targets if target_named(target).leads_int8), targets[0])
+    export = int8_export(graph, reference.manifest, calibration, decides)
+    fitted, path = export.fitted(plan, decides), scheme_of(decides).plan
+    artifacts, contents = [], plan_files(fitted, path, plan.limits[INT8])
     for target in targets:
-        with terminal.step(f"{target} {INT8}, {len(plan.groups)} groups") as tell:
-            built = export.built(target, plan.groups, request.engine_options, tell)
-            shares = shares_of(built, export.manifest, (target, INT8))
+        with terminal.step(f"{target} {INT8}, {len(fitted.groups)} groups") as tell:
+            built = export.built(target, fitted.groups, plan.engine_options, tell)
+            shares = target_named(target).builder().shares(built, export.manifest, Build(target, INT8))
         if shares:
-            check_int8(shares, len(export.quantizer.convolutions(plan.groups)))
+            check_int8(shares, len(export.quantizer.convolutions(fitted.groups)))
         artifacts.append(Artifact(
             target, INT8, tuple(built.files), built.nodes, export.form.name, (), built.macs, shares,
-            Quantization(path, plan.groups, tuple(item.sha256 for item in calibration)), built.engine,
+            Quantization(path, fitted.groups, tuple(item.sha256 for item in calibration), fitted.faster),
+            built.compiled, built.operators,
         ))  # fmt: skip
         contents |= built.files
     return artifacts, contents
+
+
+def scheme_of(target: str) -> Scheme:
+    """Of a target that can be built in INT8."""
+    scheme = target_named(target).int8
+    assert scheme is not None  # noqa: S101  a row has one where INT8 is among its precisions
+    return scheme
 
 
 def plan_files(plan: QuantizationPlan, path: str, limits: ParityLimits) -> dict[str, bytes]:
@@ -246,9 +253,10 @@ def _show(plan: QuantizationPlan) -> None:
             f"{trial.speed:.2f}",
             f"{trial.dice_mean:.4f}",
             f"{trial.dice_worst:.4f}",
-            "; ".join(trial.failures) or "kept",
+            f"{trial.noise:.2f}",
+            "; ".join(trial.failures) or "yes",
         )
         for trial in sets_of(plan)
     ]
-    terminal.table("INT8 on this machine", ("quantized", "speed", "Dice mean", "worst", "limits"), rows)
+    terminal.table("INT8 on this machine", ("quantized", "speed", "Dice mean", "worst", "noise", "within limits"), rows)
     terminal.say(plan.reason, "good")

@@ -5,14 +5,19 @@ another's could take away. With the covariance C of the inputs the output's erro
 e, and rounding weight by weight, each time passing the error on to those that are still free, is the "optimal brain"
 scheme of Hassibi and Stork (1993) in the form of Frantar et al., "GPTQ" (2022, arXiv 2210.17323). Means are taken
 care of by the bias.
+
+One last bit decides between two integers, and each integer changes all that follow. So nothing here is left to BLAS or
+LAPACK, whose sums depend on the processor: matrices are factored by rank-one updates, element by element.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from miniseg_edge.export.quantization.activations import Matrix, Moments
+from miniseg_edge.export.quantization.exact.arithmetic import Matrix, dot
+from miniseg_edge.export.quantization.observation import Moments
 
 LEAST_STEP = 2.0**-24
 """FP16's smallest number: TensorRT has steps in FP16, and refuses one of 0."""
@@ -46,11 +51,13 @@ def rounded(weights: Matrix, moments: Moments, input_step: float, largest: int) 
         largest: absolute value of an integer, 127 at most.
     """
     covariance = moments.covariance
-    noise = input_step**2 / 12 + _DAMPING * float(np.mean(np.diag(covariance))) + _TINY
+    variance = math.fsum(np.diag(covariance).tolist()) / len(covariance)
+    noise = input_step * input_step / 12 + _DAMPING * variance + _TINY
     covariance = covariance + noise * np.eye(len(covariance))
     scales = np.maximum(np.abs(weights).max(axis=1) / largest, LEAST_STEP).astype(np.float32)
     integers = _passed_on(weights, covariance, scales.astype(np.float64), largest)
-    lost = (weights - integers * scales[:, None]) @ moments.mean
+    errors = weights - integers * scales.astype(np.float64)[:, None]
+    lost = np.array([dot(row, moments.mean) for row in errors]) + 0.0  # there is no -0
     return RoundedWeights(integers.astype(np.int8), scales, lost.astype(np.float32))
 
 
@@ -58,7 +65,7 @@ def _passed_on(weights: Matrix, covariance: Matrix, scales: Matrix, largest: int
     """Rounds column by column, those with the loudest inputs first; the others make up for each one's error."""
     order = np.argsort(-np.diag(covariance), kind="stable")
     left = weights[:, order]
-    factor = np.linalg.cholesky(np.linalg.inv(covariance[np.ix_(order, order)])).T
+    factor = inverse_factor(covariance[np.ix_(order, order)])
     found = np.zeros_like(left)
     for index in range(left.shape[1]):
         found[:, index] = np.clip(np.round(left[:, index] / scales), -largest, largest)
@@ -67,3 +74,20 @@ def _passed_on(weights: Matrix, covariance: Matrix, scales: Matrix, largest: int
     back = np.empty_like(found)
     back[:, order] = found
     return back
+
+
+def inverse_factor(matrix: Matrix) -> Matrix:
+    """U, upper triangular, with U^T U the inverse of a positive definite matrix.
+
+    With matrix = R R^T and R upper triangular, a Cholesky factorisation from the last row up, U is the inverse of R.
+    """
+    left, upper = matrix.copy(), np.zeros_like(matrix)
+    for last in range(len(matrix) - 1, -1, -1):
+        upper[: last + 1, last] = left[: last + 1, last] / np.sqrt(left[last, last])
+        above = upper[:last, last]
+        left[:last, :last] -= np.multiply.outer(above, above)
+    inverse = np.eye(len(matrix))
+    for last in range(len(matrix) - 1, -1, -1):
+        inverse[last] /= upper[last, last]
+        inverse[:last] -= np.multiply.outer(upper[:last, last], inverse[last])
+    return inverse

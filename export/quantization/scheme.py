@@ -14,22 +14,21 @@ class Scheme:
         largest: absolute value of a weight's integer.
         left_alone: how the names of convolutions begin that are never quantized.
         plan: path of its plan in the bundle.
+        searched: whether speed on this machine decides among sets of groups; else a rule does.
     """
 
     symmetric: bool
     largest: int
     left_alone: tuple[str, ...]
     plan: str
+    searched: bool
 
 
-CPUS = Scheme(symmetric=False, largest=63, left_alone=(), plan="quantization/plan.json")
+CPUS = Scheme(symmetric=False, largest=63, left_alone=(), plan="quantization/plan.json", searched=True)
 """Half of int8's range. CPUs without VNNI add pairs of products in 16 bits: 2 * 255 * 63 = 32,130 fits, and with the
 full range (2 * 255 * 127 = 64,770) sums saturate and the mask is destroyed without an error."""
 
-TENSOR_CORES = Scheme(symmetric=True, largest=127, left_alone=KEPT_IN_FP32, plan="quantization/plan-trt.json")
+TENSOR_CORES = Scheme(
+    symmetric=True, largest=127, left_alone=KEPT_IN_FP32, plan="quantization/plan-trt.json", searched=False
+)
 """They add in 32 bits. TensorRT knows no zero point; what FP16 leaves in FP32, INT8 leaves there as well."""
-
-
-def scheme_of(target: str) -> Scheme:
-    """The scheme of a target that can be built in INT8."""
-    return TENSOR_CORES if target == "trt" else CPUS

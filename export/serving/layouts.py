@@ -6,13 +6,13 @@ They are made from what passed parity, after it did, so nothing else can be in t
 from collections.abc import Mapping
 from dataclasses import replace
 
-from miniseg_edge import terminal
-from miniseg_edge.bundle import Bundle, file_records
+from miniseg_edge.bundle.bundle import Bundle, file_records
+from miniseg_edge.bundle.manifest import REFERENCE_TARGET, Artifact, Manifest
+from miniseg_edge.console import terminal
 from miniseg_edge.export.serving.models import layouts_of, model_name, served_copies
 from miniseg_edge.export.serving.options import OVMS, Serving
 from miniseg_edge.export.serving.ovms import ovms_config
 from miniseg_edge.export.serving.triton import triton_config
-from miniseg_edge.manifest import REFERENCE_TARGET, Artifact, Manifest
 
 
 def with_layouts(bundle: Bundle, serving: Serving | None) -> Bundle:
@@ -52,5 +52,5 @@ def _warn_of_precision(artifacts: list[Artifact]) -> None:
         terminal.warn(
             f"Triton's OpenVINO backend cannot be held to FP32: a CPU that has BF16 runs "
             f"{next(model_name(a) for a in artifacts if a.target == 'openvino')} in BF16, which parity did not judge. "
-            "Serve miniseg-onnx there, or ask the golden slices (docs/serving.md)."
+            "Serve miniseg-onnx there, or ask the golden slices (docs/model-servers.md)."
         )

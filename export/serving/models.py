@@ -1,14 +1,12 @@
 """What a server calls an artefact, and where its files lie for it: copies of the artefact's own, byte for byte."""
 
-from miniseg_edge.bundle import Bundle
-from miniseg_edge.export.serving.options import OVMS, SERVED, TRITON
-from miniseg_edge.manifest import Artifact
+from miniseg_edge.bundle.bundle import Bundle
+from miniseg_edge.bundle.manifest import Artifact
+from miniseg_edge.export.serving.options import LAYOUTS
+from miniseg_edge.export.targets import ServedAs, targets
 
 VERSION = "1"
 """Servers keep versions of a model as numbered folders; a new bundle is a new folder on the server, not here."""
-
-_FILE_NAMES = {"onnx": ("model.onnx",), "openvino": ("model.xml", "model.bin"), "trt": ("model.plan",)}
-"""As each server's backend looks for them, in the order of the artefact's files."""
 
 
 def model_name(artifact: Artifact) -> str:
@@ -17,18 +15,23 @@ def model_name(artifact: Artifact) -> str:
     return f"miniseg-{artifact.target}{precision}"
 
 
+def served_as(layout: str, artifact: Artifact) -> ServedAs | None:
+    """How a server takes an artefact, or None if it does not."""
+    target = targets().get(artifact.target)
+    return None if target is None else target.servers.get(layout)
+
+
 def served_copies(layout: str, artifact: Artifact) -> dict[str, str]:
     """Path in the layout -> path of the artefact's file; empty if that server does not take it."""
-    if artifact.target not in SERVED[layout]:
+    if (served := served_as(layout, artifact)) is None:
         return {}
-    names = _FILE_NAMES[artifact.target]
     folder = f"{layout}/{model_name(artifact)}/{VERSION}"
-    return {f"{folder}/{name}": source for name, source in zip(names, artifact.files, strict=False)}
+    return {f"{folder}/{name}": source for name, source in zip(served.file_names, artifact.files, strict=False)}
 
 
 def layouts_of(artifact: Artifact) -> dict[str, str]:
     """`served_copies` of every server."""
-    return served_copies(TRITON, artifact) | served_copies(OVMS, artifact)
+    return {path: source for layout in LAYOUTS for path, source in served_copies(layout, artifact).items()}
 
 
 def served_models(layout: str, bundle: Bundle) -> list[str]:

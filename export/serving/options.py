@@ -7,11 +7,6 @@ from miniseg_edge.errors import UsageError
 
 TRITON, OVMS = "triton", "ovms"
 LAYOUTS = (TRITON, OVMS)
-SERVED = {TRITON: ("onnx", "openvino", "trt"), OVMS: ("openvino",)}
-"""Targets whose artefacts a server takes."""
-
-BUILT_FOR = {TRITON: ("onnx", "openvino"), OVMS: ("openvino",)}
-"""What is built where a layout alone is asked for: what runs on any machine."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 
+from miniseg_edge.bundle.manifest import Artifact
 from miniseg_edge.export.serving.models import model_name
 from miniseg_edge.export.serving.options import OVMS, Serving
-from miniseg_edge.manifest import Artifact
-from miniseg_edge.runtimes.openvino import PRECISION_HINTS
+from miniseg_edge.runtimes.backends.openvino import PRECISION_HINTS
 
 
 def ovms_config(artifacts: Sequence[Artifact], serving: Serving) -> tuple[str, bytes]:

@@ -1,20 +1,21 @@
 """A model repository for Triton Inference Server: a folder for each artefact, with its `config.pbtxt`."""
 
-from miniseg_edge.export.serving.models import model_name
+from miniseg_edge.bundle.manifest import Artifact, Manifest
+from miniseg_edge.export.serving.models import model_name, served_as
 from miniseg_edge.export.serving.options import TRITON, Serving
 from miniseg_edge.export.serving.pbtxt import Value, Word, pbtxt
-from miniseg_edge.manifest import Artifact, Manifest
 from miniseg_edge.tensors import TensorSpec
 
 _TYPES = {"float32": Word("TYPE_FP32"), "uint8": Word("TYPE_UINT8")}
-_BACKENDS = {"onnx": "onnxruntime", "openvino": "openvino", "trt": "tensorrt"}
 
 
 def triton_config(manifest: Manifest, artifact: Artifact, serving: Serving) -> tuple[str, bytes]:
-    """Path and content of an artefact's `config.pbtxt`."""
+    """Path and content of an artefact's `config.pbtxt`; Triton must take it."""
+    served = served_as(TRITON, artifact)
+    assert served is not None  # noqa: S101  the caller has looked
     config: dict[str, Value] = {
         "name": model_name(artifact),
-        "backend": _BACKENDS[artifact.target],
+        "backend": served.backend,
         "max_batch_size": _max_batch(artifact, serving),
         "input": _tensor(manifest.input),
         "output": _tensor(manifest.output),
@@ -25,7 +26,8 @@ def triton_config(manifest: Manifest, artifact: Artifact, serving: Serving) -> t
                 "max_queue_size": serving.max_queue,
             }
         },
-        "instance_group": {"count": serving.instances, "kind": Word(_kind(artifact))},
+        # Where its parity was judged: without the kind, Triton puts everything on a GPU if it finds one.
+        "instance_group": {"count": serving.instances, "kind": Word("KIND_GPU" if served.on_gpu else "KIND_CPU")},
         "parameters": [
             {"key": key, "value": {"string_value": value}}
             for key, value in {**_parameters(artifact, serving), "miniseg_origin": manifest.origin}.items()
@@ -42,18 +44,13 @@ def _max_batch(artifact: Artifact, serving: Serving) -> int:
     """
     if artifact.target == "openvino":
         return 1
-    shapes = artifact.engine.shapes if artifact.engine is not None else None
+    shapes = artifact.compiled.shapes if artifact.compiled is not None else None
     return serving.max_batch if shapes is None else min(serving.max_batch, shapes.maximum[0])
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Value]:
     """Without the batch, which Triton puts in front; -1 where a side is free."""
     return {"name": spec.name, "data_type": _TYPES[spec.dtype], "dims": list(spec.shape[1:])}
-
-
-def _kind(artifact: Artifact) -> str:
-    """Where its parity was judged; without it Triton puts everything on a GPU if it finds one."""
-    return "KIND_GPU" if artifact.engine is not None else "KIND_CPU"
 
 
 def _parameters(artifact: Artifact, serving: Serving) -> dict[str, str]:

@@ -21,6 +21,13 @@ _IN_TEXT = (
 )
 """The same in the inspector's words, such as "Channel major FP16 format where channel % 8 == 0"."""
 
+_OTHER = re.compile(r"\b(u?int(4|8|32|64)|bool|fp4|fp8|e8m0)\b", re.IGNORECASE)
+"""Its words for types that are no precision of ours: shapes, indices, masks."""
+
+_TYPE_FIELDS = ("Datatype", "DataType", "Format/Datatype", "Format")
+"""Where the inspector says a tensor's type, the most exact first. TensorRT 10 has "Format/Datatype" alone; TensorRT for
+RTX 1.7 has "Datatype" and "Format"; TensorRT 11 calls a network's inputs' "DataType" (its guide for moving from 10)."""
+
 
 def network_precisions(network: Any) -> Mapping[str, int]:
     """Layers of a parsed network by the type of their first output."""
@@ -67,16 +74,15 @@ def check_network(
 def engine_precisions(inspected: str) -> Mapping[str, int]:
     """Layers of an engine by the type of their first output, from the inspector's JSON in DETAILED verbosity.
 
+    Empty where it does not tell: it names layers alone, or leaves the types of most of them open, as for free shapes.
+
     Raises:
-        ExportError: it says nothing about types.
+        ExportError: it is not JSON, or not an engine's.
     """
-    layers = json.loads(inspected).get("Layers", [])
-    outputs = [entry["Outputs"][0] for entry in layers if isinstance(entry, dict) and entry.get("Outputs")]
-    formats = [str(output.get("Format/Datatype", "")) for output in outputs]
-    found = Counter(name for text in formats for name, pattern in _IN_TEXT if pattern.search(text))
-    if not found:
-        raise ExportError("the engine inspector names no precision", "layers with Format/Datatype", inspected[:200])
-    return found
+    outputs = [tensors[0] for entry in _told(inspected) if (tensors := _tensors(entry, "Outputs"))]
+    said = [_type_of(output) for output in outputs]
+    silent = sum(kind is None for kind in said)
+    return {} if 2 * silent > len(said) else Counter(kind for kind in said if kind)
 
 
 def check_engine(found: Mapping[str, int], precision: str) -> None:
@@ -102,8 +108,8 @@ def check_quantized(inspected: str, quantized: Collection[str]) -> None:
     Raises:
         ExportError: names the convolutions.
     """
-    layers = [entry for entry in json.loads(inspected).get("Layers", []) if isinstance(entry, dict)]
-    said = "\n".join(f"{entry.get('Name', '')} {entry.get('Metadata', '')}" for entry in layers if _is_int8(entry))
+    layers = (entry for entry in _told(inspected) if _is_int8(entry))
+    said = "\n".join(f"{entry.get('Name', '')} {entry.get('Metadata', '')}" for entry in layers)
     wrong = [name for name in quantized if not re.search(rf"(?<![\w./]){re.escape(name)}(?![\w./])", said)]
     if wrong:
         raise ExportError(
@@ -113,10 +119,40 @@ def check_quantized(inspected: str, quantized: Collection[str]) -> None:
         )  # fmt: skip
 
 
+def _told(inspected: str) -> list[dict[str, Any]]:
+    """The layers that the inspector says more of than their names. Raises: ExportError."""
+    try:
+        found = json.loads(inspected)
+    except ValueError as error:
+        raise _unreadable(inspected) from error
+    if not isinstance(found, dict) or not isinstance(found.get("Layers", []), list):
+        raise _unreadable(inspected)
+    return [entry for entry in found.get("Layers", []) if isinstance(entry, dict)]
+
+
+def _unreadable(inspected: str) -> ExportError:
+    return ExportError("the engine inspector's answer cannot be read", "JSON with Layers", repr(inspected[:200]))
+
+
+def _tensors(entry: Mapping[str, Any], end: str) -> list[dict[str, Any]]:
+    tensors = entry.get(end)
+    return [one for one in tensors if isinstance(one, dict)] if isinstance(tensors, list) else []
+
+
+def _type_of(tensor: Mapping[str, Any]) -> str | None:
+    """Our name of a tensor's type; "" for one that is no precision of ours, None where the inspector leaves it open."""
+    for text in (str(tensor[name]) for name in _TYPE_FIELDS if name in tensor):
+        for name, pattern in _IN_TEXT:
+            if pattern.search(text):
+                return name
+        if _OTHER.search(text):
+            return ""
+    return None
+
+
 def _is_int8(entry: Mapping[str, Any]) -> bool:
     """Whether a layer of an engine reads INT8, rather than giving it."""
-    formats = " ".join(str(read.get("Format/Datatype", "")) for read in entry.get("Inputs", []))
-    return dict(_IN_TEXT)["int8"].search(formats) is not None
+    return any(_type_of(read) == "int8" for read in _tensors(entry, "Inputs"))
 
 
 def _from_int8(trt: Any, network: Any) -> Collection[str]:

@@ -28,6 +28,12 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--hardware-compatible", action="store_true", help="trt: runs on every GPU from Ampere on; slower"
     )
+    group.add_argument(
+        "--device",
+        default="",
+        metavar="cuda:N",
+        help="trt and --rebuild: the GPU to build on and for; default: the first",
+    )
 
 
 def engine_options(parsed: argparse.Namespace) -> EngineOptions:
@@ -38,4 +44,5 @@ def engine_options(parsed: argparse.Namespace) -> EngineOptions:
         tf32=parsed.tf32,
         version_compatible=parsed.version_compatible,
         hardware_compatible=parsed.hardware_compatible,
+        device=parsed.device,
     )

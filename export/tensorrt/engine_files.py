@@ -1,18 +1,24 @@
 """An engine as the bundle has it: files and record. Needs the vendor, a GPU if that builds on it, no torch, no onnx."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from miniseg_edge.engine_record import ENGINE, ONNX, EngineRecord, ShapeRange
+from miniseg_edge.bundle.compiled import ARTEFACT, SOURCE, ShapeRange
+from miniseg_edge.bundle.manifest import Manifest
+from miniseg_edge.console import terminal
+from miniseg_edge.export.build import Build
 from miniseg_edge.export.tensorrt.engine_from_onnx import EngineTask, engine_from_onnx
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
-from miniseg_edge.manifest import Manifest
-from miniseg_edge.runtimes.cuda.machine import Gpu, gpus, system
-from miniseg_edge.runtimes.tensorrt.vendors import Vendor
+from miniseg_edge.runtimes.backends.cuda.gpus import Gpu, gpu_named, gpus, system
+from miniseg_edge.runtimes.backends.cuda.primary import on_device
+from miniseg_edge.runtimes.backends.tensorrt.engine_record import EngineRecord
+from miniseg_edge.runtimes.backends.tensorrt.vendors import Vendor
 from miniseg_edge.tensors import ANY
 
-MOST_SLICES, SMALLEST_SIDE, LARGEST_SIDE = 32, 16, 1024
-"""What an engine with free sides serves, unless the bundle's own size is larger."""
+MOST_SLICES, SMALLEST_SIDE, LARGEST_SIDE = 4, 16, 1024
+"""What an engine with free sides serves, unless the bundle's own size is larger. A call of the largest shape takes
+memory on the GPU for all of it, so this is small: slices are fed one by one, and many at once go in many calls."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ def engine_files(
     vendor: Vendor,
     onnx: bytes,
     manifest: Manifest,
-    what: tuple[str, str],
+    build: Build,
     *,
     quantized: tuple[str, ...] = (),
     options: EngineOptions,
@@ -40,7 +46,7 @@ def engine_files(
         vendor: whose.
         onnx: the model, in the precision asked for.
         manifest: how it is fed.
-        what: folder in the bundle, and precision.
+        build: target and precision.
         quantized: names of the convolutions that are to run in INT8.
         options: how to build.
         tell: told how far it is.
@@ -51,22 +57,31 @@ def engine_files(
         RuntimeUnavailableError: the vendor builds on the GPU, and there is none.
         ExportError and its kin: see `engine_from_onnx`.
     """
-    folder, precision = what
+    folder = build.folder
     version = vendor.version()
-    gpu = gpu_to_build_on(vendor)
+    gpu = gpu_to_build_on(vendor, options.device)
     shapes = shape_range(manifest)
-    task = EngineTask(onnx, precision, manifest.input, manifest.output, shapes, timing_cache, quantized)
-    built = engine_from_onnx(vendor, task, options, tell)
+    task = EngineTask(onnx, build.precision, manifest.input, manifest.output, shapes, timing_cache, quantized)
+    with nullcontext() if gpu is None else on_device(gpu.index):
+        built = engine_from_onnx(vendor, task, options, tell)
+    if built.activation_bytes and shapes is not None:
+        terminal.say(
+            f"{build}: a call takes up to {built.activation_bytes / 2**20:.0f} MB on the GPU, for {shapes.maximum}"
+        )
     files = {f"{folder}/model.engine": built.data, f"{folder}/model.onnx": onnx}
     if built.timing_cache:
         files[f"{folder}/timing.cache"] = built.timing_cache
     record = EngineRecord(
         vendor=vendor.name,
         version=version,
-        judged_on=ONNX if gpu is None else ENGINE,
+        judged_on=SOURCE if gpu is None else ARTEFACT,
         system=system(),
         gpu="" if gpu is None else gpu.name,
         driver="" if gpu is None else gpu.driver,
+        multiprocessors=0 if gpu is None else gpu.multiprocessors,
+        memory_bytes=0 if gpu is None else gpu.memory_bytes,
+        driver_version="" if gpu is None else gpu.driver_version,
+        activation_bytes=built.activation_bytes,
         compute_capabilities=_compute_capabilities(options, gpu),
         flags=built.flags,
         tf32="TF32" in built.flags,
@@ -82,15 +97,17 @@ def engine_files(
     return EngineFiles(files, record)
 
 
-def gpu_to_build_on(vendor: Vendor) -> Gpu | None:
-    """The GPU that a vendor builds on; None if it builds ahead of time.
+def gpu_to_build_on(vendor: Vendor, device: str = "") -> Gpu | None:
+    """The GPU that a vendor builds on, by its name or the first; None if it builds ahead of time.
 
     Raises:
         MissingDependencyError: the vendor's package is not installed.
-        RuntimeUnavailableError: it builds on the GPU, and there is none.
+        RuntimeUnavailableError: it builds on the GPU, and there is none, or none of that name.
     """
     vendor.module()
-    return None if vendor.builds_ahead else gpus()[0]
+    if vendor.builds_ahead:
+        return None
+    return gpu_named(device) if device else gpus()[0]
 
 
 def shape_range(manifest: Manifest) -> ShapeRange | None:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from miniseg_edge.engine_record import ShapeRange
-from miniseg_edge.errors import ExportError, UsageError
+from miniseg_edge.admission.models import admit_onnx
+from miniseg_edge.bundle.compiled import ShapeRange
+from miniseg_edge.console.logs import logger_of
+from miniseg_edge.errors import ExportError, InferenceError, MiniSegError, UsageError
 from miniseg_edge.export.tensorrt.agreement import (
     check_engine,
     check_network,
@@ -15,10 +17,12 @@ from miniseg_edge.export.tensorrt.agreement import (
 )
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell, progress_monitor
-from miniseg_edge.onnx_file import check_self_contained
-from miniseg_edge.runtimes.tensorrt.logger import VendorLog
-from miniseg_edge.runtimes.tensorrt.vendors import Vendor
+from miniseg_edge.runtimes.backends.tensorrt.logger import VendorLog, vendor_log
+from miniseg_edge.runtimes.backends.tensorrt.opening import opened, started
+from miniseg_edge.runtimes.backends.tensorrt.vendors import Vendor
 from miniseg_edge.tensors import TensorSpec
+
+_log = logger_of(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,10 @@ class EngineTask:
 
 @dataclass(frozen=True)
 class Engine:
-    """What came out: engine, timing cache (empty where the vendor has none), and what the vendor says of them."""
+    """What came out: engine, timing cache (empty where the vendor has none), and what the vendor says of them.
+
+    `activation_bytes` is what a call of the largest shape takes on the GPU; 0 where the engine cannot be opened.
+    """
 
     data: bytes
     timing_cache: bytes
@@ -54,6 +61,7 @@ class Engine:
     workspace_bytes: int
     network_precisions: Mapping[str, int]
     engine_precisions: Mapping[str, int] | None
+    activation_bytes: int = 0
 
 
 def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, tell: Tell) -> Engine:
@@ -65,11 +73,14 @@ def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, t
     Raises:
         MissingDependencyError: the vendor's package is not installed.
         UsageError: a compute capability that the vendor does not know.
+        RuntimeUnavailableError: the vendor's library cannot start.
         ExportError: the vendor cannot read or build the model, or built something else than was asked for.
+        DeviceMemoryError, DeviceLostError: the GPU failed while it was built on.
+        IncompatibleError, UnsafeModelError: the model is not admitted.
     """
     trt = vendor.module()
-    log = VendorLog(trt)
-    builder = trt.Builder(log.handle)
+    log = vendor_log(trt)
+    builder = started(vendor, trt.Builder, "builder")
     network = _network(trt, builder, task, log)
     config = builder.create_builder_config()
     _configure(trt, config, options, vendor)
@@ -83,9 +94,10 @@ def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, t
     config.progress_monitor = progress_monitor(trt, tell)
     built = builder.build_serialized_network(network, config)
     if built is None:
-        raise ExportError(f"{vendor.title} cannot build the engine", "an engine", log.errors() or "no reason given")
+        raise _unbuilt(vendor, log)
     data = bytes(built)
     timing_cache = config.get_timing_cache() if vendor.tunes else None
+    inspected = None if vendor.builds_ahead else _inspected(vendor, data, task, options)
     return Engine(
         data=data,
         timing_cache=b"" if timing_cache is None else bytes(timing_cache.serialize()),
@@ -93,12 +105,28 @@ def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, t
         hardware_compatibility=config.hardware_compatibility_level.name if vendor.tunes else "",
         workspace_bytes=_workspace_bytes(trt, config, options) if vendor.tunes else 0,
         network_precisions=network_precisions(network),
-        engine_precisions=None if vendor.builds_ahead else _inspected(trt, data, task, log),
+        engine_precisions=None if inspected is None else inspected.precisions,
+        activation_bytes=0 if inspected is None else inspected.activation_bytes,
     )
 
 
+def _unbuilt(vendor: Vendor, log: VendorLog) -> MiniSegError:
+    """The error for a build that gave nothing: the GPU's if it is lost or full, else the export's."""
+    found = log.failure(f"{vendor.title} cannot build the engine", "an engine")
+    if type(found) is not InferenceError:
+        return found
+    remedy = _DECONVOLUTION if "deconv" in found.got.lower() else ""
+    return ExportError(found.problem, found.expected, found.got, remedy)
+
+
+_DECONVOLUTION = (
+    "It may have no kernel for a grouped transposed convolution in FP16: take --precision fp32, and report this with "
+    "the GPU's name and the version."
+)
+
+
 def _network(trt: Any, builder: Any, task: EngineTask, log: VendorLog) -> Any:
-    check_self_contained(task.onnx)
+    admit_onnx(task.onnx, task.input.shape if task.shapes is None else task.shapes.optimum)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log.handle)
     if not parser.parse(task.onnx):
@@ -159,14 +187,33 @@ def _workspace_bytes(trt: Any, config: Any, options: EngineOptions) -> int:
     return wanted
 
 
-def _inspected(trt: Any, data: bytes, task: EngineTask, log: VendorLog) -> Mapping[str, int]:
-    runtime = trt.Runtime(log.handle)
-    engine = runtime.deserialize_cuda_engine(data)
-    if engine is None:
-        raise ExportError("the engine cannot be opened where it was built", "an engine", log.errors())
-    inspector = engine.create_engine_inspector()
-    inspected = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
-    found = engine_precisions(inspected)
-    check_engine(found, task.precision)
-    check_quantized(inspected, task.quantized)
-    return found
+@dataclass(frozen=True)
+class _Inspected:
+    precisions: Mapping[str, int]
+    activation_bytes: int
+
+
+def _inspected(vendor: Vendor, data: bytes, task: EngineTask, options: EngineOptions) -> _Inspected:
+    """Opens an engine where it was built, and holds it against what was asked for.
+
+    Raises:
+        ExportError: it is something else, or the inspector's answer cannot be read.
+        DeviceMemoryError, DeviceLostError, InferenceError: it cannot be opened.
+    """
+    trt = vendor.module()
+    found = opened(vendor, data, version_compatible=options.version_compatible)
+    inspector = found.engine.create_engine_inspector()
+    context = None
+    if task.shapes is not None:  # else formats of free shapes are not told
+        context = found.engine.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        if context is None or not context.set_input_shape(task.input.name, task.shapes.optimum):
+            raise found.log.failure("the engine does not take its optimum shape", str(task.shapes.optimum))
+        inspector.execution_context = context
+    said = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+    precisions = engine_precisions(said)
+    if precisions:
+        check_engine(precisions, task.precision)
+        check_quantized(said, task.quantized)
+    else:
+        _log.warning("the engine inspector names no types; those of the parsed network decide")
+    return _Inspected(precisions, int(found.engine.get_device_memory_size_for_profile_v2(0)))

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from miniseg_edge.errors import ExportError
-from miniseg_edge.export.onnx_from_graph import OnnxModel, check_onnx
+from miniseg_edge.export.graph.onnx_from_graph import OnnxModel, check_onnx
 from miniseg_edge.export.tensorrt.kept import kept_in_fp32
 from miniseg_edge.tensors import TensorSpec
 

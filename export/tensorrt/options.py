@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT_RTX
+from miniseg_edge.runtimes.backends.tensorrt.vendors import TENSORRT_RTX
 
 COMPUTE_CAPABILITIES = TENSORRT_RTX.compute_capabilities
 """That engines can be built for ahead of time."""
@@ -20,6 +20,7 @@ class EngineOptions:
         version_compatible: the engine also opens with later releases of the same major version; it is larger, some
             kernels are left out, and it carries a runtime of its own, which is run as native code.
         hardware_compatible: the engine runs on all GPUs from Ampere on, not on this one alone; slower.
+        device: the GPU to build on and for, such as `cuda:1`; "" is the first.
     """
 
     compute_capabilities: tuple[int, ...] = ()
@@ -27,7 +28,18 @@ class EngineOptions:
     tf32: bool = False
     version_compatible: bool = False
     hardware_compatible: bool = False
+    device: str = ""
 
+
+NAMES_OF_OPTIONS = {
+    "compute_capabilities": "--compute-capability",
+    "workspace_mib": "--workspace",
+    "tf32": "--tf32",
+    "version_compatible": "--version-compatible",
+    "hardware_compatible": "--hardware-compatible",
+    "device": "--device",
+}
+"""The command's names of the fields."""
 
 BY_DEFAULT = EngineOptions()
 """What an engine gets if nothing is said."""

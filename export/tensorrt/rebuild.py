@@ -7,36 +7,44 @@ slices. Needs the vendor's package and a GPU; no torch, no onnx.
 from dataclasses import replace
 from pathlib import Path
 
-from miniseg_edge import terminal
-from miniseg_edge.bundle import Bundle, check_destination, file_records, open_bundle, write_bundle
-from miniseg_edge.dependencies import installed
-from miniseg_edge.engine_record import ENGINE, EngineRecord
+from miniseg_edge.bundle.bundle import Bundle, check_destination, file_records, open_bundle, write_bundle
+from miniseg_edge.bundle.compiled import ARTEFACT
+from miniseg_edge.bundle.manifest import Artifact, sealed
+from miniseg_edge.bundle.parity_summary import summary
+from miniseg_edge.bundle.signature import SIGNATURE_NAME, Signer
+from miniseg_edge.console import terminal
 from miniseg_edge.errors import MissingDependencyError, UsageError
-from miniseg_edge.export.request import SUPPORTED
+from miniseg_edge.export.build import Build
 from miniseg_edge.export.serving.layouts import with_fresh_copies
+from miniseg_edge.export.targets import targets
 from miniseg_edge.export.tensorrt.engine_files import engine_files
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
-from miniseg_edge.manifest import Artifact, sealed
-from miniseg_edge.parity import TargetParity
-from miniseg_edge.parity_summary import summary
-from miniseg_edge.runtimes.cuda.machine import Gpu, gpus
-from miniseg_edge.runtimes.registry import REGISTRY
-from miniseg_edge.runtimes.replay import replay
-from miniseg_edge.runtimes.segmenter import load
-from miniseg_edge.runtimes.tensorrt.admission import check_served
-from miniseg_edge.runtimes.tensorrt.vendors import vendor_of
-from miniseg_edge.signature import SIGNATURE_NAME, Signer
+from miniseg_edge.host.dependencies import installed
+from miniseg_edge.parity.comparison import TargetParity
+from miniseg_edge.runtimes.backends.cuda.gpus import Gpu, gpu_named, gpus
+from miniseg_edge.runtimes.backends.registry import reader_of
+from miniseg_edge.runtimes.backends.replay import replay
+from miniseg_edge.runtimes.backends.tensorrt.admission import check_served
+from miniseg_edge.runtimes.backends.tensorrt.engine_record import EngineRecord, engine_of, engine_record
+from miniseg_edge.runtimes.backends.tensorrt.vendors import vendor_of
+from miniseg_edge.runtimes.segmenter.loading import load
 
 
 def rebuild(
-    path: Path, target: str | None = None, *, signer: Signer | None = None, trust: Path | None = None
+    path: Path,
+    target: str | None = None,
+    *,
+    device: str = "",
+    signer: Signer | None = None,
+    trust: Path | None = None,
 ) -> Bundle:
     """Rebuilds every engine whose vendor is installed, and puts the bundle in the place of the old one.
 
     Args:
         path: of the bundle.
         target: builds this target's engines beside those of the other, from the same ONNX; else each engine again.
+        device: the GPU to build on and for, such as `cuda:1`; "" is the first.
         signer: of the new bundle, which is another one: without it it is not signed, whoever signed the old.
         trust: public key whose owner must have signed the old one.
 
@@ -44,7 +52,7 @@ def rebuild(
         BundleError and its kin: see `open_bundle`.
         UsageError: the bundle has no engine to build from.
         MissingDependencyError: no engine's vendor is installed here.
-        RuntimeUnavailableError: there is no GPU.
+        RuntimeUnavailableError: there is no GPU, or not this one.
         IncompatibleError: the vendor does not serve it.
         ExportError, ParityError and their kin: an engine could not be built, or draws another lesion; nothing changed.
         OutputError: nothing changed.
@@ -58,13 +66,13 @@ def rebuild(
     if not here:
         targets = ", ".join(sorted({wanted for _, wanted in sources}))
         raise MissingDependencyError("no engine's vendor is installed", "see docs/tensorrt.md", targets)
-    gpu = gpus()[0]
+    gpu = gpu_named(device) if device else gpus()[0]
     for vendor in filter(None, (vendor_of(wanted) for _, wanted in here)):
         check_served(vendor, gpu)
     for source, wanted in here:
         name = f"{wanted} {source.precision}"
         with terminal.step(f"{name} for {gpu.name}") as tell:
-            candidate = rebuilt(bundle, source, wanted, tell)
+            candidate = rebuilt(bundle, source, wanted, tell, gpu.device)
         with terminal.step(f"{name} on the golden slices; kernels are compiled first"):
             bundle = _judged(candidate, wanted, source.precision, gpu)
     bundle = replace(bundle, manifest=sealed(replace(bundle.manifest, files=file_records(bundle.contents))))
@@ -78,7 +86,7 @@ def is_installed(target: str) -> bool:
     return vendor is not None and any(installed(name) for name in vendor.modules)
 
 
-def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell) -> Bundle:
+def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell, device: str = "") -> Bundle:
     """The bundle with a target's engine built from a source's ONNX, in memory, before anybody judged it.
 
     The source is replaced if it is that target's own; its options are taken as far as they are about the network.
@@ -86,21 +94,21 @@ def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell) -> Bundle
     Raises:
         MissingDependencyError, RuntimeUnavailableError, ExportError: see `engine_files`.
     """
-    vendor, record = vendor_of(target), source.engine
-    assert vendor is not None and record is not None  # noqa: S101, PT018  the caller has looked
+    vendor, record = vendor_of(target), engine_of(source)
+    assert vendor is not None  # noqa: S101  the caller has looked
     same = source.target == target
     built = engine_files(
         vendor,
         bundle.contents[record.onnx],
         bundle.manifest,
-        (target if source.precision == "fp32" else f"{target}-{source.precision}", source.precision),
+        Build(target, source.precision),
         quantized=record.quantized,
-        options=options_of(record) if same else EngineOptions(tf32=record.tf32),
+        options=replace(options_of(record) if same else EngineOptions(tf32=record.tf32), device=device),
         tell=tell,
         timing_cache=bundle.contents[record.timing_cache] if same and record.timing_cache is not None else b"",
     )
     kept = {name: data for name, data in bundle.contents.items() if not (same and name in source.files)}
-    new = replace(source, target=target, files=tuple(built.files), engine=built.record)
+    new = replace(source, target=target, files=tuple(built.files), compiled=built.record.compiled())
     manifest = bundle.manifest
     others = tuple(a for a in manifest.artifacts if (a.target, a.precision) != (target, source.precision))
     verdicts = manifest.parity.verdicts
@@ -125,11 +133,12 @@ def options_of(record: EngineRecord) -> EngineOptions:
 
 def _sources(bundle: Bundle, target: str | None) -> list[tuple[Artifact, str]]:
     """What to build from, and for which target. Raises: UsageError."""
-    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.engine is not None]
+    engines = [artifact for artifact in bundle.manifest.artifacts if engine_record(artifact) is not None]
     own = [artifact for artifact in engines if target in (None, artifact.target)]
     taken = {artifact.precision for artifact in own}
     others = (artifact for artifact in engines if artifact not in own and artifact.precision not in taken)
-    found = [*own, *(artifact for artifact in others if artifact.precision in SUPPORTED[target or artifact.target])]
+    able = {name: row.precisions for name, row in targets().items()}
+    found = [*own, *(artifact for artifact in others if artifact.precision in able[target or artifact.target])]
     if not found:
         raise UsageError("nothing to rebuild", "a bundle with an engine in a precision that the target has", "none")
     return [(artifact, target or artifact.target) for artifact in found]
@@ -137,15 +146,18 @@ def _sources(bundle: Bundle, target: str | None) -> list[tuple[Artifact, str]]:
 
 def _judged(bundle: Bundle, target: str, precision: str, gpu: Gpu) -> Bundle:
     """The same with the record of where it was judged, and how. Raises: ParityError, InferenceError and its kin."""
-    manifest, runtime = bundle.manifest, next(entry.name for entry in REGISTRY if entry.target == target)
-    with load(bundle, runtime, f"cuda:{gpu.index}", precision=precision) as segmenter:
+    manifest, runtime = bundle.manifest, reader_of(target).name
+    with load(bundle, runtime, gpu.device, precision=precision) as segmenter:
         artifact = segmenter.choice.artifact
         slices = replay(segmenter.runtime, bundle)
     limits = manifest.limits(artifact)
     verdict = summary(TargetParity(target, precision, runtime, limits, (), None, None, slices))
     others = [v for v in manifest.parity.verdicts if (v.target, v.precision) != (target, precision)]
-    assert artifact.engine is not None  # noqa: S101  it was just built
-    judged = replace(artifact, engine=replace(artifact.engine, judged_on=ENGINE, gpu=gpu.name, driver=gpu.driver))
+    record = replace(
+        engine_of(artifact), judged_on=ARTEFACT, gpu=gpu.name, driver=gpu.driver, driver_version=gpu.driver_version,
+        multiprocessors=gpu.multiprocessors, memory_bytes=gpu.memory_bytes,
+    )  # fmt: skip
+    judged = replace(artifact, compiled=record.compiled())
     changed = replace(
         manifest,
         artifacts=tuple(judged if a is artifact else a for a in manifest.artifacts),

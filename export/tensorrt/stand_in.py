@@ -5,17 +5,19 @@ from dataclasses import replace
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from miniseg_edge.bundle import Bundle
-from miniseg_edge.manifest import Artifact
+from miniseg_edge.admission.models import operators_of
+from miniseg_edge.bundle.bundle import Bundle
+from miniseg_edge.bundle.manifest import Artifact
+from miniseg_edge.runtimes.backends.tensorrt.engine_record import engine_of
 
 _PATH = "stand-in/model.onnx"
 
 
 def stand_in(bundle: Bundle, artifact: Artifact) -> Bundle:
     """A bundle in memory whose one `onnx` artefact computes what the engine is to compute."""
-    assert artifact.engine is not None  # noqa: S101  asked for engines alone
-    data = rounded_to_half(bundle.contents[artifact.engine.onnx])
-    found = Artifact("onnx", artifact.precision, (_PATH,), artifact.nodes, artifact.form)
+    data = rounded_to_half(bundle.contents[engine_of(artifact).onnx])
+    operators = operators_of({_PATH: data})
+    found = Artifact("onnx", artifact.precision, (_PATH,), artifact.nodes, artifact.form, operators=operators)
     others = tuple(other for other in bundle.manifest.artifacts if other.target != "onnx")
     manifest = replace(bundle.manifest, artifacts=(*others, found))
     return Bundle(bundle.name, manifest, {**bundle.contents, _PATH: data})

@@ -6,7 +6,7 @@ Classes are small whole numbers, which FP32 holds exactly, so the mask stays wha
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from miniseg_edge.export.onnx_from_graph import OnnxModel, check_onnx
+from miniseg_edge.export.graph.onnx_from_graph import OnnxModel, check_onnx
 from miniseg_edge.tensors import TensorSpec
 
 

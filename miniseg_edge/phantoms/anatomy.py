@@ -8,7 +8,7 @@ from miniseg_edge.phantoms.chance import Random, fractal, noise
 from miniseg_edge.phantoms.frame import Frame
 from miniseg_edge.phantoms.painting import AIR_HU, BONE_HU, FAT_HU, MUSCLE_HU, cover_of, paint, stamp
 from miniseg_edge.phantoms.shapes import Capsule, Ellipse, both, direction
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.slices.preprocessing import FloatArray
 
 
 @dataclass(frozen=True)

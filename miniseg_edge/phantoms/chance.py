@@ -5,7 +5,7 @@ from functools import reduce
 
 import numpy as np
 
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.slices.preprocessing import FloatArray
 
 
 class Random:

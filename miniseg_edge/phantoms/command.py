@@ -1,21 +1,19 @@
 """`python -m miniseg_edge.phantoms DIR`: phantoms and their masks as PNG."""
 
-import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from miniseg_edge.console.commands import Parser
 from miniseg_edge.errors import OutputError
-from miniseg_edge.files import replace_file
-from miniseg_edge.opencv import cv2
+from miniseg_edge.host.files import replace_file
+from miniseg_edge.host.opencv import cv2
 from miniseg_edge.phantoms.phantom import phantom
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.preprocessing import ByteArray
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """`python -m miniseg_edge.phantoms DIR`: writes DIR/images/NAME.png and DIR/masks/NAME.png (0 or 255)."""
-    parser = argparse.ArgumentParser(
-        prog="python -m miniseg_edge.phantoms", description="Draws chest-CT-like slices with lesions."
-    )
+    parser = Parser(prog="python -m miniseg_edge.phantoms", description="Draws chest-CT-like slices with lesions.")
     parser.add_argument("folder", metavar="DIR", type=Path, help="gets images/NAME.png and masks/NAME.png")
     parser.add_argument("--count", metavar="N", type=int, default=16, help="how many (default: 16)")
     parser.add_argument("--first-seed", metavar="S", type=int, default=0, help="the first one's (default: 0)")

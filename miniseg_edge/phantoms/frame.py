@@ -6,7 +6,7 @@ import numpy as np
 
 from miniseg_edge.phantoms.chance import Random
 from miniseg_edge.phantoms.shapes import direction
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.slices.preprocessing import FloatArray
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from miniseg_edge.phantoms.chance import Random, fractal, noise
 from miniseg_edge.phantoms.frame import Frame
 from miniseg_edge.phantoms.painting import cover_of
 from miniseg_edge.phantoms.shapes import Ellipse, unit
-from miniseg_edge.preprocessing import ByteArray, FloatArray
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
 
 _HEALTHY = 1 / 8
 _MAX_LESIONS = 5

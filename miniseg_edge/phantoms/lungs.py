@@ -8,7 +8,7 @@ from miniseg_edge.phantoms.frame import Frame
 from miniseg_edge.phantoms.lesions import draw_lesions
 from miniseg_edge.phantoms.painting import MUSCLE_HU, cover_of, paint
 from miniseg_edge.phantoms.vessels import vessel_share
-from miniseg_edge.preprocessing import ByteArray, FloatArray
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
 
 
 def fill_lungs(random: Random, hu: FloatArray, frame: Frame, chest: Chest, outline: FloatArray) -> ByteArray:

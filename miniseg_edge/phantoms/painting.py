@@ -4,7 +4,7 @@ import numpy as np
 
 from miniseg_edge.phantoms.frame import Frame
 from miniseg_edge.phantoms.shapes import Capsule, Ellipse
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.slices.preprocessing import FloatArray
 
 AIR_HU, FAT_HU, MUSCLE_HU, BONE_HU = -1000.0, -105.0, 45.0, 600.0
 

@@ -10,7 +10,7 @@ from miniseg_edge.phantoms.chance import Random
 from miniseg_edge.phantoms.frame import random_frame
 from miniseg_edge.phantoms.lungs import fill_lungs
 from miniseg_edge.phantoms.scanner import scanned
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.preprocessing import ByteArray
 
 MIN_SIDE = 32
 """Smallest height and width of a phantom; below it the lungs have no pixel left for a lesion."""

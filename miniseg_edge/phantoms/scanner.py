@@ -4,7 +4,7 @@ import numpy as np
 
 from miniseg_edge.phantoms.chance import Random
 from miniseg_edge.phantoms.frame import Frame, from_centre
-from miniseg_edge.preprocessing import ByteArray, FloatArray, Window
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, Window
 
 
 def scanned(form: Random, grain: Random, hu: FloatArray, frame: Frame) -> ByteArray:

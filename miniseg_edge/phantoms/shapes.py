@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.slices.preprocessing import FloatArray
 
 
 def direction(t: float) -> tuple[float, float]:

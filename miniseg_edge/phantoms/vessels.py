@@ -10,7 +10,7 @@ from miniseg_edge.phantoms.chance import Random
 from miniseg_edge.phantoms.frame import Frame
 from miniseg_edge.phantoms.painting import cover_of, neighbourhood
 from miniseg_edge.phantoms.shapes import Capsule, Ellipse, direction, unit
-from miniseg_edge.preprocessing import FloatArray
+from miniseg_edge.slices.preprocessing import FloatArray
 
 
 def vessel_share(random: Random, frame: Frame, chest: Chest, outline: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miniseg_edge.errors import InputError
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.preprocessing import ByteArray
 from miniseg_edge.studies.lesions import lesion_count
 from miniseg_edge.studies.volume import Geometry
 

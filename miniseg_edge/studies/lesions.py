@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.preprocessing import ByteArray
 
 _BY_AN_EDGE = 4
 _PAIR = 2**32
@@ -77,7 +77,7 @@ _NOTHING = _Labelled((0, 0, 0, 0), np.zeros((0, 0), np.int32), 0)
 
 def _labelled(mask: ByteArray, groups: _Groups) -> _Labelled:
     """Labels a slice's lesions, each a group of its own at first."""
-    from miniseg_edge.opencv import cv2
+    from miniseg_edge.host.opencv import cv2
 
     left, top, width, height = cv2.boundingRect(mask)
     if not width:

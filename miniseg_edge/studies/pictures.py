@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from miniseg_edge.images import overlay
-from miniseg_edge.preprocessing import ByteArray, FloatArray, Window
+from miniseg_edge.slices.images import overlay
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, Window
 
 TILE = 192
 MAX_TILES = 80
@@ -19,7 +19,7 @@ def slice_picture(slice_hu: FloatArray, mask: ByteArray, window: Window) -> Byte
 
 def contact_sheet(pictures: Iterable[tuple[str, ByteArray]], columns: int = 8, tile: int = TILE) -> ByteArray:
     """Captions and BGR pictures of any size -> one BGR picture of tiles, row by row, each with its caption."""
-    from miniseg_edge.opencv import cv2
+    from miniseg_edge.host.opencv import cv2
 
     tiles = []
     for caption, picture in pictures:

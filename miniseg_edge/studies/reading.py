@@ -1,44 +1,87 @@
 """The door: a path of any kind that scanners and archives write, to a study."""
 
+import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from miniseg_edge.errors import NoImagesError
-from miniseg_edge.limits import host_limits
-from miniseg_edge.studies.dicom_frames import Rescale
-from miniseg_edge.studies.dicom_series import study_from_dicom
-from miniseg_edge.studies.nifti import SUFFIXES, study_from_nifti
-from miniseg_edge.studies.study import Study
+from miniseg_edge.errors import NoImagesError, UsageError
+from miniseg_edge.host.limits import host_limits
+from miniseg_edge.studies.dicom.choice import SeriesSummary
+from miniseg_edge.studies.dicom.dicomdir import is_dicomdir
+from miniseg_edge.studies.dicom.frames import Rescale
+from miniseg_edge.studies.dicom.series import series_in_dicom, study_from_dicom
+from miniseg_edge.studies.dicom.volumes import Reading
+from miniseg_edge.studies.nifti.names import nifti_at
+from miniseg_edge.studies.nifti.study import study_from_nifti
+from miniseg_edge.studies.study import Study, rescaled
 
 
 @host_limits()
 def open_study(
     source: str | os.PathLike[str],
     *,
-    series: str | None = None,
+    series: str | int | None = None,
     phase: int | None = None,
     rescale: Rescale | None = None,
+    longest_part: bool = False,
 ) -> Study:
     """Opens a CT study; its pixels are read later, slice by slice.
 
     Args:
-        source: a DICOM file, a folder of them, or a NIfTI file of HU.
-        series: SeriesInstanceUID, where the folder holds several.
+        source: a DICOM file, a folder of them, a DICOMDIR, a zip, or a NIfTI file of HU; a folder or a zip
+            with one NIfTI file, too.
+        series: number or UID of the series, where several can be segmented, with "/1", "/2", ... where it holds several
+            volumes; the error and `list_series` list them.
         phase: of a series in time: DICOM's temporal position, or NIfTI's index along the fourth axis.
-        rescale: slope and intercept where DICOM headers lack them.
+        rescale: slope and intercept: HU = slope x stored + intercept, whatever the headers say; of NIfTI, values as its
+            header scales them are taken for the stored ones. A remark says so.
+        longest_part: take the longest evenly spaced part of a series with a gap or of two spacings.
 
     Raises:
-        NoImagesError, UnsupportedFormatError: nothing there, or nothing that can be read.
+        NoImagesError, UnsupportedFormatError: nothing there, or something that cannot be read.
         WrongModalityError, RescaleError: no CT, or no HU.
-        AmbiguousStudyError: several series or phases and no choice; SeveralPatientsError: several patients.
-        GeometryError: no geometry (NoGeometryError), gaps (GeometryGapError), or slices that do not fit together.
+        AmbiguousStudyError: several series, NIfTI files or phases, and no choice.
+        SeveralPatientsError: several patients.
+        GeometryError: no geometry (NoGeometryError), gaps (GeometryGapError), slices that do not fit together or are
+            not axial.
         InputError: over the budget.
+        UsageError: a series or a part of NIfTI; a rescale that makes no numbers.
         MissingDependencyError: the extra `dicom` is not installed.
         HostMemoryError: it does not fit into memory.
     """
+    path = _existing(source)
+    if rescale is not None and not (all(map(math.isfinite, rescale)) and rescale[0]):
+        raise UsageError("no such rescale", "finite numbers, a slope other than 0", f"{rescale[0]:g} {rescale[1]:g}")
+    if (nifti := nifti_at(path)) is not None:
+        if series is not None or longest_part:
+            raise UsageError("a NIfTI file holds one volume", "no series and no part to choose", "one of them")
+        study, others = study_from_nifti(nifti.file, phase), nifti.remarks
+        study = study if rescale is None else rescaled(study, *rescale)
+    else:
+        reading = Reading(None if series is None else str(series), phase, rescale, longest_part)
+        study, others = study_from_dicom(path, reading), ()
+    told = () if rescale is None else (f"HU = {rescale[0]:g} x stored {rescale[1]:+g}, as told",)
+    return replace(study, remarks=(*study.remarks, *others, *told))
+
+
+@host_limits()
+def list_series(source: str | os.PathLike[str], *, rescale: Rescale | None = None) -> tuple[SeriesSummary, ...]:
+    """What a DICOM study offers, each volume with what is in its way if it cannot be segmented.
+
+    Args:
+        source, rescale: as `open_study` takes them.
+
+    Raises: as `open_study`, but AmbiguousStudyError; UsageError: NIfTI.
+    """
+    path = _existing(source)
+    if nifti_at(path) is not None:
+        raise UsageError("only DICOM has series to list", "a DICOM study", "a NIfTI file, which is one volume")
+    return series_in_dicom(path, Reading(rescale=rescale))
+
+
+def _existing(source: str | os.PathLike[str]) -> Path:
     path = Path(source)
     if not path.exists():
         raise NoImagesError(f"{path.name} does not exist", "a file or a folder", "nothing there")
-    if path.is_file() and path.name.lower().endswith(SUFFIXES):
-        return study_from_nifti(path, phase)
-    return study_from_dicom(path, series, phase, rescale)
+    return path.parent if is_dicomdir(path.name) and path.is_file() else path

@@ -1,34 +1,40 @@
 """Slices into one stack: ordered by where they lie, never by names or instance numbers, and checked for gaps."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from miniseg_edge.errors import GeometryError, GeometryGapError, NoGeometryError
-from miniseg_edge.studies.volume import TILT_DEGREES, Geometry, Point
+from miniseg_edge.errors import GeometryError, GeometryGapError, NoGeometryError, NotAxialError
+from miniseg_edge.studies.volume import TILT_DEGREES, Geometry, Plane, Point
 
 SAME_POSITION_MM = 0.01
-RELATIVE_TOLERANCE = 0.02
-ABSOLUTE_TOLERANCE_MM = 0.02
-"""Scanners round positions; steps that differ by more than both tolerances are no rounding."""
+UNREMARKABLE_MM = 0.02
+"""Deviations up to this are rounding of the headers' decimals."""
+
+ALONG_MM = 0.1
+"""How far a slice may lie from its even place, along the normal: scanners that round positions to 0.1 mm put each slice
+and both ends of the stack off by half of that. Never more than a quarter of the spacing: where a slice is missing,
+some slice is off by half."""
+
+SIDEWAYS_PIXELS = 0.25
+"""How far a slice may be shifted in its plane, in pixels: what nobody sees in a mask."""
+
+TURNED_DEGREES = 0.15
+AXIAL = 0.7
+"""Least share of the z axis in an axial slice's normal: 45 degrees, more than any gantry tilts."""
+
+_UNIT_TOLERANCE = 0.01
+"""Direction cosines of two decimals are this far from unit vectors."""
+
+SPARSE = 1.5
+"""How many times their thickness slices may lie apart: beyond, some were never made, or every other was lost."""
+
+_SPACING_TOLERANCE = 1e-3
 
 _Floats = npt.NDArray[np.float64]
-
-_DIRECTION_TOLERANCE = 1e-3
-_AXIAL = 0.7
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Where one slice lies, in mm, in patient coordinates; `thickness_mm` is None where nobody says."""
-
-    position_mm: Point
-    row_direction: Point
-    column_direction: Point
-    pixel_spacing_mm: tuple[float, float]
-    thickness_mm: float | None
 
 
 @dataclass(frozen=True)
@@ -40,68 +46,123 @@ class Stack:
     remarks: tuple[str, ...]
 
 
-def stacked(planes: Sequence[Plane], same_pixels: Callable[[int, int], bool]) -> Stack:
+@dataclass(frozen=True, eq=False)
+class _Even:
+    """What even places come nearest to some slices' own.
+
+    Attributes:
+        step: (3,) mm from one slice to the next.
+        along, sideways: (N,) mm that each slice is off, along the normal and in its plane.
+        spacing: mm between planes.
+    """
+
+    step: _Floats
+    along: _Floats
+    sideways: _Floats
+    spacing: float
+
+
+def stacked(planes: Sequence[Plane], same_pixels: Callable[[int, int], bool], *, longest_part: bool = False) -> Stack:
     """Orders planes along their common normal.
 
     Args:
         planes: one or more.
         same_pixels: whether two planes, by index, hold the same pixels; asked only about equal positions.
+        longest_part: take the longest evenly spaced part of an uneven stack.
 
     Raises:
-        GeometryError: planes that are not parallel, differ in spacing, lie on each other or make no sense.
+        NotAxialError: coronal or sagittal planes.
+        GeometryError: planes that are not parallel, shifted sideways, of several pixel spacings, or that lie
+            on each other.
         GeometryGapError: a slice is missing, or they are unevenly spaced.
         NoGeometryError: a single slice without thickness.
     """
     first = planes[0]
     places = np.array([plane.position_mm for plane in planes])
-    directions = np.array([(plane.row_direction, plane.column_direction) for plane in planes])
     spacings = np.array([plane.pixel_spacing_mm for plane in planes])
-    _check_sense(places, directions, spacings)
-    _check_alike(directions, spacings)
-    normal = np.cross(first.row_direction, first.column_direction)
+    _check_finite(places, spacings)
+    directions = unit_directions(np.array([(plane.row_direction, plane.column_direction) for plane in planes]))
+    _check_parallel(directions)
+    _check_one_spacing(spacings)
+    normal = np.cross(*directions[0])
+    _check_axial(normal)
     heights = places @ normal
     order, remarks = _without_twins(np.argsort(heights, kind="stable"), heights, same_pixels)
+    if longest_part:
+        order, part = _longest_even(order, places, normal, first)
+        remarks += part
+    step, spacing, found = _even_steps(places[order], normal, first)
     geometry = Geometry(
-        tuple(planes[i].position_mm for i in order),
-        first.row_direction,
-        first.column_direction,
+        tuple(_point(places[order[0]] + index * step) for index in range(len(order))),
+        _point(directions[0, 0]),
+        _point(directions[0, 1]),
         first.pixel_spacing_mm,
-        _slice_spacing(heights[order], places[order], first),
+        spacing,
     )
+    if len(order) > 1 and first.thickness_mm is not None and spacing > SPARSE * first.thickness_mm > 0:
+        found.append(
+            f"slices of {first.thickness_mm:.3g} mm lie {spacing:.3g} mm apart: what is between them was not seen"
+        )
     if geometry.tilt_degrees > TILT_DEGREES:
-        remarks.append(f"tilted gantry: {geometry.tilt_degrees:.1f} degrees")
-    if abs(normal[2]) < _AXIAL:
-        remarks.append("the slices are not axial; the network was trained on axial ones")
-    return Stack(tuple(order), geometry, tuple(remarks))
+        found.append(f"tilted gantry: {geometry.tilt_degrees:.1f} degrees")
+    return Stack(tuple(order), geometry, (*remarks, *found))
 
 
-def _check_sense(places: _Floats, directions: _Floats, spacings: _Floats) -> None:
-    """Of positions (N, 3), row and column directions (N, 2, 3) and pixel spacings (N, 2). Raises: GeometryError."""
-    if not (np.isfinite(places).all() and np.isfinite(directions).all()):
-        raise GeometryError("a slice's position makes no sense", "finite numbers", "NaN or infinity")
+def _check_finite(places: _Floats, spacings: _Floats) -> None:
+    """Of positions (N, 3) and pixel spacings (N, 2). Raises: GeometryError."""
+    if not np.isfinite(places).all():
+        raise GeometryError("a slice's position is no point in space", "finite numbers", "NaN or infinity")
     if (bad := ~(np.isfinite(spacings) & (spacings > 0)).all(axis=1)).any():
         spacing = " x ".join(f"{s:g}" for s in spacings[bad.argmax()])
-        raise GeometryError("a slice's pixel spacing makes no sense", "finite mm above 0", spacing)
+        raise GeometryError("a slice's pixel spacing is no distance", "finite mm above 0", spacing)
+
+
+def unit_directions(directions: _Floats) -> _Floats:
+    """Row and column directions (N, 2, 3) as unit vectors at a right angle. Raises: GeometryError."""
     lengths = np.linalg.norm(directions, axis=2)
     products = (directions[:, 0] * directions[:, 1]).sum(axis=1)
     off = np.maximum(np.abs(lengths - 1).max(axis=1), np.abs(products))
-    if off[worst := off.argmax()] > _DIRECTION_TOLERANCE:
+    if not (off <= _UNIT_TOLERANCE).all():  # NaN is not
+        worst = int(np.nan_to_num(off, nan=np.inf).argmax())
         row, column = lengths[worst]
         raise GeometryError(
-            "a slice's orientation makes no sense",
+            "a slice's orientation is not that of an image",
             "two unit vectors at a right angle",
             f"lengths {row:.4g} and {column:.4g}, product {products[worst]:.4g}",
         )
+    rows = directions[:, 0] / lengths[:, :1]
+    columns = directions[:, 1] - (rows * directions[:, 1]).sum(axis=1, keepdims=True) * rows
+    return np.stack([rows, columns / np.linalg.norm(columns, axis=1, keepdims=True)], axis=1)
 
 
-def _check_alike(directions: _Floats, spacings: _Floats) -> None:
-    """Of what `_check_sense` takes. Raises: GeometryError."""
-    if np.abs(directions - directions[0]).max() > _DIRECTION_TOLERANCE:
-        raise GeometryError("the slices are not parallel", "one orientation", "several")
+def _check_parallel(directions: _Floats) -> None:
+    """Of unit directions (N, 2, 3). Raises: GeometryError."""
+    chords = np.linalg.norm(directions - directions[0], axis=2).max(axis=1)
+    degrees = math.degrees(2 * math.asin(min(1.0, float(chords.max()) / 2)))
+    if degrees > TURNED_DEGREES:
+        raise GeometryError(
+            "the slices are not parallel: some are turned against the others",
+            f"at most {TURNED_DEGREES} degrees", f"{degrees:.2f} degrees",
+            "Segment each orientation by itself: keep its files in a folder of their own.",
+        )  # fmt: skip
+
+
+def _check_one_spacing(spacings: _Floats) -> None:
+    """Of pixel spacings (N, 2). Raises: GeometryError."""
     off = np.abs(spacings - spacings[0]).max(axis=1)
-    if (off > _DIRECTION_TOLERANCE * spacings[0].min()).any():
+    if (off > _SPACING_TOLERANCE * spacings[0].min()).any():
         one, other = (f"{a:g} x {b:g}" for a, b in (spacings[0], spacings[off.argmax()]))
         raise GeometryError("the slices differ in pixel spacing", "one spacing", f"{one} and {other} mm")
+
+
+def _check_axial(normal: _Floats) -> None:
+    if abs(normal[2]) < AXIAL:
+        kind = "coronal" if abs(normal[1]) > abs(normal[0]) else "sagittal"
+        raise NotAxialError(
+            f"the slices are {kind}", "axial slices, as the network was trained on",
+            f"a normal {math.degrees(math.acos(min(1.0, abs(float(normal[2]))))):.0f} degrees off the body's axis",
+            "Use the axial series of the study, or reconstruct one.",
+        )  # fmt: skip
 
 
 def _without_twins(
@@ -119,26 +180,90 @@ def _without_twins(
             raise GeometryError(
                 "two different slices lie at one position", "one slice a position",
                 f"several at {heights[index]:.2f} mm along the normal",
-                "Choose one phase or reconstruction of the series.",
+                "Keep the files of one scan and reconstruction in a folder of their own.",
             )  # fmt: skip
     return kept, [f"slices that were there twice left out: {dropped}"] if dropped else []
 
 
-def _slice_spacing(heights: _Floats, places: _Floats, first: Plane) -> float:
-    if len(heights) == 1:
+def _even_steps(places: _Floats, normal: _Floats, first: Plane) -> tuple[_Floats, float, list[str]]:
+    """The step (3,) between ordered slices, the planes' distance, both in mm, and remarks. Raises: as `stacked`."""
+    if len(places) == 1:
         if first.thickness_mm is None:
             raise NoGeometryError("a single slice has no thickness", "a slice thickness in mm", "none")
-        return first.thickness_mm
-    steps = np.diff(places, axis=0)
-    usual = np.median(steps, axis=0)
-    spacing = float(np.median(np.diff(heights)))
-    tolerance = max(RELATIVE_TOLERANCE * spacing, ABSOLUTE_TOLERANCE_MM)
-    off = np.linalg.norm(steps - usual, axis=1)
-    if (worst := int(off.argmax())) >= 0 and off[worst] > tolerance:
-        raise GeometryGapError(
-            "a slice is missing or the slices are unevenly spaced", f"{spacing:.2f} mm between slices",
-            f"{heights[worst + 1] - heights[worst]:.2f} mm between the slices at {heights[worst]:.2f} mm and "
-            f"{heights[worst + 1]:.2f} mm along the normal",
-            "Fetch the series again, or hand over its evenly spaced part.",
+        return normal * first.thickness_mm, first.thickness_mm, []
+    even, sideways_mm = _even(places, normal, first), _sideways_mm(first)
+    if np.abs(even.along).max() > _along_mm(even.spacing):
+        raise _gap(places @ normal)
+    if (worst := int(even.sideways.argmax())) >= 0 and even.sideways[worst] > sideways_mm:
+        raise GeometryError(
+            "slices are shifted sideways against each other",
+            f"at most {sideways_mm:.3g} mm, a quarter of a pixel",
+            f"{even.sideways[worst]:.3g} mm at {float(places[worst] @ normal):.2f} mm along the normal",
+            "Fetch the series again, or reconstruct it with one field of view.",
         )  # fmt: skip
-    return float((heights[-1] - heights[0]) / (len(heights) - 1))
+    off = (("along the normal", np.abs(even.along).max()), ("sideways", even.sideways.max()))
+    remarks = [f"slices lie up to {mm:.2f} mm off their even places {way}" for way, mm in off if mm > UNREMARKABLE_MM]
+    return even.step, even.spacing, remarks
+
+
+def _even(places: _Floats, normal: _Floats, first: Plane) -> _Even:
+    """The even places nearest to two or more ordered ones."""
+    heights, count = places @ normal, np.arange(len(places))
+    spacing = float(heights[-1] - heights[0]) / (len(places) - 1)
+    across = places - np.outer(heights, normal)
+    across -= across[0]
+    shift = across[-1] / (len(places) - 1)
+    straight, leaning = (np.linalg.norm(one, axis=1) for one in (across, across - np.outer(count, shift)))
+    # A drift within the tolerance is rounding. A tilted gantry shifts each slice by as much as the next, so that a line
+    # leaves little; where somebody moved once, half of it is left.
+    tilted = straight.max() > _sideways_mm(first) and leaning.max() < straight.max() / 2
+    step, sideways = (normal * spacing + shift, leaning) if tilted else (normal * spacing, straight)
+    return _Even(step, heights - heights[0] - count * spacing, sideways, spacing)
+
+
+def _along_mm(spacing: float) -> float:
+    return max(min(ALONG_MM, spacing / 4), UNREMARKABLE_MM) + 1e-6  # decimals are no binary fractions
+
+
+def _sideways_mm(first: Plane) -> float:
+    return SIDEWAYS_PIXELS * min(first.pixel_spacing_mm)
+
+
+def _gap(heights: _Floats) -> GeometryGapError:
+    steps = np.diff(heights)
+    usual = float(np.median(steps))
+    worst = int(np.abs(steps - usual).argmax())
+    # As many decimals as it takes to see the difference.
+    digits = next((d for d in (2, 3) if f"{usual:.{d}f}" != f"{steps[worst]:.{d}f}"), 4)
+    return GeometryGapError(
+        "a slice is missing or the slices are unevenly spaced along their normal",
+        f"{usual:.{digits}f} mm between slices",
+        f"{steps[worst]:.{digits}f} mm between the slices at {heights[worst]:.{digits}f} mm and "
+        f"{heights[worst + 1]:.{digits}f} mm",
+        "Fetch the series again, or segment its longest evenly spaced part: --part, or longest_part=True.",
+    )  # fmt: skip
+
+
+def _longest_even(order: list[int], places: _Floats, normal: _Floats, first: Plane) -> tuple[list[int], list[str]]:
+    """The longest run of slices that are evenly spaced, the first of equals, and a remark if it is not all."""
+    best, start = (0, 1), 0
+    for end in range(1, len(order) + 1):
+        while end - start > 1 and not _is_even(places[order[start:end]], normal, first):
+            start += 1
+        if end - start > best[1] - best[0]:
+            best = (start, end)
+    if best == (0, len(order)):
+        return order, []
+    kept = order[best[0] : best[1]]
+    return kept, [f"only the longest evenly spaced part was taken: {len(kept)} of {len(order)} slices"]
+
+
+def _is_even(places: _Floats, normal: _Floats, first: Plane) -> bool:
+    if len(places) == 2:
+        return True
+    even = _even(places, normal, first)
+    return bool(np.abs(even.along).max() <= _along_mm(even.spacing) and even.sideways.max() <= _sideways_mm(first))
+
+
+def _point(vector: npt.NDArray[np.float64]) -> Point:
+    return float(vector[0]), float(vector[1]), float(vector[2])

@@ -3,13 +3,13 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from miniseg_edge.limits import host_limits
-from miniseg_edge.preprocessing import FloatArray
-from miniseg_edge.studies.volume import Geometry, Origin, Volume
+from miniseg_edge.host.limits import host_limits
+from miniseg_edge.slices.preprocessing import FloatArray
+from miniseg_edge.studies.volume import Geometry, Origin, Volume, hu_in_range
 
 Progress = Callable[[int, int], None]
 """Called with (slices done, slices in all)."""
@@ -78,6 +78,17 @@ class Study:
             if progress is not None:
                 progress(index + 1, len(self))
         return Volume(voxels, self.geometry, self.origin, (*self.remarks, *summarized(remarks)), digest_of(hashes))
+
+
+def rescaled(study: Study, slope: float, intercept: float) -> Study:
+    """The study with other values: slope x value + intercept."""
+
+    def read(index: int) -> SliceHu:
+        one = study.read(index)
+        hu, remarks = hu_in_range(one.voxels_hu.astype(np.float64) * slope + intercept)
+        return SliceHu(hu, (*one.remarks, *remarks), one.sha256)
+
+    return replace(study, _read=read)
 
 
 def summarized(remarks: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -5,14 +5,15 @@ Coordinates are DICOM's patient coordinates in mm: x to the patient's left, y to
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from miniseg_edge.errors import GeometryError, InputError
-from miniseg_edge.preprocessing import FloatArray, check_pixel_budget
+from miniseg_edge.slices.preprocessing import FloatArray, check_pixel_budget
+from miniseg_edge.studies.source_files import SourceFile
+from miniseg_edge.studies.turning import UPRIGHT, Turn
 
 AIR_HU = -1000.0
 LOW_HU, HIGH_HU = -32768.0, 32767.0
@@ -24,8 +25,22 @@ MAX_VOXELS = 2**31
 TILT_DEGREES = 0.1
 """Smaller angles between stack and normal are rounding in the slices' positions."""
 
+PLAUSIBLE_PIXEL_MM, PLAUSIBLE_SLICE_MM = (0.05, 5.0), (0.1, 20.0)
+"""What CT scanners make, between pixels and between slices: fields of view of 25 mm to 2.5 m on 512 pixels."""
+
 Point = tuple[float, float, float]
 Affine = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where one slice lies, in mm; `thickness_mm` is None where nothing says it. Other attributes as in `Geometry`."""
+
+    position_mm: Point
+    row_direction: Point
+    column_direction: Point
+    pixel_spacing_mm: tuple[float, float]
+    thickness_mm: float | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,20 @@ class Geometry:
     def __post_init__(self) -> None:
         for name, value in (("pixel", min(self.pixel_spacing_mm)), ("slice", self.slice_spacing_mm)):
             if not (math.isfinite(value) and value > 0):
-                raise GeometryError(f"the {name} spacing makes no sense", "finite mm above 0", f"{value:g}")
+                raise GeometryError(f"the {name} spacing is no distance", "finite mm above 0", f"{value:g}")
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is implausible of a CT, each once; lesion volumes in ml depend on it."""
+        checked = (
+            *(("pixel", spacing, PLAUSIBLE_PIXEL_MM) for spacing in dict.fromkeys(self.pixel_spacing_mm)),
+            ("slice", self.slice_spacing_mm, PLAUSIBLE_SLICE_MM),
+        )
+        return tuple(
+            f"implausible {name} spacing of {spacing:.3g} mm, {low:g}..{high:g} expected: volumes in ml may be wrong"
+            for name, spacing, (low, high) in checked
+            if not low <= spacing <= high
+        )
 
     @property
     def normal(self) -> Point:
@@ -93,9 +121,9 @@ class Geometry:
 
 @dataclass(frozen=True)
 class SourceImage:
-    """The DICOM object, and the frame in it from 0, that a slice came from, and where the slice lies."""
+    """The DICOM object, and the frame in it from 0, that a slice came from, and where the slice lies as stored."""
 
-    path: Path
+    file: SourceFile
     sop_class_uid: str
     sop_instance_uid: str
     frame: int
@@ -103,16 +131,37 @@ class SourceImage:
 
 
 @dataclass(frozen=True)
+class NiftiForms:
+    """Where a NIfTI header says that its voxels lie, in the header's own unit.
+
+    Attributes:
+        sform_code, qform_code: above 0 where the form is there.
+        sform: three rows of four numbers, array index -> place.
+        pixdim: the sign of the third axis in the qform, and the voxel's size.
+        quaternion, offset: b, c and d of the qform's rotation, and the first voxel's place.
+        units: NIFTI_UNITS code of lengths and times.
+    """
+
+    sform_code: int
+    sform: tuple[tuple[float, ...], ...]
+    qform_code: int
+    pixdim: tuple[float, ...]
+    quaternion: tuple[float, ...]
+    offset: tuple[float, ...]
+    units: int
+
+
+@dataclass(frozen=True)
 class NiftiLayout:
     """How a NIfTI file stores its voxels, so that a mask can be laid out alike.
 
     Attributes:
-        affine: (4, 4) rows, the file's own: array index -> mm in NIfTI's coordinates.
-        shape: of the file's array.
+        forms: what the mask's header says; a form that cannot say the volume's affine has the code 0.
+        shape: of the file's array, three axes.
         orientation: nibabel's transform from (column, row, slice) to the file's axes, one (axis, flip) a row.
     """
 
-    affine: tuple[tuple[float, ...], ...]
+    forms: NiftiForms
     shape: tuple[int, int, int]
     orientation: tuple[tuple[float, float], ...]
 
@@ -125,11 +174,13 @@ class Origin:
         format: what was read.
         images: DICOM only, one per slice.
         layout: NIfTI only.
+        turn: DICOM only: what made the stored slices upright.
     """
 
     format: Literal["dicom", "nifti", "array"]
     images: tuple[SourceImage, ...] = ()
     layout: NiftiLayout | None = None
+    turn: Turn = UPRIGHT
 
 
 @dataclass(frozen=True, eq=False)

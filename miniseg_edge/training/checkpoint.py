@@ -21,15 +21,15 @@ import torch
 from torch import Tensor
 
 from miniseg_edge.architecture import Architecture, preset_name
-from miniseg_edge.dependencies import check_floor
+from miniseg_edge.bundle.records import json_from_record, object_from_json, record_from_object
+from miniseg_edge.bundle.training_record import TrainingRecord
 from miniseg_edge.errors import CheckpointError, StatisticsError, UnsafeCheckpointError, UsageError
-from miniseg_edge.files import bytes_from_file, replace_file
-from miniseg_edge.preprocessing import Statistics
-from miniseg_edge.records import json_from_record, object_from_json, record_from_object
-from miniseg_edge.training.network import MiniSeg
-from miniseg_edge.training.networks import NetworkIdentity, RegisteredNetwork, build_network, stored
-from miniseg_edge.training.segmentation_network import SegmentationNetwork
-from miniseg_edge.training_record import TrainingRecord
+from miniseg_edge.host.dependencies import check_floor
+from miniseg_edge.host.files import bytes_from_file, replace_file
+from miniseg_edge.slices.preprocessing import Statistics
+from miniseg_edge.training.networks.miniseg import MiniSeg
+from miniseg_edge.training.networks.registry import NetworkIdentity, RegisteredNetwork, build_network, stored
+from miniseg_edge.training.networks.segmentation_network import SegmentationNetwork
 
 MAX_CHECKPOINT_BYTES = 256 * 2**20
 """Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from miniseg_edge.architecture import PRESETS
-from miniseg_edge.commands import exit_code_of
-from miniseg_edge.dependencies import check_installed
+from miniseg_edge.bundle.recipe import LARGE_CROP_PX, SMALL_CROP_PX, Pass, Recipe
+from miniseg_edge.console.commands import Parser, exit_code_of
 from miniseg_edge.errors import UsageError
-from miniseg_edge.label_mapping import LabelMapping
-from miniseg_edge.preprocessing import DEFAULT_WINDOW, Window
-from miniseg_edge.recipe import LARGE_CROP_PX, SMALL_CROP_PX, Pass, Recipe
+from miniseg_edge.host.dependencies import check_installed
+from miniseg_edge.slices.preprocessing import DEFAULT_WINDOW, Window
+from miniseg_edge.studies.labels.mapping import LabelMapping
 from miniseg_edge.training.request import LabelledFolder, TrainingRequest
 
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     recipe = Recipe()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="miniseg-train",
         description="Trains MiniSeg on labelled slices with the paper's recipe. The same command goes on with a "
         "training that was stopped.",

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from miniseg_edge import terminal
-from miniseg_edge.labelled import LabelledCase, labelled_cases
-from miniseg_edge.training.folds import Fold, folds_of
+from miniseg_edge.console import terminal
+from miniseg_edge.studies.labels.folders import LabelledCase, labelled_cases
+from miniseg_edge.training.data.folds import Fold, folds_of
+from miniseg_edge.training.data.samples import Sample
 from miniseg_edge.training.request import HELD_OUT_PARTS, LabelledFolder, TrainingRequest
 from miniseg_edge.training.run import Trained, check_held_apart, chosen_device, train_fold
-from miniseg_edge.training.samples import Sample
 from miniseg_edge.training.start import start_of
 
 

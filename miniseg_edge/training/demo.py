@@ -4,14 +4,13 @@ The demo checkpoint lets anybody try export and inference without patients' data
 weights. It has seen drawings only, and says nothing about a real chest.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from miniseg_edge import terminal
-from miniseg_edge.commands import exit_code_of
+from miniseg_edge.bundle.recipe import Pass, Recipe
+from miniseg_edge.console import terminal
+from miniseg_edge.console.commands import Parser, exit_code_of
 from miniseg_edge.phantoms import write_phantoms
-from miniseg_edge.recipe import Pass, Recipe
 from miniseg_edge.training.cross_validation import train
 from miniseg_edge.training.request import LabelledFolder, TrainingRequest
 
@@ -55,7 +54,7 @@ def _drawn(folder: Path, first_seed: int, count: int) -> LabelledFolder:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draws, trains and scores; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m miniseg_edge.training.demo",
         description="Trains the demo checkpoint on drawn phantoms.",
     )

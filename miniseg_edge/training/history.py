@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from miniseg_edge.dependencies import require
+from miniseg_edge.host.dependencies import require
 
 _LOSS, _IOU, _DICE, _KEPT = "#222222", "#4477aa", "#228833", "#cc3311"
 _BARS = "▁▂▃▄▅▆▇█"

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from miniseg_edge.errors import InputError
-from miniseg_edge.metrics import IGNORED_LABEL
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.parity.metrics import IGNORED_LABEL
+from miniseg_edge.slices.preprocessing import ByteArray
 
 _WEIGHT_OFFSET = 1.10
 """Bounds a rare class's weight at 1 / ln(1.10) = 10.5 (ENet, Paszke et al. 2016, has 1.02 here)."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from miniseg_edge.metrics import IGNORED_LABEL, Confusion, dice
-from miniseg_edge.preprocessing import ByteArray, FloatArray, Statistics, mask_from_logits, resized
-from miniseg_edge.training.batches import as_input, channels_first
-from miniseg_edge.training.samples import Sample, normalised
-from miniseg_edge.training.segmentation_network import SegmentationNetwork
+from miniseg_edge.parity.metrics import IGNORED_LABEL, Confusion, dice
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, Statistics, mask_from_logits, resized
+from miniseg_edge.training.data.batches import as_input, channels_first
+from miniseg_edge.training.data.samples import Sample, normalised
+from miniseg_edge.training.networks.segmentation_network import SegmentationNetwork
 
 
 def predicted_mask(

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from miniseg_edge.bundle.recipe import Recipe
 from miniseg_edge.errors import UsageError
-from miniseg_edge.label_mapping import LabelMapping
-from miniseg_edge.preprocessing import DEFAULT_WINDOW, Window
-from miniseg_edge.recipe import Recipe
+from miniseg_edge.slices.preprocessing import DEFAULT_WINDOW, Window
+from miniseg_edge.studies.labels.mapping import LabelMapping
 
 Selecting = Literal["last", "best"]
 HELD_OUT_PARTS = 5
@@ -38,7 +38,7 @@ class TrainingRequest:
         selecting: which epoch's weights to keep.
         window: for studies in HU.
         mapping: of label values.
-        separate_channels: see `miniseg_edge.labelled.SEPARATE_CHANNELS`.
+        separate_channels: see `miniseg_edge.studies.labels.folders.SEPARATE_CHANNELS`.
         group_pattern: see `labelled_cases`.
         device: "auto": CUDA where there is one.
         overwrite: whether another training in the output may be replaced.

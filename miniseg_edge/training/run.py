@@ -10,22 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from miniseg_edge import terminal
-from miniseg_edge.dependencies import versions
+from miniseg_edge.bundle.records import json_from_record
+from miniseg_edge.bundle.training_record import TRAINING_SCHEMA_VERSION, Selection, Slices, TrainingRecord
+from miniseg_edge.console import terminal
 from miniseg_edge.errors import OutputExistsError, UsageError
-from miniseg_edge.files import replace_file
-from miniseg_edge.records import json_from_record
+from miniseg_edge.host.dependencies import versions
+from miniseg_edge.host.files import replace_file
 from miniseg_edge.training.checkpoint import checkpoint_from_file, save_checkpoint
-from miniseg_edge.training.folds import Fold
+from miniseg_edge.training.data.folds import Fold
+from miniseg_edge.training.data.samples import Sample, training_statistics
 from miniseg_edge.training.history import Entry, History, best_of, curves_png, sparkline
+from miniseg_edge.training.networks.segmentation_network import SegmentationNetwork
 from miniseg_edge.training.prediction import scores_of
 from miniseg_edge.training.request import TrainingRequest
-from miniseg_edge.training.samples import Sample, training_statistics
-from miniseg_edge.training.segmentation_network import SegmentationNetwork
 from miniseg_edge.training.start import Start
 from miniseg_edge.training.state import STATE_NAME, StateFile
 from miniseg_edge.training.trainer import Epoch, OnIteration, Trainer
-from miniseg_edge.training_record import TRAINING_SCHEMA_VERSION, Selection, Slices, TrainingRecord
 
 CHECKPOINT_NAME, HISTORY_NAME, CURVES_NAME = "checkpoint.pth", "history.json", "curves.png"
 PICTURE_EVERY_S = 10.0

@@ -4,16 +4,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from miniseg_edge import terminal
+from miniseg_edge.bundle.recipe import Recipe
+from miniseg_edge.bundle.training_record import InitialWeights
+from miniseg_edge.console import terminal
 from miniseg_edge.errors import UsageError
-from miniseg_edge.recipe import Recipe
 from miniseg_edge.training.checkpoint import Checkpoint, check_storable, checkpoint_from_file
-from miniseg_edge.training.network import MiniSeg
-from miniseg_edge.training.networks import build_network, stored
+from miniseg_edge.training.networks.miniseg import MiniSeg
+from miniseg_edge.training.networks.registry import build_network, stored
+from miniseg_edge.training.networks.segmentation_network import SegmentationNetwork
+from miniseg_edge.training.networks.sizes import size_refusal
 from miniseg_edge.training.request import TrainingRequest
-from miniseg_edge.training.segmentation_network import SegmentationNetwork
-from miniseg_edge.training.sizes import size_refusal
-from miniseg_edge.training_record import InitialWeights
 
 
 @dataclass(frozen=True)

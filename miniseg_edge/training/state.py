@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from miniseg_edge import terminal
+from miniseg_edge.console import terminal
 from miniseg_edge.errors import OutputExistsError, UsageError
-from miniseg_edge.files import bytes_from_file, replace_file
+from miniseg_edge.host.files import bytes_from_file, replace_file
 
 STATE_NAME = "state.pt"
 _MAX_BYTES = 2**31

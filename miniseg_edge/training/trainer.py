@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from miniseg_edge.bundle.recipe import Recipe
 from miniseg_edge.errors import InputError, NumericError, UsageError
-from miniseg_edge.preprocessing import Statistics
-from miniseg_edge.recipe import Recipe
-from miniseg_edge.training.batches import as_input, epoch_batches
+from miniseg_edge.slices.preprocessing import Statistics
+from miniseg_edge.training.data.batches import as_input, epoch_batches
+from miniseg_edge.training.data.samples import Sample
 from miniseg_edge.training.losses import class_weights, segmentation_loss
-from miniseg_edge.training.samples import Sample
-from miniseg_edge.training.segmentation_network import SegmentationNetwork
+from miniseg_edge.training.networks.segmentation_network import SegmentationNetwork
 
 OnIteration = Callable[[int, int], None]
 """Called with (iterations done, iterations of the epoch)."""

@@ -6,16 +6,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from miniseg_edge import terminal
+from miniseg_edge.console import terminal
 from miniseg_edge.errors import UsageError
 from miniseg_edge.runtimes.archive.ray_session import RaySetting
 from miniseg_edge.runtimes.archive.run import EXECUTORS, PROCESSES, RAY, ArchiveReport, segment_archive
 from miniseg_edge.runtimes.archive.work import Crew
-from miniseg_edge.runtimes.registry import AUTO
-from miniseg_edge.runtimes.segment_study import JSON, NIFTI
+from miniseg_edge.runtimes.backends.registry import AUTO
+from miniseg_edge.runtimes.study.formats import JSON, NIFTI
+from miniseg_edge.runtimes.study.segment_input import output_folder, seg_frames_of
 
-_OPTIONS = ("workers", "gpu_workers", "ray_address", "ray_folder", "scratch", "retry_failed")
+_OPTIONS = ("workers", "gpu_workers", "ray_address", "ray_folder", "scratch", "retry_failed", "follow_links")
 """That make no sense without --distributed."""
+
+_OF_ONE_STUDY = ("series", "phase", "part", "list", "resume", "overwrite", "compare", "name_patient")
 
 
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +33,7 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--ray-folder", type=Path, metavar="DIR", help="for Ray's files; default: a temporary one")
     group.add_argument("--scratch", type=Path, metavar="DIR", help="for copies of far files; default: in --output")
     group.add_argument("--retry-failed", action="store_true", help="do those again that failed in an earlier run")
+    group.add_argument("--follow-links", action="store_true", help="read files behind links out of the archive, too")
 
 
 def refuse_archive_options(parsed: argparse.Namespace) -> None:
@@ -40,30 +44,34 @@ def refuse_archive_options(parsed: argparse.Namespace) -> None:
 
 def segment_archive_command(parsed: argparse.Namespace) -> bool:
     """Segments the archive, shows what came of it; whether no series failed. Raises: as `segment_archive`."""
-    refused = [f"--{name}" for name in ("series", "phase", "resume", "overwrite") if getattr(parsed, name)]
+    refused = [f"--{name.replace('_', '-')}" for name in _OF_ONE_STUDY if getattr(parsed, name)]
     if refused:
         raise UsageError("these options are for one study", "an archive goes on by itself", ", ".join(refused))
     if parsed.distributed != RAY and (parsed.ray_address or parsed.ray_folder):
         raise UsageError("--ray-address and --ray-folder are Ray's", "--distributed ray", parsed.distributed)
+    output, formats = output_folder(parsed.output), tuple(parsed.format or (NIFTI, JSON))
     with ExitStack() as bars:
         report = segment_archive(
             parsed.bundle,
             parsed.input,
-            parsed.output,
+            output,
             executor=parsed.distributed,
-            formats=tuple(parsed.format or (NIFTI, JSON)),
+            formats=formats,
+            seg_frames=seg_frames_of(parsed.seg_frames, formats),
             precision=parsed.precision,
             threads=parsed.threads or 1,
             rescale=tuple(parsed.rescale) if parsed.rescale else None,
+            assume_hu=bool(parsed.assume_hu),
             trust=parsed.trust,
             scratch=parsed.scratch,
             ray=RaySetting(parsed.ray_address, parsed.ray_folder),
             retry_failed=parsed.retry_failed,
+            follow_links=parsed.follow_links,
             progress=_Shown(bars),
             **_who(parsed),
         )
     show_archive(report)
-    terminal.say(f"rows in {parsed.output / 'rows'}, results in {parsed.output / 'series'}", "good")
+    terminal.say(f"rows in {output / 'rows'}, results in {output / 'series'}", "good")
     return report.failed == 0
 
 
@@ -77,6 +85,7 @@ def show_archive(report: ArchiveReport) -> None:
         *((f"  {code}", f"{count:,}") for code, count in report.errors),
         ("of these by earlier runs", f"{report.earlier:,}"),
         ("files of no series", f"{report.other_files:,}"),
+        ("links out of the archive, not followed", f"{report.links_out:,}"),
         ("slices in this run", f"{report.slices:,}"),
         ("slices a second", f"{report.slices / report.segment_s:.1f}"),
     ]

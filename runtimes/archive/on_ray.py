@@ -13,11 +13,11 @@ from functools import reduce
 from typing import Any
 
 from miniseg_edge import errors
-from miniseg_edge.dependencies import require
+from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.errors import DeviceLostError, InferenceError, MiniSegError
-from miniseg_edge.records import json_from_record
-from miniseg_edge.runtimes.archive.executors import LOST_EXIT_CODE
-from miniseg_edge.runtimes.archive.journal import row_from_json
+from miniseg_edge.host.dependencies import require
+from miniseg_edge.runtimes.archive.output_folder import row_from_json
+from miniseg_edge.runtimes.archive.process import LOST_EXIT_CODE
 from miniseg_edge.runtimes.archive.ray_session import RaySetting, ray_session, unwarned
 from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.series import Series
@@ -98,7 +98,7 @@ def _pool(crew: Crew, told: tuple[object, ...]) -> dict[str, Any]:
         "compute": data.ActorPoolStrategy(size=crew.workers, max_tasks_in_flight_per_actor=2),
         "fn_constructor_args": told,
         **{"num_cpus": 1, "num_gpus": crew.gpus or None},
-        **{"max_restarts": -1, "max_task_retries": -1},  # the journal counts, and ends it
+        **{"max_restarts": -1, "max_task_retries": -1},  # the output folder counts, and ends it
     }
 
 

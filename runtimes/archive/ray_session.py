@@ -10,15 +10,15 @@ import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miniseg_edge.dependencies import require
-from miniseg_edge.environment import environment_with
 from miniseg_edge.errors import InferenceError, UsageError
+from miniseg_edge.host.dependencies import require
+from miniseg_edge.host.environment import environment_with
 from miniseg_edge.runtimes.archive.work import Crew
 
 MAX_FOLDER_LETTERS = 36
@@ -80,7 +80,12 @@ def ray_session(setting: RaySetting, crews: Sequence[Crew]) -> Iterator[Any]:
 
 
 def _begin(ray: Any, setting: RaySetting, crews: Sequence[Crew], stack: ExitStack) -> None:
-    shared: dict[str, Any] = {"configure_logging": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    shared: dict[str, Any] = {
+        "job_config": _job_config(ray),
+        "configure_logging": False,
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+    }
     stack.enter_context(_signals_kept())
     if setting.address is not None:
         options: dict[str, Any] = {"address": setting.address}
@@ -110,6 +115,18 @@ def _begin(ray: Any, setting: RaySetting, crews: Sequence[Crew], stack: ExitStac
             else:
                 return
             gc.collect()
+
+
+def _job_config(ray: Any) -> Any:
+    """Ray would have its workers import modules from the driver's current folder, before all others."""
+    found = ray.job_config.JobConfig()
+    found._py_driver_sys_path = _NoFolders()
+    return found
+
+
+class _NoFolders(list[str]):
+    def extend(self, folders: Iterable[str]) -> None:
+        """Takes none."""
 
 
 def _check_resources(ray: Any, crews: Sequence[Crew]) -> None:

@@ -1,7 +1,9 @@
 """A series' row: what came of it, without a word about the patient but what the archive's own file names say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from miniseg_edge.printable import printable
+from miniseg_edge.runtimes.archive.content import CONTENT
 from miniseg_edge.runtimes.archive.series import Series
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
@@ -13,12 +15,18 @@ class Row:
     """One series.
 
     Attributes:
-        key, source, files, bytes: of the `Series`; `source` is its `where`.
+        key, source, files, bytes, stamp, known_by: of the `Series`; `source` is its `where` as printable text. A later
+            run leaves the series as it is if the stamp is the same and it is known by times or etags; else if its
+            content is the same.
+        content_sha256: of its files' bytes, in any order; None if one of them cannot be read.
         status: "done", "failed", or "skipped": no CT, or localizers alone, so that there was nothing to segment.
+            A series is failed, too, if it was segmented, but lacks a DICOM SEG that was asked for (DICOM_SEG).
         slices: that were segmented.
-        finding, lesion_volume_ml, lesions, slices_with_findings: as in `Findings`; None unless done.
+        finding, lesion_volume_ml, lesions, slices_with_findings: as in `Findings`; None if it was not segmented.
+        remarks: as in the findings, in one line; "" if there are none, None if it was not segmented.
         error_code, error: None if done.
-        bundle_digest, runtime, device, precision, input_sha256: what drew what; the last four are None unless done.
+        bundle_digest, runtime, device, precision, input_sha256: what drew what; the last four are None if it was not
+            segmented.
         fetch_s, open_s, segment_s, write_s: what it took, in seconds; slices are read while others are segmented.
         seconds: in all.
         worker: host and process.
@@ -29,12 +37,16 @@ class Row:
     source: str
     files: int
     bytes: int
+    stamp: str
+    known_by: str
+    content_sha256: str | None
     status: str
     slices: int
     finding: bool | None
     lesion_volume_ml: float | None
     lesions: int | None
     slices_with_findings: int | None
+    remarks: str | None
     error_code: str | None
     error: str | None
     bundle_digest: str
@@ -55,13 +67,24 @@ class Row:
             raise ValueError(f"a status of {', '.join(STATUSES)}")
 
     def is_of(self, series: Series) -> bool:
-        """Whether it is about this series as it lies there now; one that has got more files is another."""
-        return (self.key, self.files, self.bytes) == (series.key, len(series.files), series.bytes)
+        """Whether it was made of this series as it was found in the same run."""
+        return (self.key, self.files, self.bytes, self.stamp) == (
+            series.key, len(series.files), series.bytes, series.stamp,
+        )  # fmt: skip
+
+    def is_surely_of(self, series: Series) -> bool:
+        """Whether, without reading its files, it is about this series as it lies there now, in a later run."""
+        return self.is_of(series) and self.known_by == series.known_by != CONTENT
+
+    def moved_to(self, series: Series) -> "Row":
+        """The same results, of the same content as it lies there now."""
+        where = printable(series.where)
+        return replace(self, source=where, stamp=series.stamp, known_by=series.known_by)
 
     @property
     def result(self) -> tuple[object, ...]:
         """All that does not depend on when and where it was made."""
-        findings = (self.finding, self.lesion_volume_ml, self.lesions, self.slices_with_findings)
+        findings = (self.finding, self.lesion_volume_ml, self.lesions, self.slices_with_findings, self.remarks)
         ran = (self.bundle_digest, self.runtime, self.device, self.precision, self.input_sha256)
-        return (self.key, self.source, self.files, self.bytes, self.status, self.slices, *findings,
+        return (self.key, self.source, self.files, self.bytes, self.content_sha256, self.status, self.slices, *findings,
                 self.error_code, self.error, *ran)  # fmt: skip

@@ -4,32 +4,36 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from miniseg_edge.bundle import Bundle, open_bundle
-from miniseg_edge.dependencies import check_installed
+from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.errors import NoImagesError, UsageError, WorkerDiedError
-from miniseg_edge.host import usable_cores
+from miniseg_edge.host.dependencies import check_installed
+from miniseg_edge.host.processor import usable_cores
 from miniseg_edge.runtimes.archive import executors
-from miniseg_edge.runtimes.archive.journal import SCRATCH, Journal, record_of
+from miniseg_edge.runtimes.archive.content import content_sha256
 from miniseg_edge.runtimes.archive.on_ray import on_ray
+from miniseg_edge.runtimes.archive.output_folder import SCRATCH, OutputFolder, record_of
 from miniseg_edge.runtimes.archive.ray_session import RaySetting
 from miniseg_edge.runtimes.archive.row import FAILED, Row
-from miniseg_edge.runtimes.archive.series import Series, find_series
-from miniseg_edge.runtimes.archive.source import is_url, source_at
+from miniseg_edge.runtimes.archive.series import READERS, Series, find_series
+from miniseg_edge.runtimes.archive.source import Source, is_url, source_at
 from miniseg_edge.runtimes.archive.table import Table
 from miniseg_edge.runtimes.archive.work import Crew, Work
-from miniseg_edge.runtimes.registry import AUTO, choose
-from miniseg_edge.runtimes.segment_study import FILES, JSON, NIFTI
-from miniseg_edge.studies.dicom_frames import Rescale
+from miniseg_edge.runtimes.backends.registry import AUTO, choose
+from miniseg_edge.runtimes.study.formats import FORMATS, JSON, NIFTI, with_brought
+from miniseg_edge.studies.dicom.frames import Rescale
+from miniseg_edge.studies.seg.dicom_seg import SegFrames, check_seg_frames
 
 SERIAL, PROCESSES, RAY = EXECUTORS = ("serial", "processes", "ray")
 MAX_DEATHS_IN_A_ROW = 5
 
 Progress = Callable[[str, int, int], None]
-"""Told what is going on, "finding" or "segmenting", how much of it is done, and of how much."""
+"""Told what is going on, "finding", "comparing" or "segmenting", how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class ArchiveReport:
         errors: (code, series) of those that failed.
         slices: segmented by this run.
         other_files: that belong to no series.
+        links_out: links out of the archive, which are not followed: files among them count where they lie.
         find_s, segment_s: what this run took, in seconds.
     """
 
@@ -54,6 +59,7 @@ class ArchiveReport:
     errors: tuple[tuple[str, int], ...]
     slices: int
     other_files: int
+    links_out: int
     find_s: float
     segment_s: float
 
@@ -67,15 +73,18 @@ def segment_archive(
     workers: int | None = None,
     crews: Sequence[Crew] | None = None,
     formats: Sequence[str] = (NIFTI, JSON),
+    seg_frames: SegFrames = "range",
     runtime: str = AUTO,
     device: str = AUTO,
     precision: str = AUTO,
     threads: int = 1,
     rescale: Rescale | None = None,
+    assume_hu: bool = False,
     trust: str | Path | None = None,
     scratch: str | Path | None = None,
     ray: RaySetting | None = None,
     retry_failed: bool = False,
+    follow_links: bool = False,
     progress: Progress = lambda what, done, of: None,
 ) -> ArchiveReport:
     """Segments every series of an archive; goes on where an earlier run on the same output folder stopped.
@@ -91,13 +100,17 @@ def segment_archive(
         workers: each with one series at a time; by default one for each core.
         crews: instead of `workers`, `runtime` and `device`: workers of several kinds side by side.
         formats: of results, as `miniseg-segment --format`.
+        seg_frames: as `dicom_seg_from_mask` takes them.
         runtime, device, precision: as `load`; "auto" is decided here, for all workers.
         threads: of each worker's engine.
         rescale: slope and intercept where DICOM headers lack them.
+        assume_hu: take values as HU that do not look like HU; the row's remarks say so. By default such a series fails.
         trust: public key whose owner must have signed the bundle.
         scratch: folder for copies of what is far away; by default in the output folder.
         ray: where Ray runs and keeps its files.
         retry_failed: do those again that failed in an earlier run.
+        follow_links: read files behind links that lead out of the archive. By default such a file is unreadable, and
+            its series fails.
         progress: see `Progress`.
 
     Raises:
@@ -111,6 +124,7 @@ def segment_archive(
     chosen = _crews(crews, 1 if workers is None and executor == SERIAL else workers, runtime, device)
     output = Path(output).absolute()
     _check(executor, chosen, str(source), output, formats)
+    check_seg_frames(seg_frames)
     opened = open_bundle(bundle, trust=trust)
     if opened.manifest.preprocessing.window is None:
         raise UsageError("this bundle takes no HU", "one with a window", "none", "Export again with --window LOW HIGH.")
@@ -121,25 +135,28 @@ def segment_archive(
         source=str(source) if is_url(str(source)) else str(Path(source).absolute()),
         output=output,
         scratch=output / SCRATCH if scratch is None else Path(scratch).absolute(),
-        formats=tuple(dict.fromkeys(formats)),
+        formats=with_brought(formats),
         precision=precision,
         rescale=rescale,
+        assume_hu=assume_hu,
         threads=threads,
         run=uuid.uuid4().hex[:12],
+        seg_frames=seg_frames,
+        follow_links=follow_links,
     )
     chosen = tuple(_decided(crew, opened, precision) for crew in chosen)
-    journal = Journal(output)
+    folder = OutputFolder(output)
     start = time.perf_counter()
-    opened_source = source_at(work.source)
-    with journal.locked():
-        journal.agree(record_of(work, tuple(sorted({f"{crew.runtime} on {crew.device}" for crew in chosen}))))
-        journal.clear_scratch()
+    opened_source = source_at(work.source, follow_links=follow_links)
+    with folder.locked():
+        folder.agree(record_of(work, tuple(sorted({f"{crew.runtime} on {crew.device}" for crew in chosen}))))
+        folder.clear_scratch()
         found = find_series(opened_source, lambda done, of: progress("finding", done, of))
         find_s = time.perf_counter() - start
         if not found.series:
             raise NoImagesError("the archive holds no series", "DICOM or NIfTI", f"{found.other_files} other files")
-        rows = journal.rows()
-        to_do = _to_do(found.series, rows, journal, retry_failed=retry_failed)
+        rows = folder.rows()
+        to_do = _to_do(found.series, rows, folder, opened_source, retry_failed=retry_failed, progress=progress)
         table = Table(output, rows.values())
         start = time.perf_counter()
         try:
@@ -150,7 +167,7 @@ def segment_archive(
                     progress("segmenting", index + 1, len(to_do))
         finally:
             table.flush()
-            journal.clear_scratch()
+            folder.clear_scratch()
     present = [rows[one.key] for one in found.series]
     statuses = Counter(row.status for row in present)
     codes = Counter(row.error_code or "" for row in present if row.status == FAILED)
@@ -163,6 +180,7 @@ def segment_archive(
         errors=tuple(codes.most_common()),
         slices=sum(rows[one.key].slices for one in to_do),
         other_files=found.other_files,
+        links_out=found.links_out,
         find_s=find_s,
         segment_s=time.perf_counter() - start,
     )
@@ -181,8 +199,8 @@ def _check(executor: str, crews: Sequence[Crew], source: str, output: Path, form
         raise UsageError("nothing runs workers under that name", ", ".join(EXECUTORS), executor)
     if executor == SERIAL and (len(crews), crews[0].workers) != (1, 1):
         raise UsageError("a serial run has one worker", "workers=1", f"{sum(crew.workers for crew in crews)}")
-    if unknown := [name for name in formats if name not in FILES]:
-        raise UsageError("no such format", ", ".join(FILES), ", ".join(unknown))
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise UsageError("no such format", ", ".join(FORMATS), ", ".join(unknown))
     if not is_url(source) and output.resolve().is_relative_to(Path(source).resolve()):
         raise UsageError("the output lies in the archive", "another --output", "masks that would be found as series")
     check_installed(("pyarrow", "fsspec", *(("ray",) if executor == RAY else ())), "scale")
@@ -197,18 +215,40 @@ def _decided(crew: Crew, bundle: Bundle, precision: str) -> Crew:
     return replace(crew, runtime=choice.entry.name, device=choice.device)
 
 
-def _to_do(series: Sequence[Series], rows: dict[str, Row], journal: Journal, *, retry_failed: bool) -> list[Series]:
-    """What is left; rows of what is to be done again are forgotten."""
-    left = []
-    for one in series:
-        row = rows.get(one.key)
-        if row is not None and row.is_of(one) and not (retry_failed and row.status == FAILED):
-            continue
-        if row is not None:
-            journal.forget(one.key)
-            del rows[one.key]
-        left.append(one)
+def _to_do(
+    series: Sequence[Series],
+    rows: dict[str, Row],
+    folder: OutputFolder,
+    source: Source,
+    *,
+    retry_failed: bool,
+    progress: Progress,
+) -> list[Series]:
+    """What is left; rows of what is to be done again are forgotten, and rows of what has moved say where it is."""
+    known = [one for one in series if one.key in rows and not (retry_failed and rows[one.key].status == FAILED)]
+    doubtful = [one for one in known if not rows[one.key].is_surely_of(one)]
+    kept = {one.key for one in known} - {one.key for one in doubtful}
+    with ThreadPoolExecutor(READERS, thread_name_prefix="miniseg-compare") as readers:
+        same = readers.map(lambda one: _has_content(one, rows[one.key], source), doubtful)
+        for index, (one, is_same) in enumerate(zip(doubtful, same, strict=True)):
+            if is_same:
+                kept.add(one.key)
+                row, rows[one.key] = rows[one.key], rows[one.key].moved_to(one)
+                if rows[one.key] != row:
+                    folder.commit(rows[one.key])
+            progress("comparing", index + 1, len(doubtful))
+    left = [one for one in series if one.key not in kept]
+    for one in left:
+        if rows.pop(one.key, None) is not None:
+            folder.forget(one.key)
     return left
+
+
+def _has_content(series: Series, row: Row, source: Source) -> bool:
+    """Whether the series still has the bytes of which its row was made; reads all of it if their number is the same."""
+    if row.content_sha256 is None or (row.files, row.bytes) != (len(series.files), series.bytes):
+        return False
+    return content_sha256(partial(source.opened, name) for name in series.files) == row.content_sha256
 
 
 def _rows(

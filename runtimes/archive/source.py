@@ -1,48 +1,88 @@
 """Where an archive's files lie: a folder, or anything that fsspec has a URL for. Each worker opens it for itself."""
 
+import errno
 import os
+import stat
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
-from miniseg_edge.dependencies import require
-from miniseg_edge.errors import InputError, NoImagesError
-from miniseg_edge.studies.nifti import SUFFIXES
+from miniseg_edge.errors import InputError, NoImagesError, PathEscapeError
+from miniseg_edge.host.dependencies import require
+from miniseg_edge.runtimes.archive.content import CONTENT, ETAG, TIMES, KnownBy
+from miniseg_edge.studies.nifti.names import SUFFIXES
 
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """A file: its name below the source, with "/", and its size in bytes."""
+    """A file.
+
+    Attributes:
+        name: below the source, with "/".
+        bytes: its size.
+        stamp: what the storage says of it beside that; equal stamps mean the same content if `known_by` says so.
+        known_by: "times" or "etag", if the stamp changes whenever the file is written; else "content".
+        is_outside: whether it is a link out of the archive, which is not followed.
+    """
 
     name: str
     bytes: int
+    stamp: str = ""
+    known_by: KnownBy = CONTENT
+    is_outside: bool = False
+
+
+SETTLED_S = 2.0
+"""Age in seconds from which a file's times tell it from a later one: the coarsest file systems count in such steps."""
+
+_ETAGS = ("ETag", "etag")
+_TIMES = ("LastModified", "last_modified", "updated", "mtime")
 
 
 class Source(Protocol):
     """What both kinds can do. Thread-safety: all may be called from many threads."""
 
     def files(self) -> list[ArchiveFile]:
-        """All files, in the order of their names; links to folders are not followed. Raises: InputError."""
+        """All files, in the order of their names, and folders that cannot be listed. Raises: InputError.
+
+        Links to folders are not followed; those that lead out of the archive are in `links_out`.
+        """
+
+    @property
+    def links_out(self) -> int:
+        """Links to folders outside the archive that `files` has met."""
 
     def opened(self, name: str) -> BinaryIO:
-        """A file, to be read from its start. Raises: OSError, or what the file system's library raises."""
+        """A file, to be read from its start. Raises: OSError, PathEscapeError, or what the storage's library raises."""
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
-        """The files as local paths while inside; copies, if any, lie in `scratch`. Raises: InputError."""
+        """The files as local paths while inside; copies, if any, lie in `scratch`.
+
+        Raises: InputError; PathEscapeError: one is a link out of the archive.
+        """
 
 
-def source_at(url: str) -> Source:
+def source_at(url: str, *, follow_links: bool = False) -> Source:
     """The source at a path or URL; "name://" and chains such as "zip::file.zip" are fsspec's.
+
+    Args:
+        url: the path or URL.
+        follow_links: read files behind links that lead out of a folder.
 
     Raises:
         NoImagesError: nothing is there.
         InputError: fsspec cannot open it; MissingDependencyError: the extra `scale` is not installed.
     """
-    return UrlSource(url) if is_url(url) else FolderSource(Path(url))
+    if not is_url(url):
+        return FolderSource(Path(url), follow_links=follow_links)
+    source = UrlSource(url)
+    return source if source.folder is None else FolderSource(source.folder, follow_links=follow_links)
 
 
 def is_url(source: str) -> bool:
@@ -53,28 +93,65 @@ def is_url(source: str) -> bool:
 class FolderSource:
     """A folder of this machine, or one file; files are read in place."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, follow_links: bool = False) -> None:
         if not root.exists():
             raise NoImagesError(f"{root.name} does not exist", "a folder, a file or a URL", "nothing there")
-        self._root = root
+        self._root, self._follow_links = root, follow_links
+        self._inside = root.resolve()
+        self._links_out = 0
+
+    @property
+    def links_out(self) -> int:
+        """As `Source` says."""
+        return self._links_out
 
     def files(self) -> list[ArchiveFile]:
         """As `Source` says."""
         if self._root.is_file():
-            return [ArchiveFile(self._root.name, self._root.stat().st_size)]
-        found = []
-        for folder, _, names in os.walk(self._root, followlinks=False):
+            return [self._file(self._root)]
+        self._links_out = 0
+        found, closed = [], list[Path]()
+        for folder, folders, names in os.walk(
+            self._root, followlinks=False, onerror=lambda reason: closed.append(Path(reason.filename))
+        ):
+            self._links_out += sum(self._leads_out(Path(folder) / name) for name in folders)
             paths = (Path(folder) / name for name in names)
-            found += [
-                ArchiveFile(path.relative_to(self._root).as_posix(), path.stat().st_size)
-                for path in paths
-                if path.is_file()
-            ]
+            found += [self._file(path) for path in paths if _may_be_file(path)]
+        if self._root in closed:
+            raise InputError("the source cannot be listed", "a folder that can be read", "no permission")
+        found += [self._file(path) for path in closed]  # which no reader can read: that is what their rows say
         return sorted(found, key=lambda file: file.name)
+
+    def _file(self, path: Path) -> ArchiveFile:
+        name = path.name if path == self._root else path.relative_to(self._root).as_posix()
+        if self._is_refused(path):
+            return ArchiveFile(name, 0, is_outside=True)
+        try:
+            status = path.stat()
+        except OSError:  # a link to nothing, or a folder that lists names and no more: its readers will say so
+            return ArchiveFile(name, 0)
+        if not stat.S_ISREG(status.st_mode):
+            return ArchiveFile(name, 0)
+        stamp = f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+        settled = max(status.st_mtime, status.st_ctime) < time.time() - SETTLED_S
+        # Windows has no time of the last change that a program cannot set.
+        return ArchiveFile(name, status.st_size, stamp, TIMES if settled and sys.platform != "win32" else CONTENT)
+
+    def _is_refused(self, path: Path) -> bool:
+        return not self._follow_links and path != self._root and self._leads_out(path)
+
+    def _leads_out(self, path: Path) -> bool:
+        try:
+            return path.is_symlink() and not path.resolve().is_relative_to(self._inside)
+        except (OSError, RuntimeError):  # links in a circle
+            return False
 
     def opened(self, name: str) -> BinaryIO:
         """As `Source` says."""
-        return self._path(name).open("rb")
+        path = self._path(name)
+        if not path.is_file():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return path.open("rb")
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
@@ -82,7 +159,15 @@ class FolderSource:
         yield [self._path(name) for name in names]
 
     def _path(self, name: str) -> Path:
-        return self._root if self._root.is_file() else self._root / name
+        if self._root.is_file():
+            return self._root
+        path = self._root / name
+        if self._is_refused(path):
+            raise PathEscapeError(
+                f"{name} is a link out of the archive", "a file in the archive", "a link that is not followed",
+                "Copy the file into the archive, or add --follow-links.",
+            )  # fmt: skip
+        return path
 
 
 class UrlSource:
@@ -99,14 +184,23 @@ class UrlSource:
         if not there:
             raise NoImagesError("the source does not exist", "files at the URL", "nothing there")
 
+    @property
+    def folder(self) -> Path | None:
+        """Of this machine, if the URL names one."""
+        return Path(self._root) if "file" in self._system.protocol else None
+
+    @property
+    def links_out(self) -> int:
+        """As `Source` says: storages behind URLs have no links, or follow them on their own side."""
+        return 0
+
     def files(self) -> list[ArchiveFile]:
         """As `Source` says."""
         try:
             found = self._system.find(self._root, detail=True)
         except Exception as error:
             raise InputError("the source cannot be listed", "files at the URL", type(error).__name__) from None
-        sizes = {str(path): int(entry.get("size") or 0) for path, entry in found.items()}
-        return [ArchiveFile(self._name(path), size) for path, size in sorted(sizes.items())]
+        return [_far_file(self._name(str(path)), entry) for path, entry in sorted(found.items())]
 
     def opened(self, name: str) -> BinaryIO:
         """As `Source` says."""
@@ -135,6 +229,21 @@ class UrlSource:
         if self._system.isfile(self._root):
             return self._root
         return f"{self._root}/{name}" if self._root else name
+
+
+def _may_be_file(path: Path) -> bool:
+    """Whether it is a file, a link, or something that cannot be looked at: no pipe and no device."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return True
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def _far_file(name: str, entry: Mapping[str, Any]) -> ArchiveFile:
+    etag, changed = (next((str(entry[key]) for key in keys if entry.get(key)), "") for keys in (_ETAGS, _TIMES))
+    is_strong = bool(etag) and not etag.startswith("W/")
+    return ArchiveFile(name, int(entry.get("size") or 0), f"{etag} {changed}", ETAG if is_strong else CONTENT)
 
 
 def _suffix(name: str) -> str:

@@ -1,9 +1,10 @@
 """The rows as Parquet, in parts by the first digit of their keys: a row has one place, so it is never there twice.
 
-Parts are made from the journal, which is what counts; each is replaced as a whole.
+Parts are made from the output folder's rows, which are what counts; each is replaced as a whole.
 """
 
 import io
+import os
 import time
 import types
 import typing
@@ -12,13 +13,13 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from miniseg_edge.dependencies import require
-from miniseg_edge.files import replace_file
+from miniseg_edge.host.dependencies import require
+from miniseg_edge.host.files import replace_file
 from miniseg_edge.runtimes.archive.row import Row
 
 ROWS = "rows"
 FLUSH_S = 5.0
-"""Rows are written together, so often; one that is not yet in its part is in the journal."""
+"""Rows are written together, so often; one that is not yet in its part is in the output folder."""
 
 _DIGITS = "0123456789abcdef"
 PARTS = len(_DIGITS)
@@ -29,7 +30,7 @@ class Table:
     """The folder `rows` of an output folder. Thread-safety: none; the driver has it."""
 
     def __init__(self, output: Path, rows: Iterable[Row]) -> None:
-        """Begins with the rows that the journal has, and writes them anew. Raises: OutputError."""
+        """Begins with the rows that the output folder has, and writes them anew. Raises: OutputError."""
         self._folder = output / ROWS
         self._parts: dict[str, dict[str, Row]] = {digit: {} for digit in _DIGITS}
         self._changed = set(_DIGITS)
@@ -67,11 +68,13 @@ def parquet_from_rows(rows: Iterable[Row]) -> bytes:
     return buffer.getvalue()
 
 
-def rows_in(output: Path) -> list[Row]:
+def rows_in(output: str | os.PathLike[str]) -> list[Row]:
     """All rows of an output folder, in the order of their keys."""
     parquet: Any = require("pyarrow.parquet", "scale")
-    parts = sorted((output / ROWS).glob("part-*.parquet"))
-    return [Row(**found) for part in parts for found in parquet.ParquetFile(part).read().to_pylist()]
+    parts = sorted((Path(output) / ROWS).glob("part-*.parquet"))
+    # In memory, since pyarrow opens no path that is not UTF-8.
+    tables = (parquet.ParquetFile(io.BytesIO(part.read_bytes())).read() for part in parts)
+    return [Row(**found) for table in tables for found in table.to_pylist()]
 
 
 def _columns() -> Iterable[tuple[str, type]]:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from miniseg_edge.errors import UsageError
-from miniseg_edge.runtimes.registry import AUTO
-from miniseg_edge.studies.dicom_frames import Rescale
+from miniseg_edge.runtimes.backends.registry import AUTO
+from miniseg_edge.studies.dicom.frames import Rescale
+from miniseg_edge.studies.seg.dicom_seg import SegFrames
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Work:
         rescale: slope and intercept where DICOM headers lack them.
         threads: of each worker's engine.
         run: the driver's run, so that attempts of another are not counted.
+        seg_frames: as `dicom_seg_from_mask` takes them.
+        assume_hu: whether values are taken as HU that do not look like HU.
+        follow_links: whether files behind links out of the archive are read.
     """
 
     bundle: str
@@ -36,6 +40,9 @@ class Work:
     rescale: Rescale | None
     threads: int
     run: str
+    seg_frames: SegFrames = "range"
+    assume_hu: bool = False
+    follow_links: bool = False
 
 
 @dataclass(frozen=True)

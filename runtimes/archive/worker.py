@@ -5,29 +5,39 @@ import socket
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
-from miniseg_edge.bundle import open_bundle
+from miniseg_edge.bundle.bundle import open_bundle
 from miniseg_edge.errors import (
     DeviceLostError,
-    InputError,
+    DicomSegError,
     IntegrityError,
     MiniSegError,
     NoImagesError,
     OutputError,
+    RescaleError,
     WorkerDiedError,
     WrongModalityError,
 )
-from miniseg_edge.limits import limit_behind
-from miniseg_edge.runtimes.archive.journal import Journal
+from miniseg_edge.printable import printable
+from miniseg_edge.runtimes.archive.content import content_sha256
+from miniseg_edge.runtimes.archive.output_folder import OutputFolder
 from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.source import Source, source_at
 from miniseg_edge.runtimes.archive.work import Crew, Work
-from miniseg_edge.runtimes.segment_study import SegmentedStudy, segmented_study, write_results
-from miniseg_edge.runtimes.segmenter import Segmenter, load
-from miniseg_edge.studies.dicom_series import study_from_dicom_files
-from miniseg_edge.studies.nifti import SUFFIXES, study_from_nifti
+from miniseg_edge.runtimes.segmenter.loading import load
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+from miniseg_edge.runtimes.study.failure import failure_of
+from miniseg_edge.runtimes.study.outputs import outputs_of, write_results
+from miniseg_edge.runtimes.study.segment_study import segmented_study
+from miniseg_edge.runtimes.study.segmented import SegmentedStudy
+from miniseg_edge.studies.dicom.series import study_from_dicom_files
+from miniseg_edge.studies.dicom.volumes import Reading
+from miniseg_edge.studies.nifti.names import is_nifti_name
+from miniseg_edge.studies.nifti.study import study_from_nifti
+from miniseg_edge.studies.source_files import DiskFile
 from miniseg_edge.studies.study import Study
 
 ATTEMPTS = 3
@@ -41,8 +51,8 @@ class Worker:
 
     def __init__(self, work: Work, crew: Crew) -> None:
         self._work, self._crew = work, crew
-        self._journal = Journal(work.output)
-        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._journal = OutputFolder(work.output)
+        self._name = printable(f"{socket.gethostname()}-{os.getpid()}")
         self._opened: tuple[Segmenter, Source] | None = None
 
     def process(self, series: Series) -> Row:
@@ -55,11 +65,14 @@ class Worker:
         """
         done = self._journal.row(series.key)
         if done is not None and done.is_of(series):  # a worker that died later had committed it
+            self._journal.forget_attempts(series.key)
             return done
         attempt = self._journal.begin(series.key, self._work.run)
         if attempt > ATTEMPTS:
             died = WorkerDiedError("workers died of this series", "one that lives", f"{ATTEMPTS} that did not")
-            row = self._row(series, FAILED, _Clock(), error=died)
+            source = source_at(self._work.source, follow_links=self._work.follow_links)
+            content = content_sha256(partial(source.opened, name) for name in series.files)
+            row = self._row(series, FAILED, _Clock(), content, error=died)
         else:
             row = self._processed(series, *self._ready())
         self._journal.commit(row)
@@ -77,41 +90,55 @@ class Worker:
             bundle = open_bundle(work.bundle, trust=work.trust)
             if bundle.manifest.digest != work.bundle_digest:
                 raise IntegrityError("the bundle is another one here", work.bundle_digest, bundle.manifest.digest)
-            source = source_at(work.source)
+            source = source_at(work.source, follow_links=work.follow_links)
             segmenter = load(bundle, crew.runtime, crew.device, work.threads, streams=1, precision=work.precision)
             self._opened = segmenter, source
         return self._opened
 
     def _processed(self, series: Series, segmenter: Segmenter, source: Source) -> Row:
-        clock = _Clock()
+        clock, content = _Clock(), None
         try:
             with source.fetched(series.files, self._work.scratch) as paths:
+                # Before anything else reads them: if they change now, a later run finds another content.
+                content = content_sha256([DiskFile(path).open for path in paths])
                 clock.ends("fetch_s")
                 study = self._study(series, paths)
+                outputs = outputs_of(study, self._work.formats, self._work.seg_frames)
                 clock.ends("open_s")
-                found = segmented_study(study, segmenter, lambda done, of: None)
+                found = segmented_study(study, segmenter, lambda done, of: None, assume_hu=self._work.assume_hu)
                 clock.ends("segment_s")
                 folder = self._journal.folder(series.key)
-                write_results(found, segmenter, folder, self._work.formats, shown=False)
+                no_seg = None
+                try:
+                    write_results(found, segmenter, folder, outputs, shown=False)
+                except DicomSegError as error:
+                    no_seg = error
                 clock.ends("write_s")
         except (OutputError, DeviceLostError):
             raise
         except _NOTHING_TO_SEGMENT as error:
-            return self._row(series, SKIPPED, clock, error=error)
+            return self._row(series, SKIPPED, clock, content, error=error)
         except Exception as error:  # one bad series never stops the run
-            return self._row(series, FAILED, clock, error=_typed(error))
-        return self._row(series, DONE, clock, found=found)
+            return self._row(series, FAILED, clock, content, error=failure_of(error))
+        return self._row(series, DONE if no_seg is None else FAILED, clock, content, found=found, error=no_seg)
 
     def _study(self, series: Series, paths: Sequence[Path]) -> Study:
-        if series.files[0].lower().endswith(SUFFIXES):
-            return study_from_nifti(paths[0], None)
-        return study_from_dicom_files(paths, series.where, self._work.rescale)
+        if is_nifti_name(series.files[0]):
+            return study_from_nifti(DiskFile(paths[0]), None)
+        files = [DiskFile(path) for path in paths]
+        try:
+            return study_from_dicom_files(files, series.where, Reading())
+        except RescaleError:
+            if self._work.rescale is None:
+                raise
+        return study_from_dicom_files(files, series.where, Reading(rescale=self._work.rescale))
 
     def _row(
         self,
         series: Series,
         status: str,
         clock: "_Clock",
+        content: str | None,
         *,
         found: SegmentedStudy | None = None,
         error: MiniSegError | None = None,
@@ -120,15 +147,19 @@ class Worker:
         ran = None if findings is None else findings.ran
         return Row(
             key=series.key,
-            source=series.where,
+            source=printable(series.where),
             files=len(series.files),
             bytes=series.bytes,
+            stamp=series.stamp,
+            known_by=series.known_by,
+            content_sha256=content,
             status=status,
             slices=0 if findings is None else findings.slices,
             finding=None if findings is None else findings.finding,
             lesion_volume_ml=None if findings is None else findings.lesion_volume_ml,
             lesions=None if findings is None else findings.lesions,
             slices_with_findings=None if findings is None else len(findings.slices_with_findings),
+            remarks=None if ran is None else printable("; ".join(ran.remarks)),
             error_code=None if error is None else error.code,
             error=None if error is None else str(error),
             bundle_digest=self._work.bundle_digest,
@@ -157,14 +188,3 @@ class _Clock:
         """The part that began where the one before ended is over."""
         now_s = time.perf_counter()
         self.parts[part], self._last = now_s - self._last, now_s
-
-
-def _typed(error: Exception) -> MiniSegError:
-    """As one of ours; texts of libraries may quote the patient, and are left out."""
-    if isinstance(error, MiniSegError):
-        return error
-    if (limit := limit_behind(error)) is not None:
-        return limit
-    if isinstance(error, OSError):
-        return InputError("the series cannot be read", "readable files", error.strerror or type(error).__name__)
-    return MiniSegError("something unforeseen", "a result", type(error).__name__)

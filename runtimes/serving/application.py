@@ -10,13 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from miniseg_edge.dependencies import versions
 from miniseg_edge.errors import MiniSegError, RequestError
-from miniseg_edge.runtimes.serving.answers import Answer, answer_of_error, document
-from miniseg_edge.runtimes.serving.guard import Guard
+from miniseg_edge.host.dependencies import versions
+from miniseg_edge.runtimes.serving.http.guard import Guard
 from miniseg_edge.runtimes.serving.infer import Infer
 from miniseg_edge.runtimes.serving.metrics import CONTENT_TYPE
-from miniseg_edge.runtimes.serving.model import check_model
+from miniseg_edge.runtimes.serving.protocol.answers import Answer, answer_of_error, document
+from miniseg_edge.runtimes.serving.protocol.model import check_model
 from miniseg_edge.runtimes.serving.service import Service
 
 _MODEL = "/v2/models/{model}"

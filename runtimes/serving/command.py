@@ -8,19 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from miniseg_edge import terminal
-from miniseg_edge.bundle import open_bundle
-from miniseg_edge.commands import exit_code_of
-from miniseg_edge.dependencies import check_installed
-from miniseg_edge.files import replace_file
-from miniseg_edge.host import usable_cores
-from miniseg_edge.runtimes.registry import AUTO, REGISTRY
-from miniseg_edge.runtimes.segmenter import Segmenter, load
-from miniseg_edge.runtimes.serving.address import Address, address_of
+from miniseg_edge.bundle.bundle import open_bundle
+from miniseg_edge.console import terminal
+from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.logs import LineFormatter
+from miniseg_edge.host.dependencies import check_installed
+from miniseg_edge.host.files import replace_file
+from miniseg_edge.host.processor import usable_cores
+from miniseg_edge.runtimes.backends.registry import AUTO, registry
+from miniseg_edge.runtimes.segmenter.loading import load
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+from miniseg_edge.runtimes.segmenter.within import seconds, within
+from miniseg_edge.runtimes.serving.http.address import Address, address_of
 from miniseg_edge.runtimes.serving.limits import Limits
 from miniseg_edge.runtimes.serving.service import service_of
 
 DEFAULT_PORT = 8600
+START_DEADLINE_S = 600.0
 _DEFAULTS = Limits()
 
 
@@ -31,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="miniseg-serve",
         description="Serves a bundle to other processes on this machine: Open Inference Protocol v2 over HTTP, with "
         "binary tensors; Prometheus' metrics at /metrics. SIGTERM or Ctrl-C stops it when what runs is done.",
@@ -47,9 +51,13 @@ def _parser() -> argparse.ArgumentParser:
         "--deadline", type=float, default=_DEFAULTS.deadline_s, metavar="S", help="of each request (%(default)g)"
     )
     parser.add_argument(
+        "--start-deadline", type=seconds, default=START_DEADLINE_S, metavar="S",
+        help="for opening the bundle, and again for warming up (%(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
         "--max-body", type=int, default=_DEFAULTS.max_body_mb, metavar="MIB", help="of a request (%(default)s)"
     )
-    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in REGISTRY)))
+    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
     parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
     parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
     parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
@@ -65,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(parsed: argparse.Namespace) -> None:
-    check_installed(("starlette", "uvicorn", "prometheus_client"), "serve")
+    check_installed(("starlette", "h11", "prometheus_client"), "serve")
     limits = Limits(parsed.queue, parsed.deadline, parsed.max_body)
     address = address_of(
         parsed.host,
@@ -76,14 +84,16 @@ def _serve(parsed: argparse.Namespace) -> None:
         tls_key=parsed.tls_key,
     )
     streams = usable_cores() if parsed.streams is None else parsed.streams
-    with terminal.patience("opening the bundle; an engine may be compiled for this GPU, once for each driver"):
+
+    def opened() -> Segmenter:
         bundle = open_bundle(parsed.bundle, trust=parsed.trust)
-        segmenter = load(
-            bundle, parsed.runtime, parsed.device, parsed.threads, streams=streams, precision=parsed.precision
-        )
+        return load(bundle, parsed.runtime, parsed.device, parsed.threads, streams=streams, precision=parsed.precision)
+
+    with terminal.patience("opening the bundle; for a GPU an engine may be compiled, once for each driver"):
+        segmenter = within(parsed.start_deadline, opened, "opening the bundle")
     with segmenter:
         with terminal.patience("warming up"):
-            _warm_up(segmenter, streams)
+            within(parsed.start_deadline, lambda: _warm_up(segmenter, streams), "warming up")
         _log_to_stderr(verbose=parsed.verbose)
         _serve_opened(segmenter, streams, limits, address, parsed)
 
@@ -92,6 +102,8 @@ def _serve_opened(
     segmenter: Segmenter, streams: int, limits: Limits, address: Address, parsed: argparse.Namespace
 ) -> None:
     from miniseg_edge.runtimes.serving.application import application_of
+    from miniseg_edge.runtimes.serving.http.connection import Patience
+    from miniseg_edge.runtimes.serving.http.reception import Reception, connections_at_once
     from miniseg_edge.runtimes.serving.server import Server
 
     service = service_of(segmenter, streams, limits, parsed.name)
@@ -107,8 +119,11 @@ def _serve_opened(
                 replace_file(parsed.port_file, f"{port}\n".encode())
 
         application = application_of(service, address.names, address.token)
-        Server(application, address.tls, service.gate, ready).run([listening])
-    service.lanes.close()
+        maximum = connections_at_once(service.gate.capacity)
+        reception = Reception(application, address.tls, Patience(answer_s=limits.deadline_s), maximum)
+        service.metrics.watch(reception)
+        Server(reception, service.gate, ready).run(listening)
+    service.workers.close()
     terminal.say("stopped")
 
 
@@ -122,5 +137,7 @@ def _warm_up(segmenter: Segmenter, streams: int) -> None:
 
 
 def _log_to_stderr(*, verbose: bool) -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("miniseg_edge").setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -1,11 +1,14 @@
 """Who may come in: a bounded number of requests, and none once the service stops."""
 
 import asyncio
+import time
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any
 
 from miniseg_edge.errors import BusyError, ClosedError
+
+_REST_S = 1.0
 
 
 class Gate:
@@ -19,6 +22,8 @@ class Gate:
         self.capacity = capacity
         self.inside = 0
         self.stopping = False
+        self._entered = False
+        self._last = 0.0
 
     def enter(self) -> "Place":
         """Lets a request in; its place is to be used in a `with` block. Raises: BusyError, ClosedError."""
@@ -29,7 +34,15 @@ class Gate:
                 "too many requests", f"at most {self.capacity} at once", "one more", "Try again in a moment."
             )
         self.inside += 1
+        self._entered = True
         return Place(self)
+
+    def rests(self) -> bool:
+        """Whether requests were inside and nobody has been for a second; once after each of them."""
+        if self.inside or not self._entered or time.monotonic() - self._last < _REST_S:
+            return False
+        self._entered = False
+        return True
 
     def stop(self) -> None:
         """Lets nobody in from now on."""
@@ -37,6 +50,7 @@ class Gate:
 
     def _leave(self) -> None:
         self.inside -= 1
+        self._last = time.monotonic()
 
 
 class Place:

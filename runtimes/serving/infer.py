@@ -1,28 +1,39 @@
 """A request for masks on its way through the service: let in, read, worked on and delivered."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from miniseg_edge.console.logs import logger_of
 from miniseg_edge.errors import MiniSegError, RequestError, TooLargeError
-from miniseg_edge.runtimes.serving.answers import JSON_LENGTH, Answer, answer_of_error
-from miniseg_edge.runtimes.serving.deadline import Deadline
-from miniseg_edge.runtimes.serving.delivery import deliver
 from miniseg_edge.runtimes.serving.gate import Place
-from miniseg_edge.runtimes.serving.model import check_model
+from miniseg_edge.runtimes.serving.http.body import Body
+from miniseg_edge.runtimes.serving.http.connection import Standing, stand
+from miniseg_edge.runtimes.serving.http.deadline import Deadline
+from miniseg_edge.runtimes.serving.http.delivery import deliver
+from miniseg_edge.runtimes.serving.protocol.answers import JSON_LENGTH, Answer, answer_of_error
+from miniseg_edge.runtimes.serving.protocol.model import check_model
 from miniseg_edge.runtimes.serving.service import Service
 
-_log = logging.getLogger(__name__)
+_log = logger_of(__name__)
 
 _MAX_DIGITS = 15
 
 _GONE = Answer(499, b"", code="GONE")
 """Counted and never sent: the client has gone away."""
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    """Bytes of a body, and of the JSON in it where binary tensors follow."""
+
+    body: int
+    json: int | None
 
 
 class Infer:
@@ -42,28 +53,36 @@ class Infer:
         deadline = Deadline(self._service.limits.deadline_s)
         try:
             check_model(self._service.model, request.path_params)
-            json_length = _json_length(request.headers, self._service.limits.max_body_bytes)
+            lengths = _lengths(request.headers, self._service.limits.max_body_bytes)
             place = self._service.gate.enter()
         except MiniSegError as error:
             await self._finish((answer_of_error(error), 0), start, send)
             return
         with place:
+            stand(scope, Standing.INSIDE)
             try:
-                answered = await self._answered(receive, json_length, deadline, place)
+                answered = await self._answered(receive, lengths, deadline, place)
             except MiniSegError as error:
                 answered = answer_of_error(error), 0
-            except Exception as error:
-                _log.exception("a request failed")
-                answered = answer_of_error(MiniSegError("the service failed", "", type(error).__name__)), 0
             await self._finish(answered, start, send)
+            stand(scope, Standing.KNOWN)
 
     async def _answered(
-        self, receive: Receive, json_length: int | None, deadline: Deadline, place: Place
+        self, receive: Receive, lengths: _Lengths, deadline: Deadline, place: Place
     ) -> tuple[Answer, int]:
-        body = await _body(receive, deadline)
-        if body is None:
-            return _GONE, 0
-        place.work = self._service.lanes.submit(body, json_length, deadline)
+        body = Body(lengths.body)
+        try:
+            if not await _received(receive, body, deadline):
+                return _GONE, 0
+            return await self._worked_on(receive, body, lengths.json, deadline, place)
+        finally:
+            deadline.give_up()
+            body.forget()
+
+    async def _worked_on(
+        self, receive: Receive, body: Body, json_length: int | None, deadline: Deadline, place: Place
+    ) -> tuple[Answer, int]:
+        place.work = self._service.workers.submit(body, json_length, deadline)
         work, gone = asyncio.wrap_future(place.work), asyncio.create_task(_gone(receive))
         either: set[asyncio.Future[Any]] = {work, gone}
         try:
@@ -75,24 +94,25 @@ class Infer:
             return await work
         finally:
             gone.cancel()
-            deadline.give_up()
             work.cancel()
 
     async def _finish(self, answered: tuple[Answer, int], start: float, send: Send) -> None:
         answer, slices = answered
         seconds = time.monotonic() - start
         if answer is not _GONE:
-            await deliver(answer, send, self._service.limits.deadline_s)
+            await deliver(answer, send)
         self._service.metrics.done(answer.status, answer.code, slices, seconds)
         _log.debug("%d %s, %d slices, %.1f ms", answer.status, answer.code or "done", slices, seconds * 1e3)
 
 
-def _json_length(headers: Mapping[str, str], limit: int) -> int | None:
-    """Of the JSON in the body where binary tensors follow; both lengths are held to before any of it is read.
+def _lengths(headers: Mapping[str, str], limit: int) -> _Lengths:
+    """What was declared; both lengths are held to before any of the body is read.
 
     Raises:
-        RequestError: unknown, or no lengths; or a body that is compressed. TooLargeError: over the limit.
+        RequestError: unknown, or no lengths; or a body that is encoded. TooLargeError: over the limit.
     """
+    if "transfer-encoding" in headers:
+        raise RequestError("a body in chunks, or encoded", "Content-Length alone", "Transfer-Encoding")
     if headers.get("content-encoding", "identity") != "identity":
         raise RequestError("a compressed body", "one as it is", "Content-Encoding", "Send it without compression.")
     if "content-length" not in headers:
@@ -101,11 +121,11 @@ def _json_length(headers: Mapping[str, str], limit: int) -> int | None:
     if length > limit:
         raise TooLargeError("a request is too large", f"at most {limit} bytes", f"{length}", "Send fewer slices.")
     if JSON_LENGTH.lower() not in headers:
-        return None
+        return _Lengths(length, None)
     json_length = _whole(headers[JSON_LENGTH.lower()], JSON_LENGTH)
     if json_length > length:
         raise RequestError("the JSON is longer than the body", f"at most {length} bytes", f"{json_length}")
-    return json_length
+    return _Lengths(length, json_length)
 
 
 def _whole(text: str, what: str) -> int:
@@ -114,24 +134,27 @@ def _whole(text: str, what: str) -> int:
     return int(text)
 
 
-async def _body(receive: Receive, deadline: Deadline) -> bytearray | None:
-    """All of it, or None if the client goes away. Raises: DeadlineError, it does not come in time."""
+async def _received(receive: Receive, body: Body, deadline: Deadline) -> bool:
+    """Fills a body; False if the client goes away. Raises: DeadlineError, it does not come in time."""
     try:
-        return await asyncio.wait_for(_received(receive), deadline.left_s())
+        # One wait for all pieces: each of its own would cost the loop more than the piece.
+        return await asyncio.wait_for(_filled(receive, body), deadline.left_s())
     except asyncio.TimeoutError:
         deadline.left_s()
         raise
 
 
-async def _received(receive: Receive) -> bytearray | None:
-    body = bytearray()
-    while True:
+async def _filled(receive: Receive, body: Body) -> bool:
+    more = True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return body
+            return False
+        body.add(message.get("body", b""))
+        more = message.get("more_body", False)
+    if not body.complete:
+        raise RequestError("a body is shorter than its length", f"{body.size} bytes", "fewer")
+    return True
 
 
 async def _gone(receive: Receive) -> None:

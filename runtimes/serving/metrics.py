@@ -1,10 +1,11 @@
 """What Prometheus reads: counts and times of requests, how full the service is, its memory. No word of a request."""
 
+from collections.abc import Sized
 from typing import Any
 
-from miniseg_edge.dependencies import require
+from miniseg_edge.host.dependencies import require
 from miniseg_edge.runtimes.serving.gate import Gate
-from miniseg_edge.runtimes.serving.model import ServedModel
+from miniseg_edge.runtimes.serving.protocol.model import ServedModel
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -35,7 +36,12 @@ class Metrics:
         )
         prometheus.Info("miniseg_model", "What runs", **kept).info(model.provenance)
         prometheus.ProcessCollector(registry=self._registry)
-        self._generate = prometheus.generate_latest
+        self._gauge, self._generate = prometheus.Gauge, prometheus.generate_latest
+
+    def watch(self, connections: Sized) -> None:
+        """Counts open connections too."""
+        gauge = self._gauge("miniseg_connections", "Connections that are open", registry=self._registry)
+        gauge.set_function(lambda: len(connections))
 
     def done(self, status: int, code: str, slices: int, seconds: float) -> None:
         """A request was answered; its time counts if it got masks."""

@@ -1,59 +1,57 @@
-"""uvicorn around the service: it says when it is ready, and stops when the last request is done."""
+"""The service's life: it says when it is ready, and ends when it is told to and the last request is done."""
 
+import asyncio
+import concurrent.futures.thread  # noqa: F401  asyncio loads it late, when there may be no descriptor left to read it
+import contextlib
+import gc
 import signal
 import socket
-import ssl
+import sys
 from collections.abc import Callable
 from types import FrameType
 
-import uvicorn
-from starlette.types import ASGIApp
-
+from miniseg_edge.host.signals import ended_by
+from miniseg_edge.runtimes.serving.allocator import give_back, keep_little
 from miniseg_edge.runtimes.serving.gate import Gate
+from miniseg_edge.runtimes.serving.http.reception import Reception
 
-MAX_CONNECTIONS = 256
-"""Open at once; requests on more get 503."""
+_SWITCH_S = 0.0005
+"""After which a thread that works hands the interpreter over; the event loop asks for it after every call."""
 
-_MAX_HEADERS = 2**14
-_IDLE_S, _LAST_WORDS_S = 30, 5
+_TICK_S, _LAST_WORDS_S = 0.1, 5.0
 
 
-class Server(uvicorn.Server):
+class Server:
     """Ends after SIGTERM or Ctrl-C, when nobody is inside; until then it answers, and refuses new requests."""
 
-    def __init__(self, application: ASGIApp, tls: ssl.SSLContext | None, gate: Gate, ready: Callable[[], None]) -> None:
+    def __init__(self, reception: Reception, gate: Gate, ready: Callable[[], None]) -> None:
         """Calls `ready` once, when connections are taken."""
-        super().__init__(
-            uvicorn.Config(
-                application,
-                loop="asyncio",
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,  # paths may hold what does not belong into logs
-                proxy_headers=False,
-                server_header=False,
-                limit_concurrency=MAX_CONNECTIONS,
-                timeout_keep_alive=_IDLE_S,
-                timeout_graceful_shutdown=_LAST_WORDS_S,
-                ssl_context_factory=None if tls is None else lambda config, default: tls,
-                h11_max_incomplete_event_size=_MAX_HEADERS,
-            )
-        )
-        self._gate, self._ready = gate, ready
+        self._reception, self._gate, self._ready = reception, gate, ready
+        self._at_once = False
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, and then says so."""
-        await super().startup(sockets)
+    def run(self, listening: socket.socket) -> None:
+        """Serves on a listening socket, which stays the caller's, from the main thread."""
+        keep_little()
+        sys.setswitchinterval(_SWITCH_S)
+        with ended_by(self._stop):
+            asyncio.run(self._serve(listening))
+
+    async def _serve(self, listening: socket.socket) -> None:
+        accepting = asyncio.create_task(self._reception.accept(listening))
+        await asyncio.sleep(0)
         self._ready()
+        while not (self._at_once or accepting.done() or (self._gate.stopping and self._gate.inside == 0)):
+            await asyncio.sleep(_TICK_S)
+            if self._gate.rests() or self._reception.rests():
+                await asyncio.to_thread(give_back)
+            elif self._reception.has_closed_many():
+                gc.collect()
+        accepting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await accepting
+        await self._reception.close(0 if self._at_once else _LAST_WORDS_S)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         """The first signal stops the service gracefully, a second Ctrl-C at once."""
-        if self._gate.stopping and sig == signal.SIGINT:
-            self.force_exit = self.should_exit = True
+        self._at_once = self._gate.stopping and number == signal.SIGINT
         self._gate.stop()
-
-    async def on_tick(self, counter: int) -> bool:
-        """Whether it is time to end; uvicorn asks ten times a second."""
-        return await super().on_tick(counter) or (self._gate.stopping and self._gate.inside == 0)

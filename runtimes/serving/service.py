@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from miniseg_edge.runtimes.segmenter import Segmenter
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
 from miniseg_edge.runtimes.serving.gate import Gate
-from miniseg_edge.runtimes.serving.lanes import Lanes
 from miniseg_edge.runtimes.serving.limits import Limits
 from miniseg_edge.runtimes.serving.metrics import Metrics
-from miniseg_edge.runtimes.serving.model import ServedModel, served_model
+from miniseg_edge.runtimes.serving.protocol.model import ServedModel, served_model
+from miniseg_edge.runtimes.serving.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Service:
     model: ServedModel
     limits: Limits
     gate: Gate
-    lanes: Lanes
+    workers: Workers
     metrics: Metrics
 
 
@@ -25,4 +25,4 @@ def service_of(segmenter: Segmenter, streams: int, limits: Limits, name: str | N
     """A service for an opened bundle, which stays the caller's. Raises: MissingDependencyError."""
     model = served_model(segmenter, name)
     gate = Gate(streams + limits.queue)
-    return Service(model, limits, gate, Lanes(segmenter, model, streams), Metrics(gate, model))
+    return Service(model, limits, gate, Workers(segmenter, model, streams), Metrics(gate, model))

@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import warnings
 from pathlib import Path
 
 from miniseg_edge.errors import MiniSegError
@@ -20,8 +19,7 @@ def test_flipped_bytes_give_a_volume_or_a_typed_error(tmp_path: Path) -> None:
         path = tmp_path / "broken" / "slice"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
-        with warnings.catch_warnings(), contextlib.suppress(MiniSegError):
-            warnings.simplefilter("ignore")  # pydicom's own, about values that break the standard
+        with contextlib.suppress(MiniSegError):  # pydicom's warnings, which quote values, would be errors here
             refused += 1
             open_study(path).volume()
             refused -= 1

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from miniseg_edge.errors import UnsupportedFormatError
-from miniseg_edge.images import MAX_JPEG_SCANS, slice_from_bytes
+from miniseg_edge.slices.images import MAX_JPEG_SCANS, slice_from_bytes
 
 SCAN = b"\xff\xda"
 

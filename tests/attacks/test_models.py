@@ -11,9 +11,9 @@ import onnx
 import pytest
 
 import miniseg_edge
-from miniseg_edge.bundle import Bundle, write_bundle
-from miniseg_edge.errors import InferenceError, MiniSegError, NumericError, UnsafeModelError
-from miniseg_edge.onnx_file import check_self_contained
+from miniseg_edge.bundle.bundle import Bundle, write_bundle
+from miniseg_edge.bundle.onnx_file import check_self_contained
+from miniseg_edge.errors import MiniSegError, NumericError, UnsafeModelError
 from tests.attacks.forging import forged
 
 pytestmark = pytest.mark.slow  # real exports of every kind
@@ -62,15 +62,6 @@ def test_a_model_cannot_read_files_of_this_machine(
         miniseg_edge.load(forged(bundle, {ONNX: model.SerializeToString()}), "onnxruntime")
 
 
-def test_a_key_whose_length_is_written_in_an_odd_way_is_seen() -> None:
-    """Protobuf allows padded numbers, so that a search for the usual bytes around the key could be evaded."""
-    entry = b"\x0a\x88\x00location\x12\x06secret"
-    tensor = onnx.TensorProto.FromString(b"\x6a" + bytes([len(entry)]) + entry)
-    assert tensor.external_data[0].key == "location"
-    with pytest.raises(UnsafeModelError):
-        check_self_contained(b"\x6a" + bytes([len(entry)]) + entry)
-
-
 def test_our_own_models_refer_to_nothing(bundle: Bundle, odd_bundle: Bundle) -> None:
     for made in (bundle, odd_bundle):
         check_self_contained(made.contents[ONNX])
@@ -80,13 +71,13 @@ def test_custom_operators_are_not_opened(bundle: Bundle) -> None:
     model = edited(bundle)
     model.opset_import.append(onnx.helper.make_opsetid("com.evil", 1))
     model.graph.node[0].domain, model.graph.node[0].op_type = "com.evil", "Backdoor"
-    with pytest.raises(InferenceError, match="Backdoor"):
+    with pytest.raises(UnsafeModelError, match="Backdoor"):
         miniseg_edge.load(forged(bundle, {ONNX: model.SerializeToString()}), "onnxruntime")
 
 
 def test_an_unknown_operator_of_an_ir_is_not_opened(bundle: Bundle) -> None:
     xml = bundle.contents[XML].replace(b'type="Convolution"', b'type="Backdoor"', 1)
-    with pytest.raises(InferenceError, match="Backdoor"):
+    with pytest.raises(UnsafeModelError, match="Backdoor"):
         miniseg_edge.load(forged(bundle, {XML: xml}), "openvino")
 
 
@@ -97,14 +88,14 @@ def test_another_format_in_the_models_place_is_not_guessed(bundle: Bundle, name:
     for data in (ort_format, bundle.contents[ONNX if name == XML else XML], b"\x80\x02}q\x00.", b""):
         with pytest.raises(MiniSegError) as caught:
             miniseg_edge.load(forged(bundle, {name: data}), runtime)
-        assert caught.value.code in ("INFERENCE", "INCOMPATIBLE")
+        assert caught.value.code in ("INCOMPATIBLE", "UNSAFE_MODEL")
 
 
 def test_an_ir_whose_weights_are_those_of_another_is_not_opened(bundle: Bundle, odd_bundle: Bundle) -> None:
     cut, foreign = bundle.contents[BIN][: len(bundle.contents[BIN]) // 2], odd_bundle.contents[BIN]
     assert len(foreign) < len(bundle.contents[BIN])
     for weights in (cut, foreign, b""):
-        with pytest.raises(InferenceError):
+        with pytest.raises(UnsafeModelError):
             miniseg_edge.load(forged(bundle, {BIN: weights}), "openvino")
 
 
@@ -112,14 +103,14 @@ def test_an_ir_whose_weights_are_those_of_another_is_not_opened(bundle: Bundle, 
 def test_an_ir_that_points_beyond_its_weights_is_not_opened(bundle: Bundle, offset: int) -> None:
     xml, count = re.subn(rb'offset="\d+"', f'offset="{offset}"'.encode(), bundle.contents[XML], count=1)
     assert count == 1
-    with pytest.raises(InferenceError):
+    with pytest.raises(UnsafeModelError):
         miniseg_edge.load(forged(bundle, {XML: xml}), "openvino")
 
 
-def test_an_ir_of_another_shape_gives_no_mask(bundle: Bundle, odd_bundle: Bundle) -> None:
+def test_an_ir_of_another_shape_is_not_opened(bundle: Bundle, odd_bundle: Bundle) -> None:
     files = {XML: odd_bundle.contents[XML], BIN: odd_bundle.contents[BIN]}
-    with pytest.raises(InferenceError), miniseg_edge.load(forged(bundle, files), "openvino") as segmenter:
-        segmenter.segment(SLICE)
+    with pytest.raises(UnsafeModelError, match="other inputs or outputs"):
+        miniseg_edge.load(forged(bundle, files), "openvino")
 
 
 def with_nan(data: bytes, start: int = 0) -> bytes:

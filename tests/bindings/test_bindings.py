@@ -9,9 +9,12 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from miniseg_edge.export.tensorrt.engine_from_onnx import _wanted_flags
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT
@@ -39,7 +42,7 @@ RTX_ONLY = {
 JETPACK_6 = "10.3.0"
 """Its TensorRT: the oldest that is served."""
 
-NOT_YET = {"ICudaEngine.create_runtime_config"}
+NOT_YET = {"ICudaEngine.create_runtime_config", "IRuntimeConfig.set_execution_context_allocation_strategy"}
 """What it lacks: asked for only where a vendor's row says `caches_kernels`."""
 
 FLAGS = [Use(f"BuilderFlag.{name}", None, (), "flags by name") for name in _wanted_flags(BY_DEFAULT)]
@@ -62,7 +65,7 @@ def is_rtx_only(use: Use) -> bool:
 
 def test_every_file_that_speaks_to_a_vendor_is_looked_at() -> None:
     found = set()
-    for folder in ("export/tensorrt", "runtimes/tensorrt"):
+    for folder in ("export/tensorrt", "runtimes/backends/tensorrt"):
         for path in (ROOT / folder).glob("*.py"):
             if "trt." in path.read_text(encoding="utf-8"):
                 found.add(path.relative_to(ROOT).as_posix())
@@ -95,8 +98,8 @@ def test_a_wrong_use_is_found() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [JETPACK_6, "10.16.1.11", "11.4.0.106"])
-def test_tensorrt_has_all_that_we_use(version: str, tmp_path: Path) -> None:
-    bindings = bindings_of(version, tmp_path)
+def test_tensorrt_has_all_that_we_use(version: str) -> None:
+    bindings = bindings_of(version)
     late = NOT_YET if version == JETPACK_6 else set()
     wanted = [*uses(), *FLAGS]
     rtx_only = [use for use in wanted if is_rtx_only(use) or use.path in late]
@@ -113,10 +116,9 @@ def test_cuda_has_all_that_we_use() -> None:
 
 
 @pytest.mark.slow
-def test_cuda_12_has_all_that_we_use(tmp_path: Path) -> None:
+def test_cuda_12_has_all_that_we_use() -> None:
     """JetPack 6 has CUDA 12.6; this is the oldest release for 12 that could be had."""
-    install("cuda-bindings==12.8.*", tmp_path)
-    assert wrong_of_cuda(cuda_uses(), tmp_path) == []
+    assert wrong_of_cuda(cuda_uses(), installed("cuda-bindings==12.8.*")) == []
 
 
 def test_a_wrong_use_of_cuda_is_found() -> None:
@@ -129,8 +131,9 @@ def wrong_of_cuda(wanted: list[Use], *folders: Path) -> list[tuple[Use, str | No
     """Uses that are not there or take another number of arguments, and the signature; asked in a process of its own."""
     names = sorted({use.path for use in wanted})
     code = f"import sys; sys.path[:0] = {[str(f) for f in folders]!r}\n" + (
-        "import json; from cuda.bindings import runtime\n"
-        f"found = {{name: getattr(runtime, name) for name in {names!r} if hasattr(runtime, name)}}\n"
+        "import json; from cuda.bindings import driver, runtime\n"
+        f"of = {{name: runtime if name.startswith('cuda') else driver for name in {names!r}}}\n"
+        "found = {name: getattr(module, name) for name, module in of.items() if hasattr(module, name)}\n"
         "print(json.dumps({name: (one.__doc__ or '').split('\\n')[0] for name, one in found.items()}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -145,19 +148,33 @@ def wrong_of_cuda(wanted: list[Use], *folders: Path) -> list[tuple[Use, str | No
     return wrong
 
 
-def install(wanted: str, folder: Path) -> None:
-    """A wheel into a folder, without what it depends on; skips where it cannot be had."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), wanted]
-    if (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode != 0:
-        pytest.skip(f"{wanted} cannot be had here: {done.stderr.strip()[-200:]}")
+def installed(wanted: str, finish: Callable[[Path], object] = lambda folder: None) -> Path:
+    """A wheel's folder, without what it depends on, for all runs and their workers. Skips where it cannot be had.
+
+    `finish` adds to the folder before anybody sees it.
+    """
+    folder = ROOT / "build" / "bindings" / wanted
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{wanted}.lock")), tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
+        if not folder.exists():
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", fresh, wanted]
+            if (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode != 0:
+                pytest.skip(f"{wanted} cannot be had here: {done.stderr.strip()[-200:]}")
+            finish(Path(fresh))
+            Path(fresh).rename(folder)
+    return folder
 
 
-def bindings_of(version: str, folder: Path) -> Path:
+def bindings_of(version: str) -> Path:
     """The bindings of a TensorRT, with empty libraries beside them."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64") or not all(map(shutil.which, ("gcc", "nm"))):
         pytest.skip("needs Linux on x86_64, gcc and nm")
+    major = version.split(".", maxsplit=1)[0]
     wanted = f"tensorrt_cu{12 if version == JETPACK_6 else 13}_bindings=={version}"
-    install(wanted, folder)
+    return installed(wanted, lambda folder: add_empty_libraries(folder, major))
+
+
+def add_empty_libraries(folder: Path, major: str) -> None:
     (library,) = (folder / "tensorrt_bindings").glob("tensorrt*.so")
     listed = subprocess.run(["nm", "-D", "--undefined-only", library], capture_output=True, text=True, check=True)
     symbols = [name for kind, name in (line.split() for line in listed.stdout.splitlines()) if kind == "U"]
@@ -165,6 +182,5 @@ def bindings_of(version: str, folder: Path) -> Path:
     source = folder / "stub.c"
     source.write_text("\n".join(f"void *{name}(void) {{ return 0; }}" for name in ours if "@" not in name))
     for name in ("nvinfer", "nvonnxparser", "nvinfer_plugin"):
-        target = library.with_name(f"lib{name}.so.{version.split('.', maxsplit=1)[0]}")
+        target = library.with_name(f"lib{name}.so.{major}")
         subprocess.run(["gcc", "-shared", "-fPIC", "-o", target, source], check=True, capture_output=True)
-    return folder

@@ -18,19 +18,21 @@ NAMES: dict[str, dict[str, str]] = {
     "export/tensorrt/engine_from_onnx.py": {
         "trt": "", "builder": "Builder", "network": "INetworkDefinition", "parser": "OnnxParser",
         "error": "ParserError", "config": "IBuilderConfig", "profile": "IOptimizationProfile",
-        "timing_cache": "ITimingCache", "runtime": "Runtime", "engine": "ICudaEngine", "inspector": "EngineInspector",
+        "timing_cache": "ITimingCache", "found.engine": "ICudaEngine", "inspector": "EngineInspector",
+        "context": "IExecutionContext",
     },
     "export/tensorrt/progress.py": {"trt": ""},
-    "runtimes/tensorrt/admission.py": {"trt": "", "runtime": "Runtime"},
-    "runtimes/tensorrt/engine.py": {
-        "trt": "", "self._runtime": "Runtime", "self._engine": "ICudaEngine",
-        "self._config": "IRuntimeConfig", "context": "IExecutionContext",
+    "runtimes/backends/tensorrt/admission.py": {"trt": "", "runtime": "Runtime"},
+    "runtimes/backends/tensorrt/opening.py": {"trt": "", "runtime": "Runtime", "engine": "ICudaEngine"},
+    "runtimes/backends/tensorrt/engine.py": {
+        "trt": "", "self._engine": "ICudaEngine", "config": "IRuntimeConfig", "context": "IExecutionContext",
+        "strategies": "ExecutionContextAllocationStrategy",
     },
-    "runtimes/tensorrt/kernels.py": {
+    "runtimes/backends/tensorrt/kernels.py": {
         "config": "IRuntimeConfig", "cache": "IRuntimeCache", "self._cache": "IRuntimeCache",
     },
-    "runtimes/tensorrt/context.py": {"context": "IExecutionContext", "self._context": "IExecutionContext"},
-    "runtimes/tensorrt/logger.py": {"trt": "", "severity": "ILogger.Severity"},
+    "runtimes/backends/tensorrt/context.py": {"context": "IExecutionContext", "self._context": "IExecutionContext"},
+    "runtimes/backends/tensorrt/logger.py": {"trt": "", "severity": "ILogger.Severity"},
 }  # fmt: skip
 
 
@@ -49,9 +51,9 @@ def uses() -> list[Use]:
 
 
 def cuda_uses() -> list[Use]:
-    """Every name of `cuda.bindings.runtime`, with the arguments that `checked` or `release` calls it with."""
+    """Every name of CUDA's runtime or driver, with the arguments that `checked` or `release` calls it with."""
     found = set()
-    for path in sorted((ROOT / "runtimes/cuda").glob("*.py")):
+    for path in sorted((ROOT / "runtimes/backends/cuda").glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
         called = {id(node.args[0]): len(node.args) - 1 for node in calls}

@@ -9,11 +9,11 @@ import torch
 
 import miniseg_edge
 from miniseg_edge.architecture import Architecture
-from miniseg_edge.bundle import open_bundle
+from miniseg_edge.bundle.bundle import open_bundle
 from miniseg_edge.export.command import main
-from miniseg_edge.images import label_from_file, write_png
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.runtimes.segment_command import main as segment
+from miniseg_edge.slices.images import label_from_file, write_png
 from miniseg_edge.training.checkpoint import save_checkpoint
 from tests.conftest import STATISTICS, random_network
 

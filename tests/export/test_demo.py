@@ -1,18 +1,42 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from miniseg_edge.export.demo import main
-from miniseg_edge.images import image_paths
+from miniseg_edge.export.demo import PLAN, SHOWN, main, speed_in_words
+from miniseg_edge.export.quantization.search.plan import plan_from_file
+from miniseg_edge.slices.images import image_paths, slice_from_file
+
+
+def test_the_plan_that_is_shipped_can_be_read() -> None:
+    assert plan_from_file(PLAN).groups
+
+
+def test_what_is_within_noise_is_called_so() -> None:
+    quick, slow = [10.0 + i % 3 for i in range(12)], [20.0 + i % 5 for i in range(12)]
+    said = speed_in_words("native fp32", quick, "openvino fp32", slow)
+    assert said.startswith("native fp32 is ")
+    assert said.endswith(" times as fast as openvino fp32")
+    assert speed_in_words("openvino fp32", slow, "native fp32", quick) == said, "whichever is named first"
+    assert "no more than noise" in speed_in_words("one", quick, "other", quick[1:] + quick[:1])
+    assert "no more than noise" in speed_in_words("one", quick[:2], "other", slow[:2]), "too few rounds"
 
 
 @pytest.mark.slow
 def test_the_main_job_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--output", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert "One lesion, two runtimes, two precisions" in shown
+    _, table = shown.split("One lesion, three runtimes, two precisions\n")
+    assert all(len(line) <= 80 for line in table.splitlines()[:7])
     assert "$ miniseg-export" in shown
+    speed = shown.split("Inference of a slice on this machine\n")[1].splitlines()[-6:]
+    assert all("native fp32" in line and " to " in line for line in speed[:3]), "one for each of the others"
+    assert speed[-1].startswith("Look at ")
     assert (tmp_path / "overview.png").is_file()
-    for artefact in ("onnxruntime-fp32", "openvino-fp32", "openvino-int8"):
-        assert len(image_paths(tmp_path / artefact)) == 12
+    assert [str(shown) for shown in SHOWN] == ["native fp32", "openvino fp32", "onnxruntime fp32", "openvino int8"]
+    results = [image_paths(tmp_path / f"{shown.runtime}-{shown.precision}") for shown in SHOWN]
+    assert all(len(paths) == 12 for paths in results)
+    masks = [[slice_from_file(path) for path in paths if "overlay" not in path.stem] for paths in results]
+    native, *others = (np.stack(found) for found in masks[:3])
+    assert all(np.array_equal(native, other) for other in others), "one lesion in FP32"
     assert main(["--output", str(tmp_path)]) == 0, "it can be run again"

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import miniseg_edge
-from miniseg_edge.bundle import Bundle, open_bundle, write_bundle
+from miniseg_edge.bundle.bundle import Bundle, open_bundle, write_bundle
 from miniseg_edge.errors import ExportError, IncompatibleError, UsageError
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import Statistics
-from miniseg_edge.runtimes.verify_command import main as verify
-from miniseg_edge.training import networks as registry
+from miniseg_edge.runtimes.verification.command import main as verify
+from miniseg_edge.slices.preprocessing import Statistics
 from miniseg_edge.training.checkpoint import save_checkpoint
-from miniseg_edge.training.networks import build_network
+from miniseg_edge.training.networks import registry
+from miniseg_edge.training.networks.registry import build_network
 from tests import networks
 
 assert networks  # registers what is exported here
@@ -50,6 +51,24 @@ def test_the_bundle_says_what_it_is(bundle: Bundle) -> None:
     height, width = SIZE
     macs = 3 * 8 * 9 * height * width // 4 + 8 * 4 * height * width + 7 * 3 * 9 * height * width
     assert {artifact.macs for artifact in bundle.manifest.artifacts[1:]} == {macs}
+
+
+def test_a_network_may_call_its_parts_as_it_likes(tmp_path: Path) -> None:
+    """Weights called `location_head` are no data that lies elsewhere."""
+    torch.manual_seed(1)  # whose mask holds both classes
+    wanted = request(tmp_path, "tests-location")
+    assert all(parity.passed for parity in export_bundle(wanted).parities)
+    made = open_bundle(wanted.output)
+    assert b"location_head" in made.contents["onnx/model.onnx"]
+    slice_ = phantom(5, size=SIZE).image
+    masks = []
+    for runtime in ("torch", "onnxruntime", "openvino"):
+        with miniseg_edge.load(wanted.output, runtime) as segmenter:
+            masks.append(segmenter.segment(slice_).mask)
+    assert 0 < masks[0].mean() < 1
+    assert np.array_equal(masks[0], masks[1])
+    assert np.array_equal(masks[0], masks[2])
+    assert verify([str(wanted.output)]) == 0
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "torch"])
@@ -107,6 +126,13 @@ class TestRefused:
     def test_what_does_not_segment(self, tmp_path: Path) -> None:
         with pytest.raises(ExportError, match=r"does not segment; expected logits \(1, 2, H, W\)"):
             export_bundle(request(tmp_path, "tests-classifier"))
+
+    def test_a_target_that_is_made_of_minisegs_blocks(self, tmp_path: Path) -> None:
+        wanted = replace(request(tmp_path, "tests-tiny-unet"), targets=("onnx", "native"))
+        refusal = "native is made of MiniSeg's blocks, which tests-tiny-unet does not have; expected of onnx, openvino"
+        with pytest.raises(UsageError, match=refusal):
+            export_bundle(wanted)
+        assert not wanted.output.exists()
 
     def test_int8_and_forms(self, tmp_path: Path) -> None:
         wanted = request(tmp_path, "tests-tiny-unet")

@@ -11,10 +11,10 @@ import numpy as np
 import miniseg_edge
 from miniseg_edge.errors import DeadlineError, HostThreadsError, RuntimeUnavailableError
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import ByteArray
-from miniseg_edge.runtimes.jobs import MAX_JOBS
 from miniseg_edge.runtimes.segment_command import main as segment
-from miniseg_edge.runtimes.segmenter import Segmenter
+from miniseg_edge.runtimes.segmenter.jobs import MAX_JOBS
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+from miniseg_edge.slices.preprocessing import ByteArray
 from tests.bundles import files_below
 
 LONG_S = 200.0

@@ -7,9 +7,9 @@ import time
 import miniseg_edge
 from miniseg_edge.errors import DeadlineError
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.runtimes.jobs import Jobs
-from miniseg_edge.runtimes.preparation import PreparedSlice
-from miniseg_edge.runtimes.segmentation import Segmentation
+from miniseg_edge.runtimes.segmenter.jobs import Jobs
+from miniseg_edge.runtimes.segmenter.preparation import PreparedSlice
+from miniseg_edge.runtimes.segmenter.segmentation import Segmentation
 
 LONG_S = 200.0
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from miniseg_edge.bundle import open_bundle, write_bundle
-from miniseg_edge.files import replace_file
+from miniseg_edge.bundle.bundle import open_bundle, write_bundle
+from miniseg_edge.host.files import replace_file
 from miniseg_edge.runtimes.segment_command import main as segment
 from tests.bundles import files_below, other_bundle, small_bundle
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 import miniseg_edge
-from miniseg_edge.bundle import Bundle, open_bundle
+from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.errors import HostLimitError, HostMemoryError
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.preprocessing import ByteArray
 
 MIB = 2**20
 SIDE = 3200
@@ -54,11 +54,12 @@ def segmented(bundle: Bundle, runtime: str) -> None:
     """Slices that do not fit are refused by every way in, those that do are drawn; and then both."""
     small = phantom(1, size=(64, 64)).image
     large: ByteArray = np.tile(small, (SIDE // 64, SIDE // 64))
+    large_hu = np.tile(small.astype(np.int16) * 6 - 1250, (SIDE // 64, SIDE // 64))
     with miniseg_edge.load(bundle, runtime, threads=1, streams=1) as segmenter:
         right, whole = segmenter.segment(small).mask, segmenter.segment(large).mask
         calls: tuple[Callable[[], object], ...] = (
             lambda: segmenter.segment(large),
-            lambda: segmenter.segment_hu(large),
+            lambda: segmenter.segment_hu(large_hu),
             lambda: list(segmenter.segment_many([large])),
             lambda: list(segmenter.stream([large])),
             lambda: segmenter.submit(large).result(),

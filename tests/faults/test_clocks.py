@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from miniseg_edge.bundle import open_bundle
-from miniseg_edge.images import write_png
+from miniseg_edge.bundle.bundle import open_bundle
 from miniseg_edge.phantoms import phantom
+from miniseg_edge.slices.images import write_png
 from miniseg_edge.training.checkpoint import checkpoint_from_file
+from tests.studies.series import write_series
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
@@ -44,7 +45,13 @@ def wall_clocks(tree: ast.AST) -> Iterator[str]:
             yield f"line {node.lineno}: from time import"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+OF_FILES = ROOT / "runtimes" / "archive" / "source.py"
+"""Where times of files save reading them: a clock that was wrong costs a comparison of their bytes."""
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if path != OF_FILES], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_a_wall_clock_only_says_when_a_record_was_created(path: Path) -> None:
     assert list(wall_clocks(ast.parse(path.read_text(encoding="utf-8")))) == []
 
@@ -63,11 +70,15 @@ def test_a_look_at_a_wall_clock_would_be_seen() -> None:
 @pytest.fixture(scope="module")
 def jumping(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which the wall clock of a process, vendors' code included, jumps by days at every look."""
+    return preloading("wall_clock.c", tmp_path_factory.mktemp("clock"))
+
+
+def preloading(name: str, folder: Path) -> dict[str, str]:
+    """An environment in which a library of ours comes before the system's; skips the test where that cannot be."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if sys.platform != "linux" or compiler is None:
         pytest.skip("needs Linux and a C compiler")
-    library = tmp_path_factory.mktemp("clock") / "jumping_clock.so"
-    source = Path(__file__).with_name("jumping_clock.c")
+    library, source = folder / "clock.so", Path(__file__).with_name(name)
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source)], check=True)
     return {**os.environ, "LD_PRELOAD": str(library)}
 
@@ -77,6 +88,36 @@ def run(environment: dict[str, str], *command: object) -> str:
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment for the wall clock of `FAR_CLOCK_S`, seconds since 1970."""
+    return preloading("wall_clock.c", tmp_path_factory.mktemp("far"))
+
+
+YEARS = {2038: 2**31 - 2, 2106: 2**32 - 2, 2255: 9_000_000_000}
+"""The first two pass the end of 32 bits within seconds. From 2262 on, Python itself does not start."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("year", YEARS)
+def test_late_years_are_years_like_any(year: int, far: dict[str, str], demo_bundle_path: Path, tmp_path: Path) -> None:
+    """A study in every format, an archive in other processes, which goes on, and a record."""
+    environment = {**far, "FAR_CLOCK_S": str(YEARS[year])}
+    assert int(float(run(environment, "-c", "import time; print(time.time())"))) >= YEARS[year]
+    study = write_series(tmp_path / "study", 2)
+    for path in study.iterdir():
+        os.utime(path, (YEARS[year] - 100, YEARS[year] - 100))
+    segment, verify = (Path(sys.executable).with_name(f"miniseg-{name}") for name in ("segment", "verify"))
+    formats = [word for name in ("dicom-seg", "nifti", "png", "json") for word in ("--format", name)]
+    run(environment, segment, demo_bundle_path, study, "--output", tmp_path / "out", *formats)
+    archive = (demo_bundle_path, study, "--output", tmp_path / "rows", "--distributed", "processes", "--workers", "1")
+    for _ in range(2):
+        run(environment, segment, *archive)
+    run(environment, verify, demo_bundle_path, "--record", tmp_path / "record")
+    created = json.loads((tmp_path / "record" / "verification.json").read_text())["created"]
+    assert abs(int(created[:4]) - year) <= 1
 
 
 @pytest.mark.slow
@@ -108,12 +149,12 @@ def test_export_and_training_end_as_ever(jumping: dict[str, str], tiny_checkpoin
 @pytest.mark.slow
 def test_a_soak_measures_what_passed(jumping: dict[str, str], demo_bundle_path: Path, tmp_path: Path) -> None:
     start = time.monotonic()
-    words = ("--runtime", "onnxruntime", "--soak", 1e-4, "--output", tmp_path / "soak", "--threads", 1)
+    words = ("--runtime", "onnxruntime", "--hours", 1e-4, "--output", tmp_path / "soak", "--threads", 1)
     script = (
-        "import sys; from miniseg_edge.benchmarks import soak; soak.MIN_TURNS = 4; "
+        "import sys; from miniseg_edge.benchmarks.soak import soak; soak.MIN_TURNS = 4; "
         "from miniseg_edge.benchmarks.command import main; main(sys.argv[1:])"  # too short to say that nothing grows
     )
-    run(jumping, "-c", script, demo_bundle_path, *words)
+    run(jumping, "-c", script, "soak", demo_bundle_path, *words)
     taken_s = time.monotonic() - start
     report = json.loads((tmp_path / "soak" / "soak.json").read_text())
     (result,) = report["results"]

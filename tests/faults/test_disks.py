@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from miniseg_edge.bundle import open_bundle, write_bundle
+from miniseg_edge.bundle.bundle import open_bundle, write_bundle
 from miniseg_edge.errors import OutputError
-from miniseg_edge.files import replace_file
-from miniseg_edge.images import slice_from_file, write_png
+from miniseg_edge.host.files import replace_file
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.runtimes.segment_command import main
+from miniseg_edge.slices.images import slice_from_file, write_png
 from tests.bundles import files_below, other_bundle, small_bundle
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from miniseg_edge.bundle import Bundle, file_records, open_bundle, write_bundle
-from miniseg_edge.images import slice_from_file, write_png
-from miniseg_edge.manifest import sealed
+from miniseg_edge.bundle.bundle import Bundle, file_records, open_bundle, write_bundle
+from miniseg_edge.bundle.manifest import sealed
 from miniseg_edge.phantoms import phantom
+from miniseg_edge.slices.images import slice_from_file, write_png
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +49,7 @@ def test_memory_that_does_not_suffice_is_a_typed_error(demo_bundle_path: Path, t
 
 @pytest.mark.slow
 @linux
-@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["native", "openvino", "onnxruntime"])
 def test_an_embedded_runtime_refuses_what_does_not_fit_and_goes_on(
     demo_bundle_path: Path, tmp_path: Path, runtime: str
 ) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from miniseg_edge.bundle import open_bundle, write_bundle
-from miniseg_edge.files import replace_file
+from miniseg_edge.bundle.bundle import open_bundle, write_bundle
+from miniseg_edge.host.files import replace_file
 from tests.bundles import files_below, other_bundle, small_bundle
 
 

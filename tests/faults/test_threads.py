@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from miniseg_edge.images import write_png
 from miniseg_edge.phantoms import phantom
+from miniseg_edge.slices.images import write_png
 from tests.privileges import limits_bind
 
 ROOT = Path(__file__).parents[2]
@@ -21,13 +21,13 @@ def run(*words: object) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["native", "openvino", "onnxruntime"])
 def test_an_embedded_runtime_refuses_what_needs_a_thread_and_goes_on(demo_bundle_path: Path, runtime: str) -> None:
     run(demo_bundle_path, runtime)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["native", "openvino", "onnxruntime"])
 def test_a_command_says_that_threads_are_short(demo_bundle_path: Path, tmp_path: Path, runtime: str) -> None:
     write_png(tmp_path / "slices" / "one.png", phantom(1, size=(64, 64)).image)
     assert "THREADS: the host allows no more threads" in run(

@@ -11,12 +11,12 @@ import pytest
 
 import miniseg_edge
 from miniseg_edge.errors import InferenceError
-from miniseg_edge.images import write_png
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.runtimes.openvino import OpenVino
+from miniseg_edge.runtimes.backends.native import Native
 from miniseg_edge.runtimes.segment_command import main
-from miniseg_edge.runtimes.segment_study import segmented_study
-from miniseg_edge.runtimes.unfinished import KEPT
+from miniseg_edge.runtimes.study.segment_study import segmented_study
+from miniseg_edge.runtimes.study.unfinished import KEPT
+from miniseg_edge.slices.images import write_png
 from miniseg_edge.studies import open_study
 from tests.bundles import files_below
 from tests.studies.series import write_series
@@ -27,19 +27,19 @@ SLICES, GOOD = 6, 4
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From now on the real runtime serves `GOOD` calls, and then its driver is gone."""
-    infer = OpenVino._infer
+    infer = Native._infer
 
     def start() -> None:
         calls = 0
 
-        def served(self: OpenVino, values: Any) -> Any:
+        def served(self: Native, values: Any) -> Any:
             nonlocal calls
             calls += 1
             if calls > GOOD:
                 raise RuntimeError("the driver is gone")
             return infer(self, values)
 
-        monkeypatch.setattr(OpenVino, "_infer", served)
+        monkeypatch.setattr(Native, "_infer", served)
 
     return start
 
@@ -87,7 +87,7 @@ def test_a_study_goes_on_where_it_failed(
 
 def test_reading_again_is_progress_too(demo_bundle_path: Path, study: Path, failing: Callable[[], None]) -> None:
     opened, told = open_study(study), []
-    with miniseg_edge.load(demo_bundle_path, "openvino", threads=1) as segmenter:
+    with miniseg_edge.load(demo_bundle_path, threads=1) as segmenter:
         failing()
         with pytest.raises(InferenceError) as caught:
             segmented_study(opened, segmenter, lambda done, of: None)

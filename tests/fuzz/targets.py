@@ -1,7 +1,9 @@
 """What is fuzzed: each target takes any bytes, and may answer with a result or with an error of ours, nothing else."""
 
 import contextlib
+import gzip
 import json
+import shutil
 import struct
 import tempfile
 import warnings
@@ -9,15 +11,26 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from miniseg_edge.bundle.manifest import manifest_from_json
+from miniseg_edge.bundle.records import MAX_DEPTH
+from miniseg_edge.bundle.signature import signing_key
 from miniseg_edge.errors import MiniSegError, SignatureError
-from miniseg_edge.images import PNG_SIGNATURE, label_from_file, slice_from_bytes
-from miniseg_edge.manifest import manifest_from_json
-from miniseg_edge.provenance import provenance_of
-from miniseg_edge.records import MAX_DEPTH
-from miniseg_edge.signature import signing_key
-from miniseg_edge.studies import open_study
+from miniseg_edge.slices.images import PNG_SIGNATURE, label_from_file, slice_from_bytes
+from miniseg_edge.studies import Study, list_series, open_study
+from miniseg_edge.studies.nifti.header import HEADER_BYTES, header_from_bytes
+from miniseg_edge.studies.nifti.mask import nifti_from_mask
+from miniseg_edge.studies.nifti.place import OFFSET_TOLERANCE_MM, place_from_forms
+from miniseg_edge.studies.nifti.study import labels_from_nifti
+from miniseg_edge.studies.provenance import provenance_of
+from miniseg_edge.studies.source_files import DiskFile
 from miniseg_edge.training.checkpoint import checkpoint_from_file
 from tests.bundles import resealed
+from tests.fuzz.front import http
+from tests.fuzz.models import ir, onnx
+from tests.fuzz.plans import plan
+from tests.fuzz.seg import seg
 
 Target = Callable[[bytes], object]
 
@@ -82,11 +95,46 @@ def dicom(data: bytes) -> None:
     open_study(_file(data, "fuzzed.dcm")).volume()
 
 
-def nifti(data: bytes) -> None:
-    """A NIfTI file, plain and as a gzip stream."""
-    for name in ("fuzzed.nii", "fuzzed.nii.gz"):
+def study(data: bytes) -> None:
+    """A folder of up to six files, each with its length before it: sorted, told apart, stacked and read."""
+    files: list[bytes] = []
+    while len(data) > 2 and len(files) < 6:
+        length = int.from_bytes(data[:2], "little")
+        files.append(data[2 : 2 + length])
+        data = data[2 + length :]
+    folder = _FOLDER / "study"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for index, content in enumerate(files):
+        (folder / f"{index}").write_bytes(content)
+    for longest_part in (False, True):
         with contextlib.suppress(MiniSegError):
-            open_study(_file(data, name)).volume()
+            open_study(folder, longest_part=longest_part).volume()
+    list_series(folder)
+
+
+def nifti(data: bytes) -> None:
+    """A NIfTI file as it comes and in a gzip stream with the right checksum: volume, labels, and the mask of it."""
+    for stored in (data, gzip.compress(data, 1, mtime=0)):
+        path = _file(stored, "fuzzed.nii")
+        with contextlib.suppress(MiniSegError):
+            labels_from_nifti(DiskFile(path)).volume()
+        with contextlib.suppress(MiniSegError):
+            opened = open_study(path, phase=0)
+            _check_mask(opened)
+            opened.volume()
+
+
+def _check_mask(opened: Study) -> None:
+    """A mask of the study lies where the study lies, by its own header, which agrees with itself."""
+    layout = opened.origin.layout
+    assert layout is not None
+    made = nifti_from_mask(np.zeros((len(opened), *opened.size), np.uint8), opened.geometry, opened.origin)
+    header = header_from_bytes(made[:HEADER_BYTES], "mask.nii")
+    assert header.grid == layout.shape
+    affine = place_from_forms(header.forms, header.grid, "mask.nii").affine
+    source = place_from_forms(layout.forms, layout.shape, "source.nii").affine
+    np.testing.assert_allclose(affine, source, rtol=1e-5, atol=OFFSET_TOLERANCE_MM)
 
 
 def result(data: bytes) -> None:
@@ -97,7 +145,8 @@ def result(data: bytes) -> None:
 
 
 TARGETS: dict[str, Target] = {
-    target.__name__: target for target in (manifest, signature, image, png, checkpoint, dicom, nifti, result)
+    target.__name__: target
+    for target in (manifest, signature, image, png, checkpoint, dicom, study, seg, nifti, result, http, onnx, ir, plan)
 }
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import miniseg_edge
-from miniseg_edge.images import write_png
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.runtimes.segment_command import main
+from miniseg_edge.slices.images import write_png
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def slices(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("runtime", ["auto", "openvino", "onnxruntime", "torch"])
+@pytest.mark.parametrize("runtime", ["auto", "native", "openvino", "onnxruntime", "torch"])
 def test_writes_masks_and_overlays_of_the_slices_sizes(
     bundle_path: Path, slices: Path, tmp_path: Path, runtime: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,7 +88,8 @@ def test_the_slices_themselves_are_never_overwritten(
     bundle_path: Path, slices: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (slices / "s1.png").read_bytes()
-    refused(capsys, "OUTPUT_EXISTS", bundle_path, slices, "--output", slices, "--overwrite")
+    refused(capsys, "USAGE", bundle_path, slices, "--output", slices, "--overwrite")
+    refused(capsys, "OUTPUT_EXISTS", bundle_path, slices / "s1.png", "--output", slices, "--overwrite")
     assert (slices / "s1.png").read_bytes() == before
 
 

@@ -1,5 +1,6 @@
 """DICOM series made of phantoms, written with pydicom, to be read and to be broken."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,47 @@ SERIES_UID, STUDY_UID, FRAME_UID = generate_uid(), generate_uid(), generate_uid(
 Edit = Callable[[int, Any], object]
 
 
+def put(**elements: object) -> Edit:
+    """Sets elements in every slice."""
+
+    def edit(index: int, made: Any) -> None:
+        for keyword, value in elements.items():
+            setattr(made, keyword, value)
+
+    return edit
+
+
+def drop(*keywords: str) -> Edit:
+    """Takes elements out of every slice."""
+
+    def edit(index: int, made: Any) -> None:
+        for keyword in keywords:
+            delattr(made, keyword)
+
+    return edit
+
+
+def only(which: int, inner: Edit) -> Edit:
+    """An edit of one slice."""
+    return lambda index, made: inner(index, made) if index == which else None
+
+
+def both(*edits: Edit) -> Edit:
+    """Several edits, one after the other."""
+
+    def edit(index: int, made: Any) -> None:
+        for one in edits:
+            one(index, made)
+
+    return edit
+
+
+@functools.cache
 def stored_slice(index: int) -> npt.NDArray[np.int16]:
-    """What the scanner would store: grey 0..255 of a phantom as -1000..785 HU, plus 1024."""
-    return np.asarray(phantom(index, SIZE).image, np.int16) * 7 + 24
+    """What the scanner would store: grey 0..255 of a phantom as -1000..785 HU, plus 1024; read-only."""
+    found = np.asarray(phantom(index, SIZE).image, np.int16) * 7 + 24
+    found.flags.writeable = False
+    return found
 
 
 def header(index: int, sop_class: str = CTImageStorage) -> FileDataset:

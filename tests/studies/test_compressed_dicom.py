@@ -13,9 +13,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from miniseg_edge.errors import MiniSegError
-from miniseg_edge.opencv import cv2
+from miniseg_edge.host.opencv import cv2
 from miniseg_edge.studies import open_study
-from miniseg_edge.studies.codestreams import coded_size
+from miniseg_edge.studies.dicom.codestreams import coded_size
 from tests.studies.series import SIZE, stored_slice, write_series
 
 SIZED = (JPEG2000Lossless, JPEGLSLossless)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.preprocessing import ByteArray
 from miniseg_edge.studies.lesions import lesion_count
 
 ndimage = pytest.importorskip("scipy.ndimage")

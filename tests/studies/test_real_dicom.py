@@ -62,4 +62,4 @@ def test_a_chest_series(dicom: Path) -> None:
     volume = open_study(dicom / "siemens-chest").volume()
     assert volume.voxels_hu.shape == (30, 512, 512)
     assert volume.geometry.slice_spacing_mm == 8.0
-    assert volume.origin.images[0].path.name == "1-30.dcm"
+    assert volume.origin.images[0].file.name == "1-30.dcm"

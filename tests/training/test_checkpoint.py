@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from miniseg_edge.architecture import PRESETS, Architecture
 from miniseg_edge.errors import CheckpointError, MiniSegError, StatisticsError, UnsafeCheckpointError
-from miniseg_edge.preprocessing import Statistics
+from miniseg_edge.slices.preprocessing import Statistics
 from miniseg_edge.training.checkpoint import checkpoint_from_file, save_checkpoint
-from miniseg_edge.training.network import MiniSeg
+from miniseg_edge.training.networks.miniseg import MiniSeg
 
 STATISTICS = Statistics(0.6, 0.3)
 TINY = Architecture((4, 8, 8, 12), (1, 0, 2, 1), (1, 0, 1, 0), classes=3, in_channels=1)

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from miniseg_edge.architecture import PRESETS
-from miniseg_edge.commands import DONE, FAILED
+from miniseg_edge.bundle.recipe import Pass, Recipe
+from miniseg_edge.console.commands import DONE, FAILED
 from miniseg_edge.phantoms import phantoms
-from miniseg_edge.recipe import Pass, Recipe
 from miniseg_edge.training import demo
 from miniseg_edge.training.checkpoint import checkpoint_from_file
+from miniseg_edge.training.data.samples import Sample
 from miniseg_edge.training.prediction import scores_of
 from miniseg_edge.training.run import CHECKPOINT_NAME
-from miniseg_edge.training.samples import Sample
 
 
 def test_the_shipped_checkpoint_segments_phantoms_that_it_has_not_seen() -> None:

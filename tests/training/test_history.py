@@ -1,4 +1,4 @@
-from miniseg_edge.images import slice_from_bytes
+from miniseg_edge.slices.images import slice_from_bytes
 from miniseg_edge.training.history import Entry, History, best_of, curves_png, sparkline
 
 ENTRIES = tuple(

@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from miniseg_edge.commands import DONE, FAILED, USAGE
-from miniseg_edge.images import write_png
+from miniseg_edge.bundle.recipe import Pass
+from miniseg_edge.console.commands import DONE, FAILED, USAGE
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import Window
-from miniseg_edge.recipe import Pass
+from miniseg_edge.slices.images import write_png
+from miniseg_edge.slices.preprocessing import Window
 from miniseg_edge.training.checkpoint import checkpoint_from_file
 from miniseg_edge.training.command import main
 from miniseg_edge.training.demo import CHECKPOINT
 from miniseg_edge.training.state import STATE_NAME
+from tests.networks import TINY_UNET
 
 COUNT = 10
 
@@ -144,9 +145,7 @@ def test_what_makes_no_sense_is_refused(data: Path, tmp_path: Path, more: tuple[
 def test_a_pass_that_the_network_cannot_take_is_refused_before_any_work(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = arguments(
-        data, tmp_path / "out", "--epochs", "1", "--network", "tests-tiny-unet", "--scales", "1", "0.72"
-    )
+    command = arguments(data, tmp_path / "out", "--epochs", "1", "--network", TINY_UNET, "--scales", "1", "0.72")
     assert main(command) == USAGE
     said = " ".join(capsys.readouterr().err.split())
     assert "slices of 23 x 23" in said

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from miniseg_edge.architecture import Architecture
+from miniseg_edge.bundle.recipe import Pass, Recipe
 from miniseg_edge.errors import InputError, NumericError, UsageError
 from miniseg_edge.phantoms import phantoms
-from miniseg_edge.recipe import Pass, Recipe
-from miniseg_edge.training.network import MiniSeg
-from miniseg_edge.training.samples import Sample, training_statistics
+from miniseg_edge.training.data.samples import Sample, training_statistics
+from miniseg_edge.training.networks.miniseg import MiniSeg
 from miniseg_edge.training.trainer import Epoch, Trainer
 
 TINY = Recipe(size=64, passes=(Pass(0.75, 4), Pass(1.0, 4)), epochs=3, batch_size=2, learning_rate=1e-2)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from miniseg_edge.architecture import Architecture
-from miniseg_edge.bundle import open_bundle
+from miniseg_edge.bundle.bundle import open_bundle
+from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.errors import CheckpointError
 from miniseg_edge.export.command import main as export
-from miniseg_edge.records import json_from_record
 from miniseg_edge.training.checkpoint import MAX_TRAINING_BYTES, checkpoint_from_file, save_checkpoint
 from tests.bundles import TRAINING
 from tests.conftest import STATISTICS, random_network

@@ -7,10 +7,9 @@ import numpy.typing as npt
 import pytest
 
 from miniseg_edge.benchmarks.evaluation.command import main
-from miniseg_edge.commands import DONE, FAILED, USAGE
-from miniseg_edge.images import slice_from_file, write_png
+from miniseg_edge.console.commands import DONE, FAILED, USAGE
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.training.demo import CHECKPOINT
+from miniseg_edge.slices.images import slice_from_file, write_png
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +38,11 @@ def test_a_bundle(demo_bundle_path: Path, data: Path, tmp_path: Path, capsys: py
     assert "OUTPUT_EXISTS" in capsys.readouterr().err
 
 
-def test_a_checkpoint_scores_as_its_bundle_does(demo_bundle_path: Path, data: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_scores_as_its_bundle_does(
+    checkpoint_path: Path, bundle_path: Path, data: Path, tmp_path: Path
+) -> None:
     reports = []
-    for subject in (CHECKPOINT, demo_bundle_path):
+    for subject in (checkpoint_path, bundle_path):
         folder = tmp_path / subject.name
         assert main(arguments(subject, data, "--output", str(folder), "--size", "64")) == DONE
         reports.append(json.loads((folder / "evaluation.json").read_text()))

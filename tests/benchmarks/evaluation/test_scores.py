@@ -9,8 +9,8 @@ from scipy.spatial.distance import directed_hausdorff
 
 from miniseg_edge.benchmarks.evaluation.distances import hausdorff, hausdorff_95
 from miniseg_edge.benchmarks.evaluation.scores import Corrected, Published, corrected, mean_of, published
-from miniseg_edge.metrics import Confusion, dice
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.parity.metrics import Confusion, dice
+from miniseg_edge.slices.preprocessing import ByteArray
 
 MASKS = hnp.arrays(
     np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12), elements=st.integers(0, 1)

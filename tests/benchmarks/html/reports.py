@@ -19,9 +19,9 @@ from miniseg_edge.benchmarks.report import (
     VendorBenchmark,
 )
 from miniseg_edge.benchmarks.statistics import Growth, Ratio, distribution, ratio
-from miniseg_edge.opencv import cv2
+from miniseg_edge.host.opencv import cv2
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.preprocessing import ByteArray
 
 SLICES = tuple(f"phantom-{seed:04d}" for seed in range(8))
 BASELINE = "plain OpenVINO FP32"
@@ -63,6 +63,7 @@ def result_of(name: str, runtime: str, precision: str, p50_ms: float, dice_worst
         infer=distribution(everything[:, 1]),
         finish=distribution(everything[:, 2]),
         cold_start_s=(0.91, 0.88, 0.97),
+        load_ms=(310.0, 280.0, 342.0),
         first_inference_ms=(2.2 * p50_ms, 2.0 * p50_ms, 2.9 * p50_ms),
         warm_up_slices=64,
         cpu_s_per_slice=p50_ms * 3.6e-3,

@@ -2,16 +2,13 @@
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.benchmarks.html.reports import crowded_page, hostile_page, pixels_of
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.browser import browse, needs_chromium
 
 # Lengths are the browser's own: what overlaps or leaves its frame here does so before the reader's eyes.
 MEASURE = """
@@ -38,20 +35,8 @@ frame.srcdoc = PAGE;
 """
 
 
-def browse(tmp_path: Path, *arguments: str) -> str:
-    """Runs the browser without a window and without a network; what it writes on standard output."""
-    assert CHROMIUM is not None
-    command = [
-        CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-        "--no-first-run", "--disable-extensions", f"--user-data-dir={tmp_path / 'profile'}",
-        "--host-resolver-rules=MAP * ~NOTFOUND", *arguments,
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH (Debian: apt-get install chromium)")
+@needs_chromium
 class TestBrowser:
     def test_a_screenshot_shows_the_report(self, text: str, tmp_path: Path) -> None:
         (tmp_path / "report.html").write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 import numpy as np
 
 from miniseg_edge.benchmarks.plots import thumbnail
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.preprocessing import ByteArray
 from tests.benchmarks.html.reports import pixels_of
 
 

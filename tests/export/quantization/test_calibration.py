@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from miniseg_edge.bundle.manifest import Manifest
 from miniseg_edge.errors import NoImagesError, UsageError
 from miniseg_edge.export.quantization.calibration import (
     FEW_SLICES,
@@ -13,10 +14,9 @@ from miniseg_edge.export.quantization.calibration import (
     network_inputs,
     pixels_sha256,
 )
-from miniseg_edge.images import write_png
-from miniseg_edge.manifest import Manifest
 from miniseg_edge.phantoms import phantoms
-from miniseg_edge.preprocessing import ByteArray
+from miniseg_edge.slices.images import write_png
+from miniseg_edge.slices.preprocessing import ByteArray
 from miniseg_edge.tensors import HU, GraphInterface
 from tests.bundles import SIDE, small_manifest
 

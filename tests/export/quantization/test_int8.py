@@ -12,18 +12,18 @@ import pytest
 
 import miniseg_edge
 from miniseg_edge import training
-from miniseg_edge.bundle import Bundle
-from miniseg_edge.errors import ParityError, UsageError
-from miniseg_edge.export import turns
+from miniseg_edge.bundle.bundle import Bundle
+from miniseg_edge.bundle.records import json_from_record
+from miniseg_edge.errors import NoGainError, ParityError, UsageError
+from miniseg_edge.export.choosing import turns
 from miniseg_edge.export.exporter import export_bundle
-from miniseg_edge.export.quantization import search
-from miniseg_edge.export.quantization.plan import QuantizationPlan, plan_from_file
+from miniseg_edge.export.quantization.search.journal import Journal
+from miniseg_edge.export.quantization.search.plan import QuantizationPlan, plan_from_file
 from miniseg_edge.export.request import ExportRequest
-from miniseg_edge.images import write_png
-from miniseg_edge.metrics import dice
-from miniseg_edge.parity import DEFAULT_LIMITS, ParityLimits
+from miniseg_edge.parity.comparison import DEFAULT_LIMITS, ParityLimits
+from miniseg_edge.parity.metrics import dice
 from miniseg_edge.phantoms import phantoms
-from miniseg_edge.records import json_from_record
+from miniseg_edge.slices.images import write_png
 
 LENIENT = {"fp32": ParityLimits(), "int8": ParityLimits(max_real_flips=None)}
 """An untrained network's masks hang on rounding; what is tested with it is not how well they keep."""
@@ -151,7 +151,7 @@ def test_requests_that_cannot_be_are_refused(tiny: ExportRequest, change: dict[s
 def test_where_nothing_keeps_the_limits_nothing_is_built(
     tiny: ExportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "ROUNDS", 1)
+    monkeypatch.setattr(turns, "LOOKS", (1,))
     monkeypatch.setattr(turns, "TURN_S", 0.02)
     never = LENIENT | {"int8": ParityLimits(max_real_flips=None, max_logit_difference=1e-9)}
     wanted = replace(tiny, output=tmp_path / "out", limits=never, quantization=None, targets=("openvino",))
@@ -164,18 +164,45 @@ def test_where_nothing_keeps_the_limits_nothing_is_built(
     assert choice.precision == "fp32"
 
 
+@pytest.mark.slow
+def test_int8_that_nothing_shows_to_be_faster_is_built_only_if_that_is_asked_for(
+    tiny: ExportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "LOOKS", (1,))  # too few rounds for an interval, so on no machine does anything win
+    monkeypatch.setattr(turns, "TURN_S", 0.02)
+    wanted = replace(tiny, output=tmp_path / "out", quantization=None, targets=("openvino",))
+    with pytest.raises(NoGainError, match="no faster than FP32") as caught:
+        export_bundle(wanted)
+    assert "--slow-int8" in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.search.json"], "what was judged need not be judged again"
+    assert Journal.at(tmp_path / "out.search.json", _fingerprint(tmp_path)).rounds == ()
+    bundle = export_bundle(replace(wanted, slow_int8=True)).bundle
+    assert bundle is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    (int8,) = (one for one in bundle.manifest.artifacts if one.precision == "int8")
+    assert int8.quantization is not None
+    assert int8.quantization.faster is False
+    assert plan_from_file(tmp_path / "out" / "quantization" / "plan.json").faster is False
+
+
+def _fingerprint(folder: Path) -> str:
+    return str(json.loads((folder / "out.search.json").read_text())["fingerprint"])
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> ExportRequest:
     """The demo network, which draws lesions, to be searched for real."""
     folder = tmp_path_factory.mktemp("demo")
     slices = calibration(folder / "slices", 16, (256, 256))
-    return ExportRequest(DEMO, folder / "out", ("openvino",), ("fp32", "int8"), size=(256, 256), calibration=slices)
+    return ExportRequest(
+        DEMO, folder / "out", ("openvino",), ("fp32", "int8"), size=(256, 256), calibration=slices, slow_int8=True
+    )
 
 
 @pytest.fixture(scope="module")
 def searched_demo(demo: ExportRequest) -> Bundle:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "ROUNDS", 2)
+        patch.setattr(turns, "LOOKS", (2,))
         patch.setattr(turns, "TURN_S", 0.2)
         result = export_bundle(demo)
     assert all(parity.passed for parity in result.parities)
@@ -185,7 +212,7 @@ def searched_demo(demo: ExportRequest) -> Bundle:
 @pytest.mark.slow
 def test_the_search_leaves_a_plan_a_picture_and_nothing_else(demo: ExportRequest, searched_demo: Bundle) -> None:
     plan = plan_from_file(demo.output / "quantization" / "plan.json")
-    assert plan.trials[0].p50_ms
+    assert all(bool(trial.p50_ms) != bool(trial.failures) for trial in plan.trials), "what keeps the limits is measured"
     assert any(trial.groups == plan.groups and not trial.failures for trial in plan.trials)
     assert searched_demo.contents["quantization/frontier.png"].startswith(b"\x89PNG")
     assert sorted(p.name for p in demo.output.parent.iterdir()) == ["out", "slices"]

@@ -7,24 +7,28 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import openvino
 import pytest
 
 from miniseg_edge.architecture import Architecture
+from miniseg_edge.bundle.manifest import Manifest, PrecisionShare
 from miniseg_edge.errors import ExportError, UsageError
-from miniseg_edge.export.artifacts import BuiltArtifact, default_form, files_from_onnx, onnx_of
-from miniseg_edge.export.deployment_graph import Feeding, graph_from_checkpoint
-from miniseg_edge.export.onnx_from_graph import OnnxModel
-from miniseg_edge.export.quantization.activations import session
+from miniseg_edge.export.artifacts import onnx_of
+from miniseg_edge.export.build import Build
+from miniseg_edge.export.builders.interface import BuiltArtifact, Source
+from miniseg_edge.export.builders.proof import check_int8
+from miniseg_edge.export.graph.deployment_graph import Feeding, graph_from_checkpoint
+from miniseg_edge.export.graph.onnx_from_graph import OnnxModel
 from miniseg_edge.export.quantization.constants import constants_of
-from miniseg_edge.export.quantization.equalisation import equalised
+from miniseg_edge.export.quantization.equalisation import branches_of, equalised
 from miniseg_edge.export.quantization.groups import groups_of
-from miniseg_edge.export.quantization.proof import check_int8, shares_of
+from miniseg_edge.export.quantization.observation import observed
 from miniseg_edge.export.quantization.quantizer import Quantizer
 from miniseg_edge.export.quantization.scheme import CPUS, TENSOR_CORES
-from miniseg_edge.manifest import Manifest
+from miniseg_edge.export.targets import target_named
 from miniseg_edge.phantoms import phantoms
-from miniseg_edge.preprocessing import FloatArray, network_input
+from miniseg_edge.slices.preprocessing import FloatArray, network_input
 from miniseg_edge.tensors import GraphInterface
 from miniseg_edge.training.checkpoint import checkpoint_from_file, save_checkpoint
 from tests.bundles import small_manifest
@@ -42,13 +46,16 @@ def manifest() -> Manifest:
     return type(found)(**{**vars(found), "preprocessing": preprocessing, "input": INPUT, "output": OUTPUT})
 
 
+OPENVINO = Build("openvino", "int8")
+
+
 @pytest.fixture(scope="module")
 def exact(tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
     """Every kind of layer once or twice, in FP32."""
     path = tmp_path_factory.mktemp("int8") / "small.pth"
     save_checkpoint(random_network(Architecture((8, 24, 32, 32), (1, 1, 1, 1), (1, 1, 1, 1)), 4), STATISTICS, path)
     graph = graph_from_checkpoint(checkpoint_from_file(path), Feeding(STATISTICS, GraphInterface(), None))
-    return onnx_of(graph, manifest(), default_form("openvino", "int8"))[0]
+    return onnx_of(graph, manifest(), target_named("openvino").form("int8"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +69,11 @@ def whole(quantizer: Quantizer) -> OnnxModel:
 
 
 def built(model: OnnxModel) -> BuiltArtifact:
-    return files_from_onnx(model, manifest(), ("openvino", "int8"), 0)
+    return target_named(OPENVINO.target).builder().built(Source.of_onnx(model, 0, manifest()), OPENVINO)
+
+
+def shares_of(artifact: BuiltArtifact, build: Build) -> tuple[PrecisionShare, ...]:
+    return target_named(build.target).builder().shares(artifact, manifest(), build)
 
 
 def by_openvino(model: OnnxModel, values: FloatArray = SLICES[0]) -> FloatArray:
@@ -73,7 +84,7 @@ def by_openvino(model: OnnxModel, values: FloatArray = SLICES[0]) -> FloatArray:
 
 def by_onnxruntime(model: OnnxModel, values: FloatArray = SLICES[0]) -> FloatArray:
     found = onnx.load_from_string(model.data)
-    return np.asarray(session(found).run(None, {found.graph.input[0].name: values})[0])
+    return np.asarray(ort.InferenceSession(model.data).run(None, {found.graph.input[0].name: values})[0])
 
 
 def rms(a: FloatArray, b: FloatArray) -> float:
@@ -82,7 +93,7 @@ def rms(a: FloatArray, b: FloatArray) -> float:
 
 def test_equalised_is_the_same_function_with_other_weights(exact: OnnxModel) -> None:
     before = onnx.load_from_string(exact.data)
-    after = equalised(before, SLICES)
+    after, _ = equalised(before, observed(before, branches_of(before), (), SLICES))
     assert rms(by_onnxruntime(OnnxModel(after.SerializeToString(), 0)), by_onnxruntime(exact)) < 1e-6
     changed = constants_of(after).keys() - constants_of(before).keys()
     assert sum("fuse" in name for name in changed) == len(groups_of(before)["fuse-2"]) * 3
@@ -103,7 +114,7 @@ def test_both_backends_stay_near_the_exact_graph(exact: OnnxModel, whole: OnnxMo
 def test_every_quantized_convolution_runs_in_int8_and_the_others_do_not(quantizer: Quantizer) -> None:
     for groups in (tuple(quantizer.groups), ("fuse-3",)):
         files = built(quantizer.quantized(groups, INPUT, OUTPUT))
-        shares = shares_of(files, manifest(), ("openvino", "int8"))
+        shares = shares_of(files, OPENVINO)
         wanted = sum(len(quantizer.groups[group]) for group in groups)
         check_int8(shares, wanted)
         assert next(share.convolutions for share in shares if share.precision == "int8") == wanted
@@ -111,10 +122,10 @@ def test_every_quantized_convolution_runs_in_int8_and_the_others_do_not(quantize
 
 
 def test_a_graph_in_fp32_is_no_int8(exact: OnnxModel) -> None:
-    shares = shares_of(built(exact), manifest(), ("openvino", "int8"))
+    shares = shares_of(built(exact), OPENVINO)
     with pytest.raises(ExportError, match="does not run in INT8"):
         check_int8(shares, 1)
-    assert shares_of(built(exact), manifest(), ("onnx", "int8")) == ()
+    assert shares_of(built(exact), Build("onnx", "int8")) == ()
 
 
 def test_what_is_left_alone_is_as_it_was(quantizer: Quantizer, exact: OnnxModel) -> None:
@@ -185,17 +196,3 @@ def test_cpus_without_vnni_give_the_same(whole: OnnxModel, tmp_path: Path, isa: 
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, env=environment)
     assert rms(np.load(tmp_path / "logits.npy"), by_openvino(whole)) < 0.005
-
-
-@pytest.mark.slow
-def test_nncf_sends_no_telemetry() -> None:
-    """In a process of its own: NNCF is silent by itself where it sees pytest."""
-    script = (
-        "from miniseg_edge.silence import unattended\n"
-        "with unattended(): import nncf\n"
-        "from nncf.telemetry import wrapper\n"
-        "assert not isinstance(wrapper.telemetry, wrapper.NNCFTelemetry)"
-    )
-    environment = {k: v for k, v in os.environ.items() if k not in {"NNCF_CI", "NNCF_DEV"}}
-    shown = subprocess.run([sys.executable, "-c", script], check=True, env=environment, capture_output=True)
-    assert shown.stdout == b""

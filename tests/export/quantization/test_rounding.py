@@ -2,8 +2,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miniseg_edge.export.quantization.activations import Matrix, Moments
-from miniseg_edge.export.quantization.rounding import LEAST_STEP, rounded
+from miniseg_edge.export.quantization.exact.arithmetic import Matrix
+from miniseg_edge.export.quantization.observation import Moments
+from miniseg_edge.export.quantization.rounding import LEAST_STEP, inverse_factor, rounded
 from miniseg_edge.export.quantization.scheme import CPUS
 
 
@@ -45,6 +46,16 @@ def test_outputs_change_less_than_with_the_nearest_integers() -> None:
     for seed in range(20):
         weights, x = np.random.default_rng(seed).normal(size=(8, 24)), inputs(seed, 24)
         assert error(weights, x, moments_of(x), ours=True) < 0.75 * error(weights, x, moments_of(x), ours=False)
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 40))
+@settings(max_examples=40, deadline=None)
+def test_the_factor_is_lapacks(seed: int, n: int) -> None:
+    covariance = moments_of(inputs(seed, n)).covariance + 0.1 * np.eye(n)
+    found = inverse_factor(covariance)
+    assert np.array_equal(found, np.triu(found))
+    wanted = np.linalg.cholesky(np.linalg.inv(covariance)).T
+    assert np.allclose(found, wanted, rtol=1e-6, atol=1e-8 * np.abs(wanted).max())
 
 
 def test_products_of_two_never_leave_16_bits() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from miniseg_edge.architecture import Architecture
-from miniseg_edge.bundle import Bundle, open_bundle
+from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.export.command import main
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import Window
+from miniseg_edge.slices.preprocessing import Window
 from miniseg_edge.training.checkpoint import save_checkpoint
 from tests.conftest import STATISTICS, random_network
 

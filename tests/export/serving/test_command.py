@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from miniseg_edge.bundle import open_bundle
+from miniseg_edge.bundle.bundle import open_bundle
 from miniseg_edge.errors import UsageError
 from miniseg_edge.export.command import main
 from miniseg_edge.export.request import ExportRequest

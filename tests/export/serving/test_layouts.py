@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from miniseg_edge.bundle import Bundle, open_bundle, write_bundle
-from miniseg_edge.engine_record import ShapeRange
+from miniseg_edge.bundle.bundle import Bundle, open_bundle, write_bundle
+from miniseg_edge.bundle.compiled import ShapeRange
+from miniseg_edge.bundle.manifest import Artifact, sealed
 from miniseg_edge.errors import IntegrityError, UsageError
 from miniseg_edge.export.serving.layouts import with_fresh_copies, with_layouts
 from miniseg_edge.export.serving.options import LAYOUTS, Serving
-from miniseg_edge.manifest import Artifact, sealed
 from miniseg_edge.tensors import GraphInterface
 from tests.bundles import CONTENTS, SIDE, small_manifest
 from tests.export.serving.schema import SCHEMA, config_from_pbtxt, parameters
-from tests.runtimes.tensorrt.test_admission import AHEAD, HERE
+from tests.runtimes.backends.tensorrt.test_admission import AHEAD, HERE
 
 INTERFACE = GraphInterface("hu", "mask", dynamic_batch=True)
 MANY = ShapeRange((1, 1, SIDE, SIDE), (4, 1, SIDE, SIDE), (6, 1, SIDE, SIDE))
@@ -25,9 +25,9 @@ ARTIFACTS = (
     Artifact("openvino", "fp32", ("openvino/model.xml", "openvino/model.bin"), 7, "packed"),
     Artifact("openvino", "bf16", ("openvino-bf16/model.xml", "openvino-bf16/model.bin"), 7, "packed-rows"),
     Artifact("trt", "fp16", ("trt-fp16/model.engine", "trt-fp16/model.onnx"), 7, "direct",
-             engine=replace(HERE, shapes=MANY, onnx="trt-fp16/model.onnx")),
+             compiled=replace(HERE, shapes=MANY, onnx="trt-fp16/model.onnx").compiled()),
     Artifact("trt-rtx", "fp16", ("trt-rtx-fp16/model.engine", "trt-rtx-fp16/model.onnx"), 7, "direct",
-             engine=replace(AHEAD, shapes=MANY, onnx="trt-rtx-fp16/model.onnx")),
+             compiled=replace(AHEAD, shapes=MANY, onnx="trt-rtx-fp16/model.onnx").compiled()),
 )  # fmt: skip
 FILES = {name: f"bytes of {name}".encode() for artifact in ARTIFACTS for name in artifact.files}
 

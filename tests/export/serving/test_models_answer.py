@@ -9,8 +9,8 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 import miniseg_edge
-from miniseg_edge.dependencies import require
-from miniseg_edge.runtimes.segmenter import Segmenter
+from miniseg_edge.host.dependencies import require
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
 from tests.export.serving.backends import TYPES, opened
 from tests.export.serving.conftest import Served
 from tests.export.serving.schema import config_from_pbtxt

@@ -9,9 +9,9 @@ import pytest
 
 from miniseg_edge import training
 from miniseg_edge.export.command import main
-from miniseg_edge.images import write_png
 from miniseg_edge.phantoms import phantoms
-from miniseg_edge.runtimes.tensorrt import vendors
+from miniseg_edge.runtimes.backends.tensorrt import vendors
+from miniseg_edge.slices.images import write_png
 
 DEMO = Path(training.__file__).with_name("demo.pth")
 

@@ -20,10 +20,46 @@ def test_the_inspectors_words_for_a_type_are_understood() -> None:
     assert engine_precisions(text) == {"fp32": 2, "fp16": 2, "bf16": 1, "int8": 1}
 
 
-@pytest.mark.parametrize("text", ['{"Layers": ["layer0", "layer1"]}', '{"Layers": []}', "{}"])
-def test_an_inspector_that_says_no_types_is_an_error(text: str) -> None:
-    with pytest.raises(ExportError, match="names no precision"):
-        engine_precisions(text)
+def apart(*types: str, form: str = "Row major linear FP16 format (kLINEAR)") -> str:
+    """The same as TensorRT for RTX 1.7.1 and TensorRT 11 say it: the type apart from the format."""
+    layers = [
+        {"Name": f"layer{i}", "Outputs": [{"Name": "x", "Datatype": kind, "Format": form, "Strides": [1]}]}
+        for i, kind in enumerate(types)
+    ]
+    return json.dumps({"Layers": layers, "I/O Tensors": []})
+
+
+def test_types_that_stand_apart_from_formats_are_understood() -> None:
+    assert engine_precisions(apart("Half", "Float", "Int8", "BFloat16", "Int64", "Bool")) == {
+        "fp16": 1, "fp32": 1, "int8": 1, "bf16": 1,
+    }  # fmt: skip
+
+
+def test_the_type_counts_where_the_format_is_not_available() -> None:
+    assert engine_precisions(apart("Half", form="Format not available due to dynamic shapes")) == {"fp16": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"Layers": ["layer0", "layer1"]}', '{"Layers": []}', "{}",
+        inspected("N/A due to dynamic shapes", "Not available due to dynamic shapes", "Half"),
+    ],
+)  # fmt: skip
+def test_an_inspector_that_leaves_types_open_says_nothing(text: str) -> None:
+    assert engine_precisions(text) == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"Layers"', '{"Layers": "many"}', "Layer(Myelin): {ForeignNode[x]}"])
+def test_an_answer_that_cannot_be_read_is_a_typed_error(text: str) -> None:
+    for read in (engine_precisions, lambda said: check_quantized(said, ("a",))):
+        with pytest.raises(ExportError, match="cannot be read"):
+            read(text)
+
+
+def test_a_quantized_convolution_is_found_where_types_stand_apart() -> None:
+    read = {"Inputs": [{"Datatype": "Int8", "Format": "Thirty-two wide channel vectorized row major INT8 format"}]}
+    check_quantized(json.dumps({"Layers": [{"Name": "up4/Conv", **read}]}), ("up4/Conv",))
 
 
 def test_no_silent_fp32() -> None:

@@ -7,17 +7,17 @@ import onnx
 import pytest
 
 from miniseg_edge.architecture import PRESETS
-from miniseg_edge.engine_record import ShapeRange
-from miniseg_edge.errors import ExportError, UsageError
-from miniseg_edge.export.deployment_graph import Feeding
-from miniseg_edge.export.forms import DIRECT
-from miniseg_edge.export.onnx_from_graph import OnnxModel, onnx_from_graph
-from miniseg_edge.export.rewrites.graph import rewritten
+from miniseg_edge.bundle.compiled import ShapeRange
+from miniseg_edge.errors import ExportError, IncompatibleError, MiniSegError, UsageError
+from miniseg_edge.export.graph.deployment_graph import Feeding
+from miniseg_edge.export.graph.forms import DIRECT
+from miniseg_edge.export.graph.onnx_from_graph import OnnxModel, onnx_from_graph
+from miniseg_edge.export.graph.rewrites.graph import rewritten
 from miniseg_edge.export.tensorrt.engine_files import LARGEST_SIDE, MOST_SLICES
 from miniseg_edge.export.tensorrt.engine_from_onnx import EngineTask, engine_from_onnx
 from miniseg_edge.export.tensorrt.half import half_from_onnx
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT, COMPUTE_CAPABILITIES, EngineOptions
-from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT_RTX
+from miniseg_edge.runtimes.backends.tensorrt.vendors import TENSORRT_RTX
 from miniseg_edge.tensors import GraphInterface, TensorSpec
 from tests.conftest import STATISTICS, random_network
 from tests.export.tensorrt.test_half import ENDS, elementwise, single
@@ -66,9 +66,11 @@ def test_other_inputs_than_the_manifests_are_refused() -> None:
         engine_from_onnx(TENSORRT_RTX, replace(found, input=found.output), BY_DEFAULT, lambda said: None)
 
 
-@pytest.mark.parametrize("data", [b"", b"nonsense", b"\x08\x0a"])
-def test_what_the_vendor_cannot_read_is_a_typed_error_with_its_reason(data: bytes) -> None:
-    with pytest.raises(ExportError):
+@pytest.mark.parametrize(
+    ("data", "error"), [(b"", ExportError), (b"nonsense", IncompatibleError), (b"\x08\x0a", ExportError)]
+)
+def test_what_the_vendor_cannot_read_is_a_typed_error_with_its_reason(data: bytes, error: type[MiniSegError]) -> None:
+    with pytest.raises(error):
         engine_from_onnx(TENSORRT_RTX, replace(task(), onnx=data), BY_DEFAULT, lambda said: None)
 
 

@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 
 import miniseg_edge
-from miniseg_edge.bundle import Bundle, open_bundle
-from miniseg_edge.engine_record import ONNX
+from miniseg_edge.bundle.bundle import Bundle, open_bundle
+from miniseg_edge.bundle.compiled import SOURCE
+from miniseg_edge.bundle.manifest import manifest_from_json
+from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.errors import MissingDependencyError, RuntimeUnavailableError, UsageError
 from miniseg_edge.export.command import main
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.export.tensorrt.options import EngineOptions
-from miniseg_edge.manifest import manifest_from_json
-from miniseg_edge.records import json_from_record
-from miniseg_edge.runtimes.cuda.machine import system
-from miniseg_edge.runtimes.registry import choose
-from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT, TENSORRT_RTX
-from miniseg_edge.runtimes.verify_command import main as verify
+from miniseg_edge.runtimes.backends.cuda.gpus import system
+from miniseg_edge.runtimes.backends.registry import choose
+from miniseg_edge.runtimes.backends.tensorrt.engine_record import engine_of
+from miniseg_edge.runtimes.backends.tensorrt.vendors import TENSORRT, TENSORRT_RTX
+from miniseg_edge.runtimes.verification.command import main as verify
 from tests.conftest import has_gpu
 
 SMALL = ["--input-size", "32", "32"]
@@ -34,7 +35,7 @@ def test_the_engine_is_a_citizen_of_the_bundle(opened: Bundle) -> None:
     assert artifact is not None
     assert (artifact.precision, artifact.form) == ("fp16", "direct")
     assert artifact.files == ("trt-rtx-fp16/model.engine", "trt-rtx-fp16/model.onnx")
-    record = artifact.engine
+    record = engine_of(artifact)
     assert record is not None
     assert (record.vendor, record.version) == ("tensorrt_rtx", TENSORRT_RTX.version())
     assert (record.system, record.gpu, record.compute_capabilities) == (system(), "", ())
@@ -46,8 +47,8 @@ def test_the_engine_is_a_citizen_of_the_bundle(opened: Bundle) -> None:
 def test_it_is_marked_as_not_judged_itself(opened: Bundle) -> None:
     artifact = opened.manifest.artifact("trt-rtx")
     assert artifact is not None
-    assert artifact.engine is not None
-    assert (artifact.engine.judged_on, artifact.engine.engine_precisions) == (ONNX, None)
+    record = engine_of(artifact)
+    assert (record.judged_on, record.engine_precisions) == (SOURCE, None)
     assert b'"runtime": "onnxruntime"' in opened.contents["parity.json"]
 
 
@@ -89,7 +90,7 @@ def test_a_missing_vendor_names_the_extra(name: str, monkeypatch: pytest.MonkeyP
     vendor = TENSORRT if name == "tensorrt" else TENSORRT_RTX
     for module in vendor.modules:
         monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setattr("miniseg_edge.runtimes.tensorrt.vendors.installed", lambda package: False)
+    monkeypatch.setattr("miniseg_edge.runtimes.backends.tensorrt.vendors.installed", lambda package: False)
     with pytest.raises(MissingDependencyError, match=rf'pip install "miniseg-edge\[{vendor.extra}\]"'):
         vendor.module()
 
@@ -102,7 +103,7 @@ def test_a_missing_vendor_names_the_extra(name: str, monkeypatch: pytest.MonkeyP
         (("trt",), None, EngineOptions((86,)), "--target trt-rtx"),
         (("trt-rtx",), None, EngineOptions((90,)), "75, 80, 86, 89, 120, 121"),
         (("trt-rtx",), None, EngineOptions((86, 86)), "at most once"),
-        (("trt-rtx",), None, EngineOptions(workspace_mib=64), "TensorRT's"),
+        (("trt-rtx",), None, EngineOptions(workspace_mib=64), "--workspace; expected --target trt"),
         (("trt",), None, EngineOptions(workspace_mib=0), "at least 1 MiB"),
         (("openvino",), None, EngineOptions(version_compatible=True), "--target trt"),
     ],
@@ -116,4 +117,4 @@ def test_what_cannot_be_is_refused_with_the_reason(
 
 def test_nothing_said_is_fp16_for_engines_and_fp32_for_the_others() -> None:
     request = ExportRequest(Path("a.pth"), Path("out"), ("onnx", "openvino", "trt", "trt-rtx"))
-    assert request.builds == (("onnx", "fp32"), ("openvino", "fp32"), ("trt", "fp16"), ("trt-rtx", "fp16"))
+    assert [str(build) for build in request.builds] == ["onnx fp32", "openvino fp32", "trt fp16", "trt-rtx fp16"]

@@ -8,14 +8,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from miniseg_edge.architecture import Architecture
 from miniseg_edge.errors import ExportError
-from miniseg_edge.export.deployment_graph import Feeding
-from miniseg_edge.export.forms import BLOCKED, DIRECT, PACKED, Form
-from miniseg_edge.export.onnx_from_graph import OnnxModel, onnx_from_graph
-from miniseg_edge.export.rewrites.graph import rewritten
+from miniseg_edge.export.graph.deployment_graph import Feeding
+from miniseg_edge.export.graph.forms import BLOCKED, DIRECT, PACKED, Form
+from miniseg_edge.export.graph.onnx_from_graph import OnnxModel, onnx_from_graph
+from miniseg_edge.export.graph.rewrites.graph import rewritten
 from miniseg_edge.export.tensorrt.half import half_from_onnx
 from miniseg_edge.export.tensorrt.kept import kept_in_fp32
 from miniseg_edge.export.tensorrt.stand_in import rounded_to_half
-from miniseg_edge.preprocessing import FloatArray, Window
+from miniseg_edge.slices.preprocessing import FloatArray, Window
 from miniseg_edge.tensors import GraphInterface, TensorSpec
 from tests.conftest import STATISTICS, random_network
 

@@ -10,26 +10,27 @@ import pytest
 from onnx import TensorProto
 
 import miniseg_edge
-from miniseg_edge.bundle import Bundle, open_bundle
-from miniseg_edge.engine_record import ENGINE, ONNX, EngineRecord
+from miniseg_edge.bundle.bundle import Bundle, open_bundle
+from miniseg_edge.bundle.compiled import ARTEFACT, SOURCE
+from miniseg_edge.bundle.manifest import Artifact
+from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.errors import ExportError, UsageError
 from miniseg_edge.export.command import main
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.quantization.constants import constants_of
 from miniseg_edge.export.quantization.groups import WIDE, group_of
-from miniseg_edge.export.quantization.plan import QuantizationPlan, plan_from_file
+from miniseg_edge.export.quantization.search.plan import QuantizationPlan, plan_from_file
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.export.tensorrt.engine_from_onnx import EngineTask, engine_from_onnx
 from miniseg_edge.export.tensorrt.kept import kept_in_fp32
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT
 from miniseg_edge.export.tensorrt.rebuild import rebuilt
 from miniseg_edge.export.tensorrt.stand_in import stand_in
-from miniseg_edge.manifest import Artifact
-from miniseg_edge.metrics import dice
-from miniseg_edge.parity import DEFAULT_LIMITS
+from miniseg_edge.parity.comparison import DEFAULT_LIMITS
+from miniseg_edge.parity.metrics import dice
 from miniseg_edge.phantoms import phantoms
-from miniseg_edge.records import json_from_record
-from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT_RTX
+from miniseg_edge.runtimes.backends.tensorrt.engine_record import EngineRecord, engine_of
+from miniseg_edge.runtimes.backends.tensorrt.vendors import TENSORRT_RTX
 from tests.export.tensorrt.conftest import DEMO, trt_by_rtx
 
 pytestmark = pytest.mark.slow
@@ -51,8 +52,7 @@ def artifact(bundle: Bundle) -> Artifact:
 
 @pytest.fixture(scope="module")
 def record(artifact: Artifact) -> EngineRecord:
-    assert artifact.engine is not None
-    return artifact.engine
+    return engine_of(artifact)
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +91,9 @@ def test_the_manifest_says_what_was_quantized_and_how_it_was_chosen(bundle: Bund
     assert artifact.quantization.groups == WIDE_GROUPS
     assert artifact.quantization.plan == "quantization/plan-trt.json"
     assert len(artifact.quantization.calibration) == 12
-    assert artifact.engine is not None
-    assert artifact.engine.judged_on == ONNX
-    assert b"by rule, not measured" in bundle.contents["quantization/plan-trt.json"]
-    assert {group_of(name) for name in artifact.engine.quantized} == set(WIDE_GROUPS)
+    assert engine_of(artifact).judged_on == SOURCE
+    assert b"by rule, no speed was measured" in bundle.contents["quantization/plan-trt.json"]
+    assert {group_of(name) for name in engine_of(artifact).quantized} == set(WIDE_GROUPS)
 
 
 def test_the_onnx_is_valid(model: onnx.ModelProto) -> None:
@@ -211,7 +210,7 @@ def test_it_is_rebuilt_with_the_same_convolutions(bundle: Bundle, artifact: Arti
     with trt_by_rtx():
         again = rebuilt(bundle, artifact, "trt", lambda said: None).manifest.artifact("trt", "int8")
     assert again is not None
-    assert again.engine == artifact.engine
+    assert again.compiled == artifact.compiled
     assert again.quantization == artifact.quantization
 
 
@@ -242,9 +241,8 @@ def test_a_plan_goes_before_the_rule_and_the_cpus_plan_lies_beside_it(
     engine, on_cpus = found.manifest.artifact("trt", "int8"), found.manifest.artifact("onnx", "int8")
     assert engine is not None
     assert on_cpus is not None
-    assert engine.engine is not None
-    assert {group_of(name) for name in engine.engine.quantized} == {"first", "decoder"}
-    assert not [name for name in engine.engine.quantized if kept_in_fp32(name)], "the logits stay in FP32"
+    assert {group_of(name) for name in engine_of(engine).quantized} == {"first", "decoder"}
+    assert not [name for name in engine_of(engine).quantized if kept_in_fp32(name)], "the logits stay in FP32"
     for one in (engine, on_cpus):
         assert one.quantization is not None
         plan = plan_from_file(tmp_path / "out" / one.quantization.plan)
@@ -273,7 +271,7 @@ def test_tensorrt_itself_builds_it_and_draws_the_lesion(int8_bundle_path: Path, 
     assert main([str(DEMO), *words]) == 0
     artifact = open_bundle(tmp_path / "out").manifest.artifact("trt", "int8")
     assert artifact is not None
-    assert artifact.engine is not None
-    assert artifact.engine.judged_on == ENGINE
-    assert artifact.engine.engine_precisions is not None
-    assert artifact.engine.engine_precisions["int8"] > 0
+    assert engine_of(artifact).judged_on == ARTEFACT
+    precisions = engine_of(artifact).engine_precisions
+    assert precisions is not None
+    assert precisions["int8"] > 0

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from miniseg_edge.bundle import Bundle, open_bundle
+from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.export.command import main
+from miniseg_edge.runtimes.backends.tensorrt.engine_record import engine_of
 from tests.export.tensorrt.conftest import trt_by_rtx
 
 pytestmark = pytest.mark.slow
@@ -44,17 +45,20 @@ def test_half_precision_draws_the_published_lesions(shared: Path, tmp_path: Path
 
 
 def test_int8_draws_the_published_lesions(shared: Path, tmp_path: Path) -> None:
-    """Within its limits, by a margin; calibrated on slices that it is not judged on."""
+    """By a margin on any machine, although slice 0022 has two small lesions with flat edges: one grey level of noise in
+    the slice takes their Dice to 0.96. Calibrated on slices that it is not judged on."""
     words = ["--target", "trt", "--precision", "int8", "--calibration", str(tmp_path / "calibration")]
     with trt_by_rtx():
         bundle = exported(shared, tmp_path, *words)
     (verdict,) = bundle.manifest.parity.verdicts
     assert (verdict.target, verdict.precision, verdict.slices) == ("trt", "int8", 20)
-    assert verdict.dice_mean > 0.99
-    assert verdict.dice_worst > 0.955
+    assert verdict.dice_mean > 0.995
+    assert verdict.dice_worst > 0.965
     (target,) = json.loads(bundle.contents["parity.json"])["targets"]
     assert target["mean_iou"] == pytest.approx(0.8080, abs=1e-3)
+    plan = json.loads(bundle.contents["quantization/plan-trt.json"])
+    assert plan["groups"] == ["gates-2", "fuse-2", "gates-3", "exchange-4", "gates-4"], "on every machine"
+    assert plan["trials"][-1]["noise"] < 1, "grey levels"
     artifact = bundle.manifest.artifact("trt", "int8")
     assert artifact is not None
-    assert artifact.engine is not None
-    assert len(artifact.engine.quantized) == 51
+    assert len(engine_of(artifact).quantized) == 26

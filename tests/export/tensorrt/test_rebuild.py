@@ -5,18 +5,19 @@ from pathlib import Path
 import pytest
 
 import miniseg_edge
-from miniseg_edge.bundle import Bundle, file_records, open_bundle
-from miniseg_edge.engine_record import ENGINE
+from miniseg_edge.bundle.bundle import Bundle, file_records, open_bundle
+from miniseg_edge.bundle.compiled import ARTEFACT
+from miniseg_edge.bundle.manifest import manifest_from_json, sealed
+from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.export.command import main
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.rebuild import options_of, rebuilt
-from miniseg_edge.manifest import manifest_from_json, sealed
-from miniseg_edge.records import json_from_record
-from miniseg_edge.runtimes.cuda.machine import Gpu
-from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT_RTX
+from miniseg_edge.runtimes.backends.cuda.gpus import Gpu
+from miniseg_edge.runtimes.backends.tensorrt.engine_record import engine_of
+from miniseg_edge.runtimes.backends.tensorrt.vendors import TENSORRT_RTX
 from tests.bundles import files_below
 from tests.conftest import has_gpu, why_not
-from tests.runtimes.tensorrt.test_admission import AHEAD, HERE
+from tests.runtimes.backends.tensorrt.test_admission import AHEAD, HERE
 from tests.test_architecture import loaded_after
 
 
@@ -50,15 +51,20 @@ def test_an_engine_is_built_again_as_its_record_says(engine_bundle_path: Path) -
     bundle = open_bundle(engine_bundle_path)
     artifact = bundle.manifest.artifact("trt-rtx")
     assert artifact is not None
-    asked = replace(artifact, engine=replace(artifact.engine, compute_capabilities=("8.9",), tf32=True))  # type: ignore[type-var]
+    asked = replace(
+        artifact, compiled=replace(engine_of(artifact), compute_capabilities=("8.9",), tf32=True).compiled()
+    )
     others = tuple(a for a in bundle.manifest.artifacts if a is not artifact)
     changed = replace(bundle, manifest=replace(bundle.manifest, artifacts=(*others, asked)))
     found = rebuilt(changed, asked, "trt-rtx", lambda said: None)
     again = found.manifest.artifact("trt-rtx")
     assert again is not None
-    assert again.engine is not None
-    assert (again.engine.compute_capabilities, again.engine.tf32, again.files) == (("8.9",), True, artifact.files)
-    assert found.contents[again.engine.onnx] == bundle.contents[again.engine.onnx]
+    assert (engine_of(again).compute_capabilities, engine_of(again).tf32, again.files) == (
+        ("8.9",),
+        True,
+        artifact.files,
+    )
+    assert found.contents[engine_of(again).onnx] == bundle.contents[engine_of(again).onnx]
     assert found.contents[again.files[0]] != bundle.contents[again.files[0]]
     assert sealed_and_read(found).manifest.artifact("trt-rtx") == again
 
@@ -68,15 +74,14 @@ def test_a_target_is_built_from_the_others_onnx_beside_it(engine_bundle_path: Pa
     bundle = open_bundle(engine_bundle_path)
     artifact = bundle.manifest.artifact("trt-rtx")
     assert artifact is not None
-    other = replace(artifact, target="trt", engine=replace(artifact.engine, vendor="tensorrt"))  # type: ignore[type-var]
+    other = replace(artifact, target="trt", compiled=replace(engine_of(artifact), vendor="tensorrt").compiled())
     verdicts = tuple(replace(v, target=v.target.replace("trt-rtx", "trt")) for v in bundle.manifest.parity.verdicts)
     parity = replace(bundle.manifest.parity, verdicts=verdicts)
     changed = replace(bundle, manifest=replace(bundle.manifest, artifacts=(other,), parity=parity))
     found = rebuilt(changed, other, "trt-rtx", lambda said: None)
     assert [a.target for a in found.manifest.artifacts] == ["trt", "trt-rtx"]
     again = found.manifest.artifacts[1]
-    assert again.engine is not None
-    assert again.engine.vendor == "tensorrt_rtx"
+    assert engine_of(again).vendor == "tensorrt_rtx"
     assert found.manifest.limits(again).min_dice_worst == 0.98
 
 
@@ -124,8 +129,7 @@ def test_a_rebuilt_engine_was_judged_here(path: Path) -> None:
     assert main(["--rebuild", str(path)]) == 0
     artifact = open_bundle(path).manifest.artifact("trt-rtx")
     assert artifact is not None
-    assert artifact.engine is not None
-    assert artifact.engine.judged_on == ENGINE
-    assert artifact.engine.gpu
+    assert engine_of(artifact).judged_on == ARTEFACT
+    assert engine_of(artifact).gpu
     with miniseg_edge.load(path, "tensorrt-rtx") as segmenter:
         assert segmenter.choice.artifact.precision == "fp16"

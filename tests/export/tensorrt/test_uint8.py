@@ -5,17 +5,17 @@ import onnx
 import pytest
 
 from miniseg_edge.architecture import Architecture
-from miniseg_edge.engine_record import ShapeRange
-from miniseg_edge.export.deployment_graph import Feeding
-from miniseg_edge.export.forms import DIRECT
-from miniseg_edge.export.onnx_from_graph import OnnxModel, onnx_from_graph
-from miniseg_edge.export.rewrites.graph import rewritten
+from miniseg_edge.bundle.compiled import ShapeRange
+from miniseg_edge.export.graph.deployment_graph import Feeding
+from miniseg_edge.export.graph.forms import DIRECT
+from miniseg_edge.export.graph.onnx_from_graph import OnnxModel, onnx_from_graph
+from miniseg_edge.export.graph.rewrites.graph import rewritten
 from miniseg_edge.export.tensorrt.engine_from_onnx import EngineTask, engine_from_onnx
 from miniseg_edge.export.tensorrt.half import half_from_onnx
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT
 from miniseg_edge.export.tensorrt.uint8 import uint8_at_the_end
-from miniseg_edge.preprocessing import Window
-from miniseg_edge.runtimes.tensorrt.vendors import TENSORRT_RTX
+from miniseg_edge.runtimes.backends.tensorrt.vendors import TENSORRT_RTX
+from miniseg_edge.slices.preprocessing import Window
 from miniseg_edge.tensors import NOT_FINITE, GraphInterface, TensorSpec
 from tests.conftest import STATISTICS, random_network
 from tests.export.tensorrt.test_half import run, single

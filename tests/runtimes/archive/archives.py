@@ -8,6 +8,8 @@ import numpy as np
 from nibabel import Nifti1Image
 from pydicom.uid import MRImageStorage, generate_uid
 
+from tests.studies.nifti.test_place import set_to
+from tests.studies.niftis import nifti_bytes
 from tests.studies.series import Edit, stored_slice, write_series
 
 EXPECTED = {
@@ -15,6 +17,8 @@ EXPECTED = {
     "pair": ("done", None, 3),
     "torn": ("done", None, 6),
     "scan.nii.gz": ("done", None, 4),
+    "ward/SCAN.NII.GZ": ("done", None, 2),
+    "ward/mask.Nii": ("skipped", "WRONG_MODALITY", 0),
     "ward/late": ("done", None, 4),
     "truncated": ("failed", "UNSUPPORTED_FORMAT", 0),
     "gap": ("failed", "GEOMETRY_GAP", 0),
@@ -24,7 +28,7 @@ EXPECTED = {
 }
 """Where each series lies -> its status, its error's code, and its slices. There are two in "pair"."""
 
-SERIES, OTHER_FILES = 11, 2
+SERIES, OTHER_FILES = 13, 3
 
 
 def of_series(number: int, after: Edit = lambda index, header: None) -> Edit:
@@ -52,6 +56,9 @@ def write_archive(root: Path) -> Path:
         path.rename(root / "torn" / "other" / path.name)
     write_series(root / "ward" / "late", 4, of_series(5))
     (root / "scan.nii.gz").write_bytes(nifti(4))
+    (root / "ward" / "SCAN.NII.GZ").write_bytes(nifti(2))
+    (root / "ward" / "._SCAN.NII.GZ").write_bytes(b"macOS keeps attributes in such files")
+    (root / "ward" / "mask.Nii").write_bytes(nifti_bytes(np.ones((6, 5, 4), np.uint8), edit=set_to(intent_code=1002)))
     truncated = write_series(root / "truncated", 3, of_series(6)) / "899"
     truncated.write_bytes(truncated.read_bytes()[:-100])
     (write_series(root / "gap", 5, of_series(7)) / "898").unlink()

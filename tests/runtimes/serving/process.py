@@ -18,11 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 PATIENCE_S = 120.0
-_COMMAND = (
-    sys.executable,
-    "-c",
-    "import sys; from miniseg_edge.runtimes.serving.command import main; sys.exit(main())",
-)
+_CODE = "import sys; from miniseg_edge.runtimes.serving.command import main"
 
 Array = npt.NDArray[np.generic]
 DATATYPES = {"uint8": "UINT8", "int16": "INT16", "float32": "FP32"}
@@ -169,10 +165,21 @@ def body_of(
 
 
 @contextmanager
-def running(bundle: Path, folder: Path, *words: str) -> Iterator[Running]:
-    """Starts a service on a free port and waits until it takes connections; ends it in any case."""
+def running(bundle: Path, folder: Path, *words: str, files: int | None = None, code: str = "") -> Iterator[Running]:
+    """Starts a service on a free port and waits until it takes connections; ends it in any case.
+
+    Args:
+        bundle: to be served.
+        folder: for what it writes.
+        words: options.
+        files: that it may open.
+        code: that runs in its process before it starts.
+    """
     port_file = folder / "port"
-    command = [*_COMMAND, str(bundle), "--port", "0", "--port-file", str(port_file), "--threads", "1", *words]
+    if files is not None:
+        code += f"; import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))"
+    start = [sys.executable, "-c", f"{_CODE}\n{code.lstrip('; ')}\nsys.exit(main())"]
+    command = [*start, str(bundle), "--port", "0", "--port-file", str(port_file), "--threads", "1", *words]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         try:

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 import miniseg_edge
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import ByteArray
 from miniseg_edge.runtimes.serving.command import main
+from miniseg_edge.slices.preprocessing import ByteArray
 from tests.keys import make_keys
 from tests.runtimes.serving.process import PATIENCE_S, body_of, reply_on, running, wait_until
 

@@ -13,8 +13,9 @@ from tritonclient.utils import InferenceServerException
 
 import miniseg_edge
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.preprocessing import ByteArray
-from miniseg_edge.runtimes.segmenter import Segmenter
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+from miniseg_edge.slices.preprocessing import ByteArray
+from tests.ct_values import NOT_HU, phantom_hu
 from tests.runtimes.serving.process import Array, Running, body_of, running, wait_until
 
 pytestmark = pytest.mark.slow
@@ -123,6 +124,31 @@ def test_a_remark_about_a_slice_comes_with_its_mask(service: Running) -> None:
     slices = stack(2)
     slices[1] = 7
     assert service.infer(slices).head["parameters"]["warnings"] == "slice 1: constant slice: every pixel is 7"
+
+
+@pytest.mark.parametrize("name", ["grey 0..255", "grey 0..1", "HU + 1024 in int16", "all 0", "0 and 1", "6 labels"])
+def test_values_that_are_not_hu_are_refused(service: Running, client: Any, segmenter: Segmenter, name: str) -> None:
+    change, looks_like = NOT_HU[name]
+    wrong = change(phantom_hu(2))
+    slices = wrong.astype(np.float32 if wrong.dtype.kind == "f" else np.int16)
+    got = service.ask("POST", service.infer_path, *body_of(slices, "slice_hu"))
+    assert (got.status, got.error.partition(":")[0]) == (400, "NOT_HU")
+    assert looks_like in got.error
+    answer = asked(client, service.model, "slice_hu", slices, parameters={"assume_hu": True})
+    np.testing.assert_array_equal(
+        answer.as_numpy("mask"), [segmenter.segment_hu(slice_, assume_hu=True).mask for slice_ in slices]
+    )
+    warnings = answer.get_response()["parameters"]["warnings"]
+    assert warnings.startswith("slice 0: taken as HU on the caller's word")
+    assert looks_like in warnings
+
+
+def test_a_doubtful_slice_is_segmented_with_a_warning(service: Running, client: Any) -> None:
+    crop = np.random.default_rng(0).normal(50, 20, (1, 64, 64)).astype(np.int16)
+    answer = asked(client, service.model, "slice_hu", crop)
+    assert "slice 0: the values may not be HU: soft tissue" in answer.get_response()["parameters"]["warnings"]
+    answer = asked(client, service.model, "slice_hu", phantom_hu(1))
+    assert "warnings" not in answer.get_response()["parameters"]
 
 
 def test_a_request_may_ask_for_less_time(client: Any, service: Running) -> None:

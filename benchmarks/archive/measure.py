@@ -1,0 +1,101 @@
+"""What an archive costs: slices a second with one worker and with two, and each part of a series' time by itself.
+
+The archive is made of phantoms. Parts that workers do side by side and parts that all share are measured apart, so that
+`archive_scaling` can say what more workers would bring.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from miniseg_edge.benchmarks.archive.parts import ArchiveRun, Parts, archive_run, measure_parts, write_unreadable
+from miniseg_edge.benchmarks.report import Machine
+from miniseg_edge.benchmarks.session.study_burst import write_series
+from miniseg_edge.bundle.bundle import Bundle
+from miniseg_edge.errors import UsageError
+from miniseg_edge.phantoms import phantom
+from miniseg_edge.runtimes.archive.run import PROCESSES, RAY
+
+ARCHIVE_SCHEMA_VERSION = 1
+WORKERS = (1, 2)
+PHANTOMS = 8
+SMALL_SERIES = 200
+"""Unreadable ones, which cost a worker next to nothing: what is left is handing them out and writing rows."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """One executor with one number of workers: medians of its rounds.
+
+    Attributes:
+        slices_per_s: from when the first worker began its first series to the last row.
+        efficiency: slices a second of each worker, over those of a worker alone with the same executor.
+        start_s: of the whole call, what is neither finding nor work: processes, Ray and engines come and go.
+        outside_s: a worker's time for each series that is spent outside of the series: waiting for the next.
+    """
+
+    executor: str
+    workers: int
+    slices_per_s: float
+    efficiency: float
+    start_s: float
+    outside_s: float
+
+
+@dataclass(frozen=True)
+class ArchiveMeasurement:
+    """The file `archive.json`."""
+
+    schema_version: int
+    created: str
+    bundle: str
+    bundle_digest: str
+    machine: Machine
+    series: int
+    rounds: int
+    paces: tuple[Pace, ...]
+    parts: Parts
+
+
+def measure_archive(
+    bundle: Path, opened: Bundle, *, series: int, slices: int, rounds: int, progress: Callable[[int, int], None]
+) -> tuple[tuple[Pace, ...], Parts]:
+    """Runs every executor with every number of workers, in turns, `rounds` times; then the parts by themselves."""
+    window, size = opened.manifest.preprocessing.window, opened.manifest.preprocessing.size
+    if window is None or opened.manifest.interface.channels != 1:
+        raise UsageError("an archive is of grey phantoms in HU", "a bundle with a --window, of one channel", "another")
+    turns = list(itertools.product((PROCESSES, RAY), WORKERS)) * rounds
+    steps = len(turns) + 3
+    with tempfile.TemporaryDirectory(prefix="miniseg-archive-") as folder:
+        root = Path(folder)
+        pictures = [phantom(index, size).image for index in range(PHANTOMS)]
+        for number in range(series):
+            write_series(root / "in" / f"{number:04d}", pictures[number % PHANTOMS :] + pictures, slices, window)
+        found: dict[tuple[str, int], list[ArchiveRun]] = {turn: [] for turn in turns}
+        for index, turn in enumerate(turns):
+            found[turn].append(archive_run(bundle, root / "in", root / f"out-{index}", *turn))
+            progress(index + 1, steps)
+        write_unreadable(root / "small", SMALL_SERIES)
+        small = []
+        for index, executor in enumerate((PROCESSES, RAY)):
+            small.append(archive_run(bundle, root / "small", root / f"small-{executor}", executor, max(WORKERS)))
+            progress(len(turns) + index + 1, steps)
+        parts = measure_parts(bundle, root / "in" / "0000", root / "out-0", found[PROCESSES, 1], small)
+        progress(steps, steps)
+    return tuple(_pace(found, *turn) for turn in dict.fromkeys(turns)), parts
+
+
+def _pace(found: dict[tuple[str, int], list[ArchiveRun]], executor: str, workers: int) -> Pace:
+    runs, alone = found[executor, workers], found[executor, 1]
+    rate = median(run.slices_per_s for run in runs)
+    return Pace(
+        executor=executor,
+        workers=workers,
+        slices_per_s=rate,
+        efficiency=rate / workers / median(run.slices_per_s for run in alone),
+        start_s=median(run.start_s for run in runs),
+        outside_s=median(run.outside_s for run in runs),
+    )

@@ -1,0 +1,67 @@
+"""What more workers would bring, from measured parts: each worker's own time divides, what all share does not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from miniseg_edge.benchmarks.archive.parts import Parts
+from miniseg_edge.runtimes.archive.table import FLUSH_S, PARTS
+
+SLICES = 1_000_000
+WORKERS = (1, 2, 10, 100, 1000)
+TEN_GIGABIT = 1.25e9
+"""Bytes a second that one line of 10 Gbit/s to the storage carries: the one figure here that is not measured."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A number of workers.
+
+    Attributes:
+        slices_per_s: if nothing that they share gives.
+        hours: for a million slices, finding them not counted.
+        find_share: finding's time over that; it comes before, on one machine.
+        read_share: of one 10 Gbit/s line to the storage.
+        driver_share: of the driver's and Ray's servers' one core, handing out series on Ray.
+        table_share: of the driver's time, writing the table, at the end of a million slices.
+    """
+
+    workers: int
+    slices_per_s: float
+    hours: float
+    find_share: float
+    read_share: float
+    driver_share: float
+    table_share: float
+
+    @property
+    def first(self) -> str:
+        """What is nearest to its limit, or beyond it."""
+        shares = {
+            "finding": self.find_share,
+            "reading from storage": self.read_share,
+            "the driver": self.driver_share,
+            "the table": self.table_share,
+        }
+        name = max(shares, key=lambda one: shares[one])
+        return f"{name}{' gives' if shares[name] > 1 else ''}"
+
+
+def scaled(parts: Parts, outside_s: float, workers: Sequence[int] = WORKERS) -> list[Scale]:
+    """The table, for numbers of workers; `outside_s` is what a worker loses for each series outside of it."""
+    series = SLICES / parts.slices
+    found = []
+    for count in workers:
+        series_per_s = count / (parts.series_s + outside_s)
+        work_s = series / series_per_s
+        found.append(
+            Scale(
+                workers=count,
+                slices_per_s=series_per_s * parts.slices,
+                hours=work_s / 3600,
+                find_share=SLICES * parts.find_s / work_s,
+                read_share=series_per_s * parts.bytes / TEN_GIGABIT,
+                driver_share=series_per_s * parts.driver_s[1],
+                table_share=series * parts.table_s * min(1.0, FLUSH_S * series_per_s / PARTS) / FLUSH_S,
+            )
+        )
+    return found

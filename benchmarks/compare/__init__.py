@@ -1,0 +1,1 @@
+"""`miniseg-bench compare`: two reports of `miniseg-bench run`, old against new."""

@@ -1,0 +1,53 @@
+"""The machine's name tag: absolute times mean nothing without it."""
+
+import os
+import platform
+from contextlib import suppress
+
+import psutil
+
+from miniseg_edge.benchmarks.peers.extra import DISTRIBUTIONS
+from miniseg_edge.benchmarks.report import Machine
+from miniseg_edge.errors import MiniSegError
+from miniseg_edge.host.dependencies import versions
+from miniseg_edge.host.processor import processor, usable_cores
+from miniseg_edge.native.chosen import chosen_instruction_set
+from miniseg_edge.native.structures import NativeError
+from miniseg_edge.runtimes.backends.cuda.gpus import Gpu, gpus
+
+ONEDNN_LIMIT = "ONEDNN_MAX_CPU_ISA"
+"""What holds OpenVINO's kernels to older instructions; oneDNN reads it."""
+
+
+def gpus_here() -> tuple[Gpu, ...]:
+    """NVIDIA GPUs that can be used here; none where `cuda-python`, the driver or the GPU is missing."""
+    try:
+        return gpus()
+    except MiniSegError:
+        return ()
+
+
+def _held_to() -> dict[str, str]:
+    """The instruction set that libminiseg runs on, and the one that OpenVINO is held to, where somebody says so."""
+    found = {}
+    with suppress(OSError, NativeError):
+        found["libminiseg"] = chosen_instruction_set().name.lower()
+    if (limit := os.environ.get(ONEDNN_LIMIT)) is not None:
+        found[ONEDNN_LIMIT] = limit
+    return found
+
+
+def this_machine() -> Machine:
+    """Processor, cores that this process may use, memory in GB (1e9), GPUs, system, versions; no host name."""
+    cores, found = usable_cores(), gpus_here()
+    memory_gb = psutil.virtual_memory().total / 1e9
+    parts = (processor(), f"{cores} cores", f"{memory_gb:.0f} GB", *(gpu.name for gpu in found))
+    driver = {"CUDA driver": found[0].driver} if found else {}
+    return Machine(
+        name=", ".join(parts),
+        processor=processor(),
+        cores=cores,
+        memory_gb=memory_gb,
+        system=f"{platform.system()} {platform.release()}",
+        versions={"python": platform.python_version(), **driver, **versions(), **versions(DISTRIBUTIONS), **_held_to()},
+    )

@@ -1,0 +1,102 @@
+"""The comparison in words and figures: in the terminal, and as one self-contained page, `networks.html`."""
+
+import base64
+from importlib.resources import files
+
+from miniseg_edge.benchmarks.networks.report import NetworkResult, NetworksReport
+from miniseg_edge.console import terminal
+from miniseg_edge.printable import in_html
+
+COLUMNS = (
+    "", "parameters", "GMAC", "p50 ms", "p90", "times the first's p50", "slices/s", "peak MB", "model MB",
+    "worst Dice with torch", "flips", "mIoU", "Dice",
+)  # fmt: skip
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def rows(report: NetworksReport) -> list[tuple[str, ...]]:
+    """The table's cells as text, one row a result, in the order of `COLUMNS`."""
+    return [_row(result) for result in report.results]
+
+
+def _row(result: NetworkResult) -> tuple[str, ...]:
+    relative = result.relative
+    times = "1" if relative is None else f"{1 / relative.ratio:.2f} ({1 / relative.high:.2f}..{1 / relative.low:.2f})"
+    return (
+        result.name,
+        f"{result.parameters:,}",
+        f"{result.macs / 1e9:.2f}",
+        f"{result.latency.p50_ms:.1f}",
+        f"{result.latency.p90_ms:.1f}",
+        times,
+        f"{result.throughput_slices_per_s:.1f}",
+        f"{result.peak_rss_mb:.0f}",
+        f"{result.model_mb:.1f}",
+        f"{result.parity_dice_worst:.4f}",
+        f"{result.parity_flips:,}",
+        _accuracy(result, result.mean_iou),
+        _accuracy(result, result.dice),
+    )
+
+
+def _accuracy(result: NetworkResult, value: float | None) -> str:
+    if value is not None:
+        return f"{value:.4f}"
+    return "no labels" if result.trained else "not trained"
+
+
+def show_networks(report: NetworksReport) -> None:
+    """The table, how to read it, and what failed."""
+    terminal.table(f"{report.machine.name}", COLUMNS, rows(report))
+    for line in notes(report):
+        terminal.say(line)
+    for failure in report.failures:
+        terminal.warn(f"not measured: {failure.name}: {failure.reason}")
+
+
+def notes(report: NetworksReport) -> tuple[str, ...]:
+    """What the figures are, for whoever reads nothing else."""
+    first, method = report.results[0].label, report.method
+    return (
+        f"{method.slice_size}, {len(method.slices)} slices, {method.rounds} rounds in turns, a process a turn; latency "
+        f"is end to end, single-stream, at least {method.min_samples} samples a row",
+        f"times the first's p50: against {first} on the same runtime in the same precision, with the 95 % interval; "
+        "above 1 is slower",
+        "flips and worst Dice: the artefact's masks against the same network's in torch, when it was exported",
+    )
+
+
+def html_from_networks(report: NetworksReport, picture: bytes) -> str:
+    """The page: no script, nothing from outside.
+
+    Args:
+        report: what was measured.
+        picture: the plot as a PNG.
+    """
+    style = files("miniseg_edge.benchmarks.html").joinpath("report.css").read_text(encoding="utf-8")
+    heads = "".join(f'<th class="wrap">{in_html(column)}</th>' for column in COLUMNS)
+    body = "".join(
+        "<tr>"
+        + "".join(f"<{tag}>{in_html(cell)}</{tag}>" for tag, cell in zip(_tags(row), row, strict=True))
+        + "</tr>\n"
+        for row in rows(report)
+    )
+    failures = "".join(f"<li><b>{in_html(f.name)}</b>: {in_html(f.reason)}</li>\n" for f in report.failures)
+    said = "\n".join(f'<p class="note">{in_html(line)}.</p>' for line in notes(report))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>MiniSeg Edge: networks compared</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<header><h1>Networks compared</h1>\n"
+        f'<p class="where">{in_html(report.created)} on {in_html(report.machine.name)}</p></header>\n'
+        f'<img alt="Each network by latency" style="width:100%" '
+        f'src="data:image/png;base64,{base64.b64encode(picture).decode()}">\n'
+        f'<div class="wide"><table><thead><tr>{heads}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n{said}\n'
+        + (f"<h2>Not measured</h2>\n<ul>\n{failures}</ul>\n" if failures else "")
+        + "<footer>All samples are in networks.json.</footer>\n</body>\n</html>\n"
+    )
+
+
+def _tags(row: tuple[str, ...]) -> list[str]:
+    return ["th", *["td"] * (len(row) - 1)]

@@ -1,0 +1,1 @@
+"""`miniseg-bench run`: every artefact of a bundle and the peers, measured in turns."""

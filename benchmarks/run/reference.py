@@ -1,0 +1,44 @@
+"""What accuracy is judged against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from miniseg_edge.benchmarks.session.plan import Plan
+from miniseg_edge.benchmarks.session.process import WorkerProcess
+from miniseg_edge.benchmarks.session.session import masks_of
+from miniseg_edge.benchmarks.subjects.configuration import Configuration
+from miniseg_edge.bundle.bundle import Bundle
+from miniseg_edge.console import terminal
+from miniseg_edge.errors import RuntimeUnavailableError
+from miniseg_edge.runtimes.backends.registry import registry
+from miniseg_edge.slices.preprocessing import ByteArray
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What accuracy is judged against, in words, and its masks in the order of the slices."""
+
+    description: str
+    masks: tuple[ByteArray, ...]
+
+
+def reference_masks(bundle: Bundle, artifacts: Sequence[Configuration], plan: Plan) -> Reference:
+    """The FP32 torch network's masks where torch is installed, else those of the first FP32 artefact.
+
+    Raises:
+        InferenceError: it failed.
+        RuntimeUnavailableError: neither torch nor an FP32 artefact is at hand.
+    """
+    entry = next(entry for entry in registry() if entry.reference)
+    if entry.obstacle(bundle) is None:
+        chosen = Configuration("reference", entry.name, "fp32", str(plan.bundle))
+        description = "the FP32 network in torch"
+    elif fp32 := next((c for c in artifacts if c.precision == "fp32"), None):
+        chosen, description = fp32, f"{fp32.name} (torch is not installed here)"
+    else:
+        raise RuntimeUnavailableError("nothing here can say what the right masks are", "torch or an FP32 artefact", "")
+    with (
+        terminal.step(f"reference masks: {description}"),
+        WorkerProcess(chosen, plan.bundle, plan.slices) as worker,
+    ):
+        return Reference(description, tuple(masks_of(worker)))

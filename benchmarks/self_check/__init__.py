@@ -1,0 +1,1 @@
+"""`miniseg-bench self-check`: does the instrument show faults of known size?"""

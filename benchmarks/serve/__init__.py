@@ -1,0 +1,1 @@
+"""`miniseg-bench serve`: load on a `miniseg-serve`, every mask checked."""

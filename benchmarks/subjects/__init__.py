@@ -1,0 +1,1 @@
+"""What is measured: configurations, and what segments a slice in three timed stages."""

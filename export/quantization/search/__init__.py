@@ -1,0 +1,1 @@
+"""Which convolutions to quantize: the search, its journal, its picture and the plan that it finds."""

@@ -1,0 +1,99 @@
+"""What a search has found so far, on disk after every step: a search that was cut off goes on where it stopped."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from miniseg_edge.bundle.records import json_from_record, object_from_json, record_from_object
+from miniseg_edge.console import terminal
+from miniseg_edge.errors import UsageError
+from miniseg_edge.export.choosing.turns import Turn
+from miniseg_edge.host.files import bytes_from_file, replace_file
+
+_MAX_BYTES = 2**22
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a set of groups is worth, against FP32: Dice, noise in grey levels, and the limits that were not kept."""
+
+    dice_mean: float
+    dice_worst: float
+    noise: float
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    groups: tuple[str, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The file: of which search, its verdicts, and its rounds of turns, FP32 first."""
+
+    fingerprint: str
+    entries: tuple[_Entry, ...] = ()
+    rounds: tuple[tuple[Turn, ...], ...] = ()
+
+
+@dataclass
+class Journal:
+    """One search's journal.
+
+    Attributes:
+        path: of the file.
+        fingerprint: of everything that the search depends on; another one's journal is not used.
+    """
+
+    path: Path
+    fingerprint: str
+    _content: _Content = field(init=False)
+
+    @classmethod
+    def at(cls, path: Path, fingerprint: str) -> "Journal":
+        """Opens the journal of this search if there is one, or begins it."""
+        journal = cls(path, fingerprint)
+        journal._content = _Content(fingerprint)
+        if path.exists():
+            try:
+                found = object_from_json(bytes_from_file(path, _MAX_BYTES, UsageError), path.name, UsageError)
+                content = record_from_object(_Content, found, path.name, UsageError)
+            except UsageError as error:
+                terminal.warn(f"the search begins anew: {error}")
+            else:
+                if content.fingerprint == fingerprint:
+                    journal._content = content
+                    terminal.say(f"going on with the search in {path}: {len(content.entries)} sets are judged")
+        return journal
+
+    @property
+    def rounds(self) -> tuple[tuple[Turn, ...], ...]:
+        """The rounds of turns so far."""
+        return self._content.rounds
+
+    def verdict(self, groups: tuple[str, ...]) -> Verdict | None:
+        """What is known of a set."""
+        return next((entry.verdict for entry in self._content.entries if entry.groups == groups), None)
+
+    def keep_verdict(self, groups: tuple[str, ...], verdict: Verdict) -> None:
+        """Writes a verdict down. Raises: OutputError."""
+        content = self._content
+        self._keep(_Content(content.fingerprint, (*content.entries, _Entry(groups, verdict)), content.rounds))
+
+    def keep_round(self, taken: tuple[Turn, ...]) -> None:
+        """Writes a round down. Raises: OutputError."""
+        content = self._content
+        self._keep(_Content(content.fingerprint, content.entries, (*content.rounds, taken)))
+
+    def forget_rounds(self) -> None:
+        """Keeps what holds on every machine alone, so that the next search measures anew. Raises: OutputError."""
+        self._keep(_Content(self._content.fingerprint, self._content.entries))
+
+    def close(self) -> None:
+        """Takes the file away: the search is done."""
+        self.path.unlink(missing_ok=True)
+
+    def _keep(self, content: _Content) -> None:
+        self._content = content
+        replace_file(self.path, json_from_record(content).encode())

@@ -1,0 +1,149 @@
+"""What the rules of operators are written with: a node with its inputs, and what it makes of them."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from miniseg_edge.admission.graph import MAX_NUMBERS, Attribute, Node, NotAdmittedError, Shape, Value
+
+_INTEGER = re.compile(r"\s*(-?[0-9]{1,18})\s*")
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an operator makes.
+
+    Attributes:
+        values: its outputs, in order.
+        multiplications: beyond one for each element that it reads and writes.
+        workspace: elements that an engine may hold besides inputs and outputs, such as a padded input.
+    """
+
+    values: tuple[Value, ...]
+    multiplications: int = 0
+    workspace: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """A node about to run on known shapes."""
+
+    node: Node
+    inputs: tuple[Value | None, ...]
+
+    def has(self, index: int) -> bool:
+        """Whether there is such an input."""
+        return index < len(self.inputs) and self.inputs[index] is not None
+
+    def value(self, index: int) -> Value:
+        """An input. Raises: NotAdmittedError, left out."""
+        found = self.inputs[index] if index < len(self.inputs) else None
+        if found is None:
+            raise NotAdmittedError(f"input {index} is missing")
+        return found
+
+    def shape(self, index: int = 0) -> Shape:
+        """An input's shape."""
+        return self.value(index).shape
+
+    def numbers(self, index: int) -> tuple[int, ...]:
+        """An input's elements, whole numbers. Raises: NotAdmittedError, they depend on data, or are none."""
+        found = self.value(index).numbers
+        if found is None:
+            raise NotAdmittedError(f"its shape depends on the values of input {index}")
+        return tuple(_whole(number) for number in found)
+
+    def number(self, index: int) -> int:
+        """An input's only element."""
+        found = self.numbers(index)
+        if len(found) != 1:
+            raise NotAdmittedError(f"input {index} is no single number")
+        return found[0]
+
+    def floats(self, index: int) -> tuple[float, ...]:
+        """An input's elements. Raises: NotAdmittedError, they depend on data."""
+        found = self.value(index).numbers
+        if found is None:
+            raise NotAdmittedError(f"its shape depends on the values of input {index}")
+        return tuple(float(number) for number in found)
+
+    def attribute(self, name: str) -> Attribute | None:
+        """An attribute as the file has it, or None."""
+        return self.node.attributes.get(name)
+
+    def wholes(self, name: str, default: Sequence[int]) -> tuple[int, ...]:
+        """An attribute of whole numbers."""
+        found = self.attribute(name)
+        if found is None:
+            return tuple(default)
+        if isinstance(found, str):
+            return integers(found)
+        if not isinstance(found, tuple):
+            raise NotAdmittedError(f"{name} is no list of numbers")
+        return tuple(_whole(number) for number in found)
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        """An attribute that is a whole number. Raises: NotAdmittedError, not there and no default."""
+        found = self.attribute(name)
+        if found is None and default is not None:
+            return default
+        one = integers(found) if isinstance(found, str) else (found,)
+        if len(one) != 1 or not isinstance(one[0], int):
+            raise NotAdmittedError(f"{name} is no whole number")
+        return one[0]
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """An attribute that is true or false."""
+        found = self.attribute(name)
+        if found is None:
+            return default
+        if str(found).lower() not in _FLAGS:
+            raise NotAdmittedError(f"{name} is neither true nor false")
+        return _FLAGS[str(found).lower()]
+
+    def text(self, name: str, default: str = "") -> str:
+        """An attribute that is a text, in lower case."""
+        found = self.attribute(name)
+        if found is not None and not isinstance(found, str):
+            raise NotAdmittedError(f"{name} is no text")
+        return default if found is None else found.lower()
+
+
+Operator = Callable[[Call], Made]
+"""How an operator's outputs follow from its inputs. Raises: NotAdmittedError."""
+
+
+def integers(text: str) -> tuple[int, ...]:
+    """Whole numbers between commas. Raises: NotAdmittedError."""
+    found = [_INTEGER.fullmatch(part) for part in text.split(",")] if text.strip() else []
+    if not all(found):
+        raise NotAdmittedError(f"{text[:40]!r} is no list of whole numbers")
+    return tuple(int(part[1]) for part in found if part is not None)
+
+
+def made(*shapes: Shape, multiplications: int = 0, workspace: int = 0) -> Made:
+    """Outputs whose numbers nobody follows."""
+    return Made(tuple(Value(shape) for shape in shapes), multiplications, workspace)
+
+
+def moved(call: Call, shape: Shape, move: Callable[[npt.NDArray[np.generic]], npt.NDArray[np.generic]]) -> Made:
+    """The first input's elements in another shape or order, with their numbers if those are known."""
+    value = call.value(0)
+    if value.numbers is None or Value(shape).size > MAX_NUMBERS:
+        return made(shape)
+    return Made((value_of(move(np.array(value.numbers).reshape(value.shape))),))
+
+
+def value_of(array: npt.NDArray[np.generic]) -> Value:
+    """A small array as a value with its numbers."""
+    return Value(array.shape, tuple(array.ravel().tolist()))
+
+
+def _whole(number: float) -> int:
+    if not isinstance(number, int):
+        raise NotAdmittedError("a number that is not whole")
+    return number

@@ -1,0 +1,1 @@
+"""Bundles: what lies in one, what its manifest says, how it is read, verified and signed."""

@@ -1,0 +1,303 @@
+"""The bundle: a directory with model files and a manifest, verified before anything in it is parsed."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Collection, Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from miniseg_edge.bundle.manifest import (
+    MANIFEST_NAME,
+    MAX_BUNDLE_BYTES,
+    MAX_FILES,
+    FileRecord,
+    Manifest,
+    check_name,
+    manifest_from_json,
+)
+from miniseg_edge.bundle.records import json_from_record
+from miniseg_edge.bundle.signature import MAX_SIGNATURE_BYTES, SIGNATURE_NAME, Files, Signer, check_signature
+from miniseg_edge.errors import (
+    BundleError,
+    IntegrityError,
+    OutputError,
+    OutputExistsError,
+    PathEscapeError,
+    SignatureError,
+)
+from miniseg_edge.host.files import bytes_from_file, exchange, make_folder, sha256_of, sync_folder
+from miniseg_edge.host.limits import host_limits
+
+MAX_MANIFEST_BYTES = 4 * 2**20
+MAX_ENTRIES = 4 * MAX_FILES
+"""Files and folders that are looked at; more is no bundle."""
+
+MAX_NESTING = 32
+"""Folders within each other. A name in a manifest may have 200 characters; ours are five deep."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle, held in memory: what was hashed is what is parsed.
+
+    Attributes:
+        name: the directory's name, or what the exporter calls it before it is written.
+        manifest: its description.
+        contents: every file but the manifest, by relative path.
+        trusted: whether its signature was checked with a trusted key, or it was made by this process.
+
+    Thread-safety: immutable.
+    """
+
+    name: str
+    manifest: Manifest
+    contents: Mapping[str, bytes]
+    trusted: bool = field(default=False, compare=False)
+
+
+def file_records(contents: Mapping[str, bytes]) -> dict[str, FileRecord]:
+    """The manifest's `files` for these contents."""
+    return {name: FileRecord(sha256_of(data), len(data)) for name, data in sorted(contents.items())}
+
+
+@host_limits()
+def open_bundle(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] | None = None) -> Bundle:
+    """Reads and verifies a bundle.
+
+    Every file is read once; its hash is checked before any parser sees it, and so is the signature, if asked for.
+
+    Args:
+        path: of the directory.
+        trust: path of a public key in PEM. The bundle must be signed by its owner, as it is; without it a signature is
+            not looked at, and whoever can replace the bundle can replace what is run.
+
+    Raises:
+        BundleError: no bundle there, or a manifest that makes no sense.
+        IncompatibleError: another schema version.
+        PathEscapeError: a path or a link that leaves the bundle; with `trust` a hard link too.
+        IntegrityError: a file changed, was added, is missing, or cannot be read; a folder without files.
+        SignatureError: with `trust`: unsigned, signed by somebody else, or no longer as it was signed.
+        MissingDependencyError: `trust` without the extra `sign`.
+        HostMemoryError: it does not fit into memory.
+    """
+    root = Path(path)
+    present, folders = _below(root)
+    if MANIFEST_NAME not in present:
+        raise BundleError(f"{root} is no bundle", "a directory with manifest.json", "a directory without one")
+    signed = {} if trust is None else _signed_contents(root, present, trust)
+
+    def read(name: str, limit: int, error: type[BundleError]) -> bytes:
+        return signed[name] if signed else bytes_from_file(root / name, limit, error)
+
+    manifest = manifest_from_json(read(MANIFEST_NAME, MAX_MANIFEST_BYTES, BundleError))
+    _check_complete(set(present) - {MANIFEST_NAME, SIGNATURE_NAME}, set(manifest.files))
+    _check_folders(folders, present)
+    contents = {}
+    for name, record in manifest.files.items():
+        _check_size(name, record, present[name])
+        contents[name] = _verified(name, record, read(name, record.bytes, IntegrityError))
+    return Bundle(root.name, manifest, contents, trusted=trust is not None)
+
+
+def _signed_contents(root: Path, present: Mapping[str, os.stat_result], trust: str | os.PathLike[str]) -> Files:
+    """Every file but the signature, as it was signed by the owner of the trusted key."""
+    if SIGNATURE_NAME not in present:
+        raise SignatureError(
+            f"{root} is not signed", f"a file {SIGNATURE_NAME} by the owner of the trusted key", "none",
+            "Get it signed (miniseg-export --sign KEY), or open it without a trusted key.",
+        )  # fmt: skip
+    if linked := sorted(name for name, status in present.items() if status.st_nlink > 1):
+        raise PathEscapeError(
+            "the bundle holds a file that lies elsewhere too", "files of its own", ", ".join(linked)[:200],
+            "Copy it with its content.",
+        )  # fmt: skip
+    if len(present) > MAX_FILES or sum(status.st_size for status in present.values()) > MAX_BUNDLE_BYTES:
+        raise IntegrityError("the bundle holds too much", f"at most {MAX_FILES} files, {MAX_BUNDLE_BYTES} bytes")
+    signed: dict[str, bytes] = {}
+    names = set(present) - {SIGNATURE_NAME}
+
+    def read(listed: frozenset[str]) -> Files:
+        _check_complete(names, listed, "its signature", SignatureError)
+        for name in sorted(names):
+            signed[name] = bytes_from_file(root / name, present[name].st_size, IntegrityError)
+        return signed
+
+    signature = bytes_from_file(root / SIGNATURE_NAME, MAX_SIGNATURE_BYTES, SignatureError)
+    check_signature(signature, read, trust)
+    return signed
+
+
+def _below(root: Path) -> tuple[dict[str, os.stat_result], set[str]]:
+    """The files and the folders below a bundle's, by relative path, without following links.
+
+    Raises:
+        BundleError: there is no such folder.
+        PathEscapeError, IntegrityError: a link; a special file, an unreadable folder, too many or too deep.
+    """
+    files: dict[str, os.stat_result] = {}
+    folders: set[str] = set()
+    unread = [""]
+    while unread:
+        folder = unread.pop()
+        for name, status in _entries(root, folder):
+            if stat.S_ISLNK(status.st_mode):
+                raise PathEscapeError("the bundle holds a link", "plain files", name, "Copy it with its content.")
+            if stat.S_ISDIR(status.st_mode):
+                folders.add(name)
+                unread.append(name)
+            elif stat.S_ISREG(status.st_mode):
+                files[name] = status
+            else:
+                raise IntegrityError("the bundle holds a special file", "plain files", name)
+            if len(files) + len(folders) > MAX_ENTRIES or name.count("/") > MAX_NESTING:
+                wanted = f"at most {MAX_ENTRIES} files and folders, {MAX_NESTING} deep"
+                raise IntegrityError("the bundle holds too much", wanted, "more")
+    return files, folders
+
+
+def _entries(root: Path, folder: str) -> list[tuple[str, os.stat_result]]:
+    """What lies in a folder of the bundle, by its path relative to the bundle. Raises: BundleError, IntegrityError."""
+    try:
+        with os.scandir(root / folder) as found:
+            entries = itertools.islice(found, MAX_ENTRIES + 1)
+            return [
+                (f"{folder}/{entry.name}" if folder else entry.name, entry.stat(follow_symlinks=False))
+                for entry in entries
+            ]
+    except (OSError, ValueError) as reason:  # the latter for a path with a NUL
+        said = str(getattr(reason, "strerror", None) or reason)
+        if folder:
+            raise IntegrityError("a folder of the bundle cannot be read", "a readable folder", said) from reason
+        if isinstance(reason, FileNotFoundError | NotADirectoryError):
+            said = "nothing" if isinstance(reason, FileNotFoundError) else "a file"
+        raise BundleError(f"{str(root)[:200]} is no bundle", "a directory with manifest.json", said) from reason
+
+
+def _check_folders(folders: set[str], files: Collection[str]) -> None:
+    """Refuses folders that hold no file: nothing lists them, so nobody would notice them."""
+    needed = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
+    if empty := sorted(folders - needed):
+        raise IntegrityError(
+            "the bundle holds an empty folder", "folders of its files", ", ".join(empty)[:200],
+            "Copy the bundle again from where it was made.",
+        )  # fmt: skip
+
+
+def _check_complete(
+    present: Set[str], listed: Set[str], lister: str = "its manifest", error: type[BundleError] = IntegrityError
+) -> None:
+    """Refuses added and missing files. Raises: `error`."""
+    added, missing = sorted(present - listed), sorted(listed - present)
+    if added or missing:
+        raise error(
+            f"the bundle's files are not those that {lister} lists",
+            f"{len(listed)} files",
+            f"added: {', '.join(added)[:200] or 'none'}; missing: {', '.join(missing)[:200] or 'none'}",
+            "Copy the bundle again from where it was made.",
+        )
+
+
+def _check_size(name: str, record: FileRecord, status: os.stat_result) -> None:
+    if status.st_size != record.bytes:
+        got = f"{status.st_size} bytes"
+        raise IntegrityError(f"{name} was changed", f"{record.bytes} bytes", got, "Copy the bundle again.")
+
+
+def _verified(name: str, record: FileRecord, data: bytes) -> bytes:
+    if (digest := sha256_of(data)) != record.sha256:
+        raise IntegrityError(f"{name} was changed", f"SHA-256 {record.sha256}", digest, "Copy the bundle again.")
+    return data
+
+
+def check_destination(path: Path, *, overwrite: bool) -> None:
+    """Refuses a destination that must not be replaced; call it before the work and again before the writing.
+
+    Raises:
+        OutputExistsError: something is there and `overwrite` is off, or it is no bundle.
+    """
+    if not path.exists() and not path.is_symlink():
+        return
+    if not overwrite:
+        raise OutputExistsError(f"{path} exists", "a new directory", "", "Choose another --output or add --overwrite.")
+    if not path.is_dir() or path.is_symlink() or not (path / MANIFEST_NAME).is_file():
+        raise OutputExistsError(
+            f"{path} is no bundle",
+            "a bundle to overwrite, or nothing",
+            "",
+            "Remove it yourself or choose another --output.",
+        )
+
+
+def write_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False, signer: Signer | None = None) -> None:
+    """Writes a bundle atomically: a temporary sibling directory, then a rename. Signed, if there is a signer.
+
+    A process that is killed leaves the old bundle or the new one, and perhaps the temporary sibling. Where the system
+    cannot swap two names (Windows), a kill in the midst of an overwrite may leave the old one under such a sibling.
+
+    Raises:
+        PathEscapeError: a content's name leaves the bundle.
+        OutputExistsError: see `check_destination`.
+        OutputError: disk full, read-only, no permission; nothing half-written stays.
+    """
+    for name in bundle.contents:
+        check_name(name)
+    path = path.absolute()  # "." has no name and no parent
+    check_destination(path, overwrite=overwrite)
+    files = {**bundle.contents, MANIFEST_NAME: json_from_record(bundle.manifest).encode()}
+    if signer is not None:
+        files[SIGNATURE_NAME] = signer.sign(path.name, files)
+    partial = None
+    try:
+        make_folder(path.parent)
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        partial.chmod(0o755)
+        for name, data in files.items():
+            _write_synced(partial / name, data)
+        sync_folder(partial)
+        check_destination(path, overwrite=overwrite)
+        _move_into_place(partial, path)
+        sync_folder(path.parent)
+    except OSError as reason:
+        raise OutputError(
+            f"{path} cannot be written", "a writable folder with free space", reason.strerror or str(reason)
+        ) from reason
+    finally:
+        if partial is not None:
+            _remove(partial)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    make_folder(path.parent)
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
+
+
+def _move_into_place(partial: Path, path: Path) -> None:
+    if not path.exists():
+        partial.rename(path)
+        return
+    if exchange(partial, path):  # the old bundle is now where the new one was, and is removed with it
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent)) / path.name
+    try:
+        path.rename(old)
+        partial.rename(path)
+    finally:
+        if not path.exists():  # whatever came between, an interruption too
+            old.rename(path)
+        _remove(old.parent)
+
+
+def _remove(folder: Path) -> None:
+    """As far as it can be: a folder that was made read-only is the old bundle too, and nothing may stay of it."""
+    for below, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            Path(below).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,48 @@
+"""What all commands share: errors become one line on standard error and an exit code."""
+
+import argparse
+from collections.abc import Callable
+from typing import NoReturn
+
+from miniseg_edge.console import terminal
+from miniseg_edge.errors import MiniSegError, OutputError, ParityError, UsageError
+from miniseg_edge.host.limits import host_limits
+from miniseg_edge.printable import printable
+
+DONE, FAILED, USAGE, PARITY_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Of a command's options. Arguments may be names of files, so errors quote them as printable text."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command with exit code 2."""
+        super().error(printable(message))
+
+
+def exit_code_of(work: Callable[[], bool | None]) -> int:
+    """Runs a command's work: 0 done, 1 our error, 2 usage, 3 parity failed, 130 interrupted.
+
+    Args:
+        work: False if what it had to find out is not so, which is 1 too; it has said why.
+    """
+    try:
+        with host_limits():
+            return FAILED if work() is False else DONE
+    except UsageError as error:
+        terminal.fail(str(error))
+        return USAGE
+    except ParityError as error:
+        terminal.fail(str(error))
+        return PARITY_FAILED
+    except MiniSegError as error:
+        terminal.fail(str(error))
+        return FAILED
+    except OSError as error:
+        terminal.fail(
+            str(OutputError("the system refused", "files that can be read and written, and free space", str(error)))
+        )
+        return FAILED
+    except KeyboardInterrupt:
+        terminal.fail("interrupted; nothing half-written was left")
+        return INTERRUPTED

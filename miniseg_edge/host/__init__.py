@@ -1,0 +1,1 @@
+"""What we ask of the process and the machine that we run in, and what we leave as it was."""

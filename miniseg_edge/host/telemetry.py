@@ -1,0 +1,52 @@
+"""Vendors' packages report their use over the network when they are imported; here they have no way to.
+
+`import openvino` sends an event to a web service and writes into the user's home; ONNX Runtime keeps a database there.
+Hospital networks want neither.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_ONNXRUNTIME_OFF = "ORT_DISABLE_TELEMETRY"
+_OPENVINO_SENDER = "openvino_telemetry"
+_HIDDEN = {"pydicom": "requests", "highdicom": "requests"}
+"""Which package of the network is kept from whom; from all others it is OpenVINO's sender. pydicom imports requests,
+where it is installed, to fetch its own test data: that opens a socket and changes the process's filters of warnings."""
+
+_importing = threading.RLock()
+
+
+def _forget_threads() -> None:
+    """In a child that a fork made: a thread of the parent may have held the lock."""
+    global _importing  # noqa: PLW0603
+    _importing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
+    os.register_at_fork(after_in_child=_forget_threads)
+
+
+@contextmanager
+def silenced(module: str) -> Iterator[None]:
+    """For importing `module`: OpenVINO and NNCF find their sender not installed, a case that they know, and so on.
+
+    All look when they are imported, and never again; afterwards the process is as it was. What the host has imported
+    itself stays.
+    """
+    kept_from_it = _HIDDEN.get(module.split(".", maxsplit=1)[0], _OPENVINO_SENDER)
+    with _importing:
+        hidden, unset = kept_from_it not in sys.modules, _ONNXRUNTIME_OFF not in os.environ
+        if hidden:
+            sys.modules[kept_from_it] = None  # type: ignore[assignment]
+        if unset:
+            os.environ[_ONNXRUNTIME_OFF] = "1"
+        try:
+            yield
+        finally:
+            if hidden:
+                del sys.modules[kept_from_it]
+            if unset:
+                del os.environ[_ONNXRUNTIME_OFF]

@@ -1,0 +1,20 @@
+"""The loop that times one thing again and again."""
+
+import time
+from collections.abc import Callable
+
+
+def latencies_ms(run: Callable[[], object], seconds: float, warm_up_s: float = 0.0) -> list[float]:
+    """Calls `run` again and again, for `warm_up_s` and then for `seconds`.
+
+    Returns:
+        The milliseconds of each call after the warm-up, at least one.
+    """
+    taken: list[float] = []
+    start = time.perf_counter()
+    while time.perf_counter() - start < warm_up_s + seconds or not taken:
+        before = time.perf_counter()
+        run()
+        if before - start >= warm_up_s:
+            taken.append((time.perf_counter() - before) * 1e3)
+    return taken

@@ -1,0 +1,1 @@
+"""Slices: reading them, what their values mean, and how they become the network's input."""

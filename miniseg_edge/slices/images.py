@@ -1,0 +1,233 @@
+"""8-bit slices in and masks out: PNG and JPEG, checked before a decoder allocates anything."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from miniseg_edge.errors import NoImagesError, UnsupportedFormatError, UsageError
+from miniseg_edge.host.files import bytes_from_file, replace_file
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, check_pixel_budget
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+MAX_IMAGE_BYTES = 256 * 2**20
+MAX_JPEG_SCANS = 100
+"""Progressive images have ten or so."""
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+_JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+_JPEG_SEGMENTS = {0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}
+"""What may stand before the frame, with a length; decoders step over other markers in ways of their own."""
+
+_LESION_BGR = (60, 60, 235)
+
+
+def image_paths(source: Path) -> list[Path]:
+    """The images that `source` names: itself, or the PNG and JPEG files in that folder, by name.
+
+    Raises:
+        NoImagesError: nothing there, or no image in the folder.
+    """
+    if source.is_dir():
+        found = sorted(
+            p
+            for p in source.iterdir()
+            if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and not p.is_dir()
+        )
+        if not found:
+            raise NoImagesError(f"{source} holds no images", f"files ending in {', '.join(IMAGE_SUFFIXES)}", "none")
+        return found
+    if not source.exists():
+        raise NoImagesError(f"{source} does not exist", "an image or a folder of images", "nothing there")
+    return [source]
+
+
+def slice_from_file(path: Path, channels: int = 1) -> ByteArray:
+    """Reads an 8-bit slice from PNG or JPEG.
+
+    Returns:
+        (H, W) uint8 grey, colour being accepted if all its channels are equal; with 3 channels (H, W, 3) uint8 RGB,
+        grey being three equal ones.
+
+    Raises:
+        UsageError: other numbers of channels, which image files do not have.
+        UnsupportedFormatError: another format, truncated or corrupt, 16-bit, or coloured where grey is wanted.
+        InputError: over the pixel budget; refused before decoding.
+    """
+    return slice_from_bytes(bytes_from_file(path, MAX_IMAGE_BYTES, UnsupportedFormatError), path.name, channels)
+
+
+def slice_from_bytes(data: bytes, name: str, channels: int = 1) -> ByteArray:
+    """The same from bytes; `name` is for messages."""
+    if channels not in (1, 3):
+        raise UsageError(
+            f"image files do not hold {channels} channels", "a network of 1 or 3", name, "Hand arrays to the API."
+        )
+    pixels = _decoded(data, name)
+    if channels == 3:
+        pixels = _rgb(pixels, name)
+    elif pixels.ndim == 3:
+        pixels = _grey(pixels, name)
+    return np.ascontiguousarray(pixels)
+
+
+def label_from_file(path: Path, classes: int) -> ByteArray:
+    """Reads a label map (H, W) uint8 with values 0..classes-1.
+
+    With two classes every non-zero pixel is lesion (0/1, 0/255 and palettes alike); with more, grey values are
+    class numbers, and 255 is left unjudged.
+
+    Raises:
+        UnsupportedFormatError: not a readable image, or a value that is no class.
+    """
+    pixels = _decoded(bytes_from_file(path, MAX_IMAGE_BYTES, UnsupportedFormatError), path.name)
+    if classes == 2:
+        lesion = pixels[..., :3].any(axis=-1) if pixels.ndim == 3 else pixels > 0
+        return np.asarray(lesion, dtype=np.uint8)
+    grey = _grey(pixels, path.name) if pixels.ndim == 3 else pixels
+    unknown = sorted({int(v) for v in np.unique(grey)} - {*range(classes), 255})
+    if unknown:
+        raise UnsupportedFormatError(f"{path.name} has unknown labels", f"0..{classes - 1} or 255", str(unknown[:8]))
+    return grey
+
+
+def _decoded(data: bytes, name: str) -> ByteArray:
+    if data.startswith(PNG_SIGNATURE):
+        height, width = _checked_png(data, name)
+    elif data.startswith(_JPEG_SIGNATURE):
+        height, width = _checked_jpeg(data, name)
+    else:
+        raise UnsupportedFormatError(
+            f"{name} is no image that we read", "PNG or JPEG", f"bytes {data[:8].hex(' ') or 'none'}"
+        )
+    check_pixel_budget(height, width)
+    from miniseg_edge.host.opencv import cv2
+
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise UnsupportedFormatError(f"{name} cannot be decoded", "an intact image", str(error.err)) from error
+    if pixels is None or pixels.shape[:2] != (height, width):
+        raise UnsupportedFormatError(f"{name} cannot be decoded", "an intact image", "broken pixel data")
+    if pixels.dtype != np.uint8:
+        raise UnsupportedFormatError(
+            f"{name} is not 8-bit", "8-bit grey, as windowed CT slices come", str(pixels.dtype),
+            "Window it to 8 bits, or hand HU to segment_hu().",
+        )  # fmt: skip
+    return np.asarray(pixels, dtype=np.uint8)
+
+
+def _rgb(pixels: ByteArray, name: str) -> ByteArray:
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=2)
+    if not _opaque(pixels):
+        raise UnsupportedFormatError(f"{name} is transparent", "opaque colours", "transparency")
+    return pixels[..., 2::-1]
+
+
+def _opaque(pixels: ByteArray) -> bool:
+    return pixels.shape[-1] == 3 or bool((pixels[..., 3] == 255).all())
+
+
+def _grey(pixels: ByteArray, name: str) -> ByteArray:
+    colours = pixels[..., :3]
+    if not _opaque(pixels) or bool((colours != colours[..., :1]).any()):
+        raise UnsupportedFormatError(f"{name} is coloured", "a grey CT slice", "channels that differ, or transparency")
+    return colours[..., 0]
+
+
+def _checked_png(data: bytes, name: str) -> tuple[int, int]:
+    """Height and width, after every chunk was found whole: decoders fill what is missing with black."""
+    chunks = list(png_chunks(data, name))
+    if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13 or chunks[-1][0] != b"IEND":
+        raise UnsupportedFormatError(f"{name} is truncated", "a PNG from IHDR to IEND", f"{len(data)} bytes")
+    width, height = struct.unpack(">II", chunks[0][1][:8])
+    if not width or not height:
+        raise UnsupportedFormatError(f"{name} is empty", "a width and a height", f"{height} x {width}")
+    _check_png_pixels(chunks, height, width, name)
+    return height, width
+
+
+def _check_png_pixels(chunks: list[tuple[bytes, bytes]], height: int, width: int, name: str) -> None:
+    depth, colour, _, _, interlaced = chunks[0][1][8:13]
+    if interlaced or colour not in _PNG_CHANNELS:
+        return  # seven passes have another layout, and the decoder itself refuses unknown colour types
+    check_pixel_budget(height, width)
+    expected = height * (1 + (width * depth * _PNG_CHANNELS[colour] + 7) // 8)
+    try:
+        packed = b"".join(content for kind, content in chunks if kind == b"IDAT")
+        actual = len(zlib.decompressobj().decompress(packed, expected))
+    except zlib.error as error:
+        raise UnsupportedFormatError(f"{name} is corrupt", "intact pixel data", str(error)) from error
+    if actual < expected:
+        raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{expected} bytes", f"{actual}")
+
+
+def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk of a PNG up to its end, each found whole. Raises: UnsupportedFormatError."""
+    position = len(PNG_SIGNATURE)
+    while position < len(data):
+        length, kind = struct.unpack(">I4s", data[position : position + 8].ljust(8, b"\0"))
+        end = position + 12 + length
+        if end > len(data):
+            raise UnsupportedFormatError(f"{name} is truncated", f"{end} bytes", f"{len(data)}")
+        content, checksum = data[position + 8 : end - 4], struct.unpack(">I", data[end - 4 : end])[0]
+        if zlib.crc32(kind + content) != checksum:
+            raise UnsupportedFormatError(f"{name} is corrupt", "a matching checksum", f"damage in {kind!r}")
+        yield kind, content
+        if kind == b"IEND":
+            return
+        position = end
+
+
+def _checked_jpeg(data: bytes, name: str) -> tuple[int, int]:
+    """Height and width from the frame header, after the end marker was found."""
+    if (scans := data.count(_JPEG_SCAN)) > MAX_JPEG_SCANS:  # each goes over the whole image, however short it is
+        raise UnsupportedFormatError(f"{name} is absurd", f"at most {MAX_JPEG_SCANS} scans", f"{scans}")
+    if not data.rstrip(b"\0").endswith(_JPEG_END):
+        raise UnsupportedFormatError(f"{name} is truncated", "an end-of-image marker", f"{len(data)} bytes without one")
+    position = 2
+    while position + 9 <= len(data) and data[position] == 0xFF:
+        marker, length = data[position + 1], struct.unpack(">H", data[position + 2 : position + 4])[0]
+        if marker == 0xFF:  # padding before a marker
+            position += 1
+        elif marker in _JPEG_FRAMES:
+            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
+            return height, width
+        elif marker in _JPEG_SEGMENTS:
+            position += 2 + length
+        else:
+            break
+    raise UnsupportedFormatError(f"{name} is corrupt", "a JPEG frame header", "none")
+
+
+def write_png(path: Path, pixels: ByteArray) -> None:
+    """Writes (H, W) grey or (H, W, 3) BGR uint8 as PNG, atomically. Raises: OutputError."""
+    replace_file(path, png_from_pixels(pixels))
+
+
+def png_from_pixels(pixels: ByteArray) -> bytes:
+    """(H, W) grey or (H, W, 3) BGR uint8 -> PNG."""
+    from miniseg_edge.host.opencv import cv2
+
+    return bytes(cv2.imencode(".png", pixels)[1])
+
+
+def overlay(grey: FloatArray | ByteArray, mask: ByteArray) -> ByteArray:
+    """The slice with its lesion tinted and outlined: (H, W) grey or (H, W, 3) RGB, (H, W) mask -> BGR uint8."""
+    from miniseg_edge.host.opencv import cv2
+
+    shown = np.clip(grey, 0, 255).astype(np.uint8)
+    canvas = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR if shown.ndim == 2 else cv2.COLOR_RGB2BGR)
+    lesion = (mask > 0).astype(np.uint8)
+    tinted = cv2.addWeighted(canvas, 0.7, np.full_like(canvas, _LESION_BGR), 0.3, 0)
+    canvas = np.where(lesion[..., None] > 0, tinted, canvas)
+    outlines, _ = cv2.findContours(lesion, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(canvas, outlines, -1, _LESION_BGR, max(1, round(max(grey.shape) / 512)))
+    return np.asarray(canvas, dtype=np.uint8)

@@ -1,0 +1,21 @@
+"""What a header says of the part of the body, in our own words: the header's are anybody's."""
+
+_CHEST = ("CHEST", "THORAX", "LUNG", "TORSO", "TRUNK", "WHOLEBODY", "TAP", "CAP", "HEART", "MEDIASTINUM")
+_OTHERS = {
+    "the head": ("HEAD", "BRAIN", "SKULL", "FACE", "ORBIT", "SINUS", "JAW", "EAR", "TEMPORAL", "CRANI"),
+    "the neck": ("NECK", "CSPINE", "CERVICAL", "CAROTID", "THYROID"),
+    "the abdomen": ("ABD", "LIVER", "KIDNEY", "PANCREAS", "COLON", "UROGRAM", "LSPINE", "LUMBAR"),
+    "the pelvis": ("PELVIS", "HIP", "PROSTATE", "BLADDER", "SACRUM"),
+    "a limb": (
+        "LEG", "ARM", "KNEE", "ANKLE", "FOOT", "HAND", "WRIST", "ELBOW", "EXTREMITY", "SHOULDER", "FEMUR", "TIBIA",
+        "HUMERUS", "CALCANEUS",
+    ),
+}  # fmt: skip
+
+
+def other_part(body_part: str) -> str | None:
+    """Which part other than the chest BodyPartExamined names, in our words; None for the chest and for the unknown."""
+    said = "".join(letter for letter in body_part.upper() if letter.isalpha())
+    if any(word in said for word in _CHEST):
+        return None
+    return next((ours for ours, theirs in _OTHERS.items() if any(word in said for word in theirs)), None)

@@ -1,0 +1,374 @@
+"""One DICOM file, read without trusting it: header first, then its pixels, checked before a decoder allocates."""
+
+import functools
+import struct
+import zlib
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from miniseg_edge.errors import InputError, MissingDependencyError, TransferSyntaxError, UnsupportedFormatError
+from miniseg_edge.host.dependencies import require
+from miniseg_edge.host.files import sha256_of
+from miniseg_edge.studies.dicom.codestreams import coded_size
+from miniseg_edge.studies.dicom.content import (
+    MAX_INFLATED_BYTES,
+    PREAMBLE,
+    STANDARD,
+    Form,
+    form_in,
+    standard_content,
+    standard_start,
+)
+from miniseg_edge.studies.source_files import MAX_FILE_BYTES, SourceFile
+from miniseg_edge.studies.volume import check_volume_budget
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+_IMPLICIT, _EXPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+_SERIES_UID = 0x0020000E
+_CHARACTER_SET = 0x00080005
+_PER_FRAME_GROUPS = 0x52009230
+_SLICES_OWN = (0x00080018, 0x00200032)
+"""SOPInstanceUID and ImagePositionPatient."""
+
+_PIXEL_DATA = 0x7FE00010
+_PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+_BYTES_BEFORE_SERIES_UID = 2**20
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+_LONG_VRS = (b"OB", b"OW")
+
+Dataset = Any
+"""A pydicom Dataset; pydicom is imported only when a study is opened."""
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What a file says before its pixels.
+
+    Attributes:
+        file: that it is of.
+        form: of the file.
+        dataset: the elements that were asked for, without pixels.
+        position: where the pixel data's element starts, in the standard content, or in the inflated dataset of a
+            deflated file.
+        has_pixels: whether pixel data start there.
+        has_meta: whether the file names its transfer syntax.
+        sha256: of the bytes before that.
+        kind: equal for headers that differ in their slice's identity and position alone; None for the header of several
+            frames, and where bytes cannot be compared.
+    """
+
+    file: SourceFile
+    form: Form
+    dataset: Dataset
+    position: int
+    has_pixels: bool
+    has_meta: bool
+    sha256: str
+    kind: Hashable | None
+
+
+@dataclass(frozen=True, eq=False)
+class PixelLayout:
+    """Where a file's pixels lie and how they are encoded, so that its header need not be parsed again to read them.
+
+    Attributes:
+        name: of the file.
+        form, position, sha256: as in `Header`.
+        syntax: the transfer syntax, a pydicom UID.
+        frames, rows, columns: as the header has them.
+        options: all that pydicom's decoders take from a header.
+    """
+
+    name: str
+    form: Form
+    position: int
+    sha256: str
+    syntax: Any
+    frames: int
+    rows: int
+    columns: int
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedFile:
+    """A file in memory: its pixel data, still encoded, and the SHA-256 of the whole file."""
+
+    layout: PixelLayout
+    pixels: bytes
+    sha256: str
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file starts like DICOM, in whatever form; names say nothing. Raises: UnsupportedFormatError."""
+    try:
+        with path.open("rb") as file:
+            return form_in(file) is not None
+    except OSError as reason:
+        raise UnsupportedFormatError(f"{path.name} cannot be read", "a readable file", str(reason.strerror)) from reason
+
+
+def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
+    """The SeriesInstanceUID of an opened file, which is read no further than that; "" if it does not say.
+
+    Args:
+        source: opened, at its start.
+        name: for messages.
+        form: of the file.
+
+    Raises:
+        UnsupportedFormatError: no DICOM that can be read; MissingDependencyError.
+    """
+    reader = require("pydicom.filereader", "dicom")
+    try:
+        if not form.is_standard:
+            source = BytesIO(standard_start(source.read(_BYTES_BEFORE_SERIES_UID), form))
+        _check_deflated(source)
+        header = reader.read_partial(
+            source, lambda tag, vr, length: tag > _SERIES_UID, force=True, specific_tags=[_SERIES_UID]
+        )
+        element = header.get_item(_SERIES_UID)
+    except InputError:
+        raise
+    except Exception as error:  # pydicom raises many kinds about hostile headers
+        raise UnsupportedFormatError(f"{name} is no readable DICOM", "an intact header", type(error).__name__) from None
+    value = b"" if element is None or element.value is None else element.value
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 ")
+
+
+def header_from_file(file: SourceFile, keywords: tuple[str, ...]) -> Header:
+    """Those elements of the header, without pixels. Raises: UnsupportedFormatError, MissingDependencyError, OSError."""
+    if (size := file.size()) > MAX_FILE_BYTES:
+        raise UnsupportedFormatError(f"{file.name} is too large", f"at most {MAX_FILE_BYTES} bytes", f"{size}")
+    with file.open() as opened:
+        form = form_in(opened)
+        if form is None:
+            raise UnsupportedFormatError(
+                f"{file.name} is no DICOM", "DICOM", "another file" if size else "an empty file"
+            )
+        source = opened if form.is_standard else BytesIO(standard_content(opened.read(), form, file.name))
+        dataset, has_meta = _parsed(source, file.name, keywords)
+        values = _raw_values(dataset)
+        position = source.tell()
+        source.seek(0)
+        if str(dataset.file_meta.TransferSyntaxUID) == DEFLATED:
+            content = _inflated(source.read(), file.name)
+            position = _pixel_position(content)
+        else:
+            content = source.read(position + len(_PIXELS[0]))
+    has_pixels = content[position : position + len(_PIXELS[0])] in _PIXELS
+    kind = None if values is None else (has_pixels, str(dataset.file_meta.TransferSyntaxUID), *values)
+    return Header(file, form, dataset, position, has_pixels, has_meta, sha256_of(content[:position]), kind)
+
+
+def _raw_values(dataset: Dataset) -> tuple[Hashable, ...] | None:
+    """What a kind is known by: a dataset's elements but a slice's own, before any but the character set is converted.
+
+    None for the header of several frames, and where an element was converted already.
+    """
+    elements = [element for element in dataset.values() if element.tag not in _SLICES_OWN]
+    if _PER_FRAME_GROUPS in dataset or not all(e.is_raw or e.tag == _CHARACTER_SET for e in elements):
+        return None
+    return tuple((int(e.tag), e.VR, e.value if e.is_raw else str(e.value)) for e in elements)
+
+
+def pixel_layout(header: Header) -> PixelLayout:
+    """How to read the pixels of an image that has this header.
+
+    Raises:
+        InputError: over the budget.
+        Whatever pydicom raises about elements that make no sense.
+    """
+    dataset = header.dataset
+    frames, rows, columns = int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns)
+    check_volume_budget(frames, rows, columns)
+    options = require("pydicom.pixels", "dicom").as_pixel_options(dataset)
+    options["photometric_interpretation"] = str(options["photometric_interpretation"]).strip("\0 ").upper()
+    syntax = dataset.file_meta.TransferSyntaxUID
+    name = header.file.name
+    return PixelLayout(name, header.form, header.position, header.sha256, syntax, frames, rows, columns, options)
+
+
+def open_file(file: SourceFile, layout: PixelLayout) -> OpenedFile:
+    """Reads the whole file once.
+
+    Raises:
+        UnsupportedFormatError: gone, truncated, or without pixels.
+        InputError: another header than when its layout was read.
+    """
+    data = file.read()
+    content = standard_content(data, layout.form, file.name)
+    if str(layout.syntax) == DEFLATED:
+        content = _inflated(content, file.name)
+    if sha256_of(content[: layout.position]) != layout.sha256:
+        raise InputError(f"{file.name} changed while it was read", "the file that was opened", "another")
+    return OpenedFile(layout, _pixel_bytes(content, layout), sha256_of(data))
+
+
+def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
+    """Decodes one frame: (H, W), integers as the scanner stored them; read-only where they need no decoding.
+
+    Raises:
+        TransferSyntaxError: nothing installed here decodes it.
+        UnsupportedFormatError: corrupt.
+    """
+    layout = opened.layout
+    syntax, size = layout.syntax, (layout.rows, layout.columns)
+    decoder = _decoder(layout)
+    if syntax.is_encapsulated:
+        _check_coded_size(opened, frame)
+    stored = {"pixel_keyword": "PixelData", "pixel_vr": "OW", "view_only": True}
+    try:
+        values: npt.NDArray[np.generic] = decoder.as_array(opened.pixels, index=frame, **layout.options, **stored)[0]
+    except Exception as error:
+        if "12-bit" in str(error):
+            raise TransferSyntaxError(
+                f"{layout.name} is compressed as {syntax.name} ({syntax}) in 12 bits", "a decoder for it", "none",
+                "pylibjpeg-libjpeg decodes it (GPL, so it is not part of the extra); or convert it with dcmdjpeg "
+                "of the package dcmtk.",
+            ) from None  # fmt: skip
+        raise UnsupportedFormatError(
+            f"{layout.name} cannot be decoded", "intact pixel data", "what its decoder refuses"
+        ) from None
+    if values.shape != size:
+        wanted = f"{size[0]} x {size[1]}"
+        raise UnsupportedFormatError(f"{layout.name} decodes to another size", wanted, str(values.shape))
+    return values
+
+
+def _check_coded_size(opened: OpenedFile, frame: int) -> None:
+    """Refuses a frame whose codestream is of another size than the header says, before a decoder allocates for it."""
+    layout, encapsulated = opened.layout, require("pydicom.encaps", "dicom")
+    try:
+        data = encapsulated.get_frame(opened.pixels, frame, number_of_frames=layout.frames)
+    except Exception:  # pydicom has several kinds for fragments that make no frames
+        raise UnsupportedFormatError(f"{layout.name} is corrupt", "a fragment for each frame", "another") from None
+    size, wanted = coded_size(data), (layout.rows, layout.columns)
+    if size is not None and size != wanted:
+        raise UnsupportedFormatError(
+            f"{layout.name} has a compressed frame of another size",
+            f"{wanted[0]} x {wanted[1]}",
+            f"{size[0]} x {size[1]}",
+        )
+
+
+def _decoder(layout: PixelLayout) -> Any:
+    """The decoder of pydicom for the file's transfer syntax. Raises: TransferSyntaxError."""
+    syntax, name = layout.syntax, layout.name
+    try:
+        decoder = require("pydicom.pixels", "dicom").get_decoder(syntax)
+    except NotImplementedError:
+        raise TransferSyntaxError(
+            f"{name} is compressed as {syntax.name} ({syntax})", "a transfer syntax that pydicom decodes", "another",
+            "Convert it with dcmdjpeg of the package dcmtk.",
+        ) from None  # fmt: skip
+    if not decoder.is_available:
+        raise TransferSyntaxError(
+            f"{name} is compressed as {syntax.name} ({syntax})", "a decoder for it",
+            f"none of: {'; '.join(decoder.missing_dependencies)}", 'pip install "miniseg-edge[dicom]"',
+        )  # fmt: skip
+    return decoder
+
+
+def _parsed(source: Any, name: str, keywords: tuple[str, ...]) -> tuple[Dataset, bool]:
+    """The dataset, and whether the file names its transfer syntax."""
+    pydicom = require("pydicom", "dicom")
+    try:
+        _check_deflated(source)
+        dataset = pydicom.dcmread(source, stop_before_pixels=True, force=True, specific_tags=_tags(keywords))
+        if not (named := "TransferSyntaxUID" in dataset.file_meta):
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(_encoding(dataset))
+        str(dataset.file_meta.TransferSyntaxUID)
+    except (InputError, MissingDependencyError):
+        raise
+    except Exception as error:  # pydicom raises many kinds about hostile headers
+        raise UnsupportedFormatError(f"{name} is no readable DICOM", "an intact header", type(error).__name__) from None
+    return dataset, named
+
+
+def _encoding(dataset: Dataset) -> str:
+    """The transfer syntax of a file that names none, as its elements are written; it cannot be a compressed one."""
+    implicit, little_endian = dataset.original_encoding
+    return _IMPLICIT if implicit else _EXPLICIT if little_endian else _BIG_ENDIAN
+
+
+@functools.cache
+def _tags(keywords: tuple[str, ...]) -> list[Any]:
+    """As pydicom's tags: looking up the names for every file takes a third of its time."""
+    tag = require("pydicom.tag", "dicom").Tag
+    return [tag(keyword) for keyword in keywords]
+
+
+def _check_deflated(source: Any) -> None:
+    """Inflates a deflated file within the budget first: pydicom does it without bound."""
+    start = source.read(2**16)
+    source.seek(0)
+    meta = start[PREAMBLE + 4 :]
+    if DEFLATED.encode() in meta[:1024] and meta[:4] == b"\x02\x00\x00\x00":
+        rest = source.read()[PREAMBLE + 16 + struct.unpack("<I", meta[8:12])[0] :]
+        source.seek(0)
+        _bounded(rest)
+
+
+def _inflated(data: bytes, name: str) -> bytes:
+    """The dataset of a deflated file; what comes before it, group 2, says its own length first."""
+    try:
+        return _bounded(data[PREAMBLE + 16 + struct.unpack_from("<I", data, PREAMBLE + 12)[0] :])
+    except (zlib.error, struct.error):
+        raise UnsupportedFormatError(f"{name} is corrupt", "intact deflated data", "broken data") from None
+
+
+def _bounded(deflated: bytes) -> bytes:
+    limit = MAX_INFLATED_BYTES
+    engine = zlib.decompressobj(-zlib.MAX_WBITS)
+    found = engine.decompress(deflated, limit)
+    if engine.unconsumed_tail:
+        raise InputError("a deflated file is too large", f"at most {limit} bytes inflated", "more")
+    return found
+
+
+def _pixel_position(content: bytes) -> int:
+    """Where the pixel data's tag lies in an inflated dataset, which is explicit VR, little endian."""
+    source = BytesIO(content)
+    reader = require("pydicom.filereader", "dicom")
+    reader.read_dataset(source, False, True, stop_when=lambda tag, vr, length: tag == _PIXEL_DATA)
+    return source.tell()
+
+
+def _pixel_bytes(content: bytes, layout: PixelLayout) -> bytes:
+    """The pixel data's value, after its length was checked against the file and against Rows x Columns x Frames."""
+    syntax, name, position = layout.syntax, layout.name, layout.position
+    order = "<" if syntax.is_little_endian else ">"
+    head = content[position : position + 12].ljust(12, b"\0")
+    if struct.unpack(order + "HH", head[:4]) != (0x7FE0, 0x0010):
+        raise UnsupportedFormatError(f"{name} has no pixels", "pixel data", "none")
+    long = not syntax.is_implicit_VR and head[4:6] in _LONG_VRS
+    start = position + (12 if long else 8)
+    length = struct.unpack(order + "I", head[8:12] if long else head[4:8])[0]
+    if length == _UNDEFINED:
+        return _encapsulated(content, start, name)
+    expected = layout.frames * layout.rows * layout.columns * int(layout.options["bits_allocated"]) // 8
+    actual = min(length, len(content) - start)
+    if actual < expected:
+        raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{expected} bytes", f"{actual}")
+    return content[start : start + length]
+
+
+def _encapsulated(content: bytes, start: int, name: str) -> bytes:
+    position = start
+    while content[position : position + 4] == _ITEM:
+        position += 8 + struct.unpack("<I", content[position + 4 : position + 8].ljust(4, b"\0"))[0]
+    if content[position : position + 4] != _DELIMITER:
+        raise UnsupportedFormatError(
+            f"{name} has truncated pixel data", f"fragments up to byte {position} and an end mark",
+            f"{len(content)} bytes",
+        )  # fmt: skip
+    return content[start:position]

@@ -1,0 +1,1 @@
+"""What people drew: label maps, folders of images with masks, masks of whole studies."""

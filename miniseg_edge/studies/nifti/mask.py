@@ -1,0 +1,64 @@
+"""A volume's mask as NIfTI, laid out like the file that the volume came from, or along its slices."""
+
+from typing import Any
+
+import numpy as np
+
+from miniseg_edge.errors import InputError
+from miniseg_edge.host.dependencies import require
+from miniseg_edge.slices.preprocessing import ByteArray
+from miniseg_edge.studies.nifti.study import RAS_FROM_LPS
+from miniseg_edge.studies.turned_geometry import stored_geometry
+from miniseg_edge.studies.volume import TILT_DEGREES, Geometry, NiftiForms, Origin
+
+MAX_NIFTI_1_AXIS = 2**15 - 1
+"""Voxels along an axis that NIfTI-1 can say; longer volumes get NIfTI-2."""
+
+
+def nifti_from_mask(mask: ByteArray, geometry: Geometry, origin: Origin, stamp: tuple[str, str] = ("", "")) -> bytes:
+    """An uncompressed .nii in memory, a label map by its intent; voxels as the source stores them.
+
+    A tilted gantry is shear in the sform. Of a NIfTI file the mask has the forms, their codes and the unit; where the
+    qform cannot say the affine, its code is 0.
+
+    Args:
+        mask: (D, H, W) uint8, class per voxel.
+        geometry, origin: of the volume that was segmented.
+        stamp: what the header's `descrip` (79 characters) and `aux_file` (23) say, ASCII.
+
+    Raises:
+        InputError: the mask has not the volume's slices.
+        MissingDependencyError: the extra `dicom` is not installed.
+    """
+    if mask.ndim != 3 or mask.dtype != np.uint8 or len(mask) != len(geometry.positions_mm):
+        expected = f"({len(geometry.positions_mm)}, H, W) uint8"
+        raise InputError("the mask does not fit the volume", expected, f"{mask.shape} {mask.dtype}")
+    nibabel = require("nibabel", "dicom")
+    voxels = origin.turn.stored_stack(mask).transpose(2, 1, 0)
+    if (layout := origin.layout) is not None:
+        voxels = nibabel.orientations.apply_orientation(voxels, np.asarray(layout.orientation))
+    kind = nibabel.Nifti1Image if max(voxels.shape) <= MAX_NIFTI_1_AXIS else nibabel.Nifti2Image
+    image = kind(np.ascontiguousarray(voxels), None)
+    if layout is not None:
+        _write_forms(image.header, layout.forms)
+    else:
+        geometry = stored_geometry(geometry, (mask.shape[1], mask.shape[2]), origin.turn)
+        affine = RAS_FROM_LPS @ geometry.affine
+        image.header.set_xyzt_units("mm")
+        image.header.set_sform(affine, code=1)
+        # A qform cannot say shear. Its code is 0 then, its voxel size is still the volume's.
+        image.header.set_qform(affine, code=int(geometry.tilt_degrees <= TILT_DEGREES), strip_shears=True)
+    image.header.set_intent("label")
+    image.header["descrip"], image.header["aux_file"] = stamp[0][:79], stamp[1][:23]
+    return bytes(image.to_bytes())
+
+
+def _write_forms(header: Any, forms: NiftiForms) -> None:
+    header["sform_code"], header["qform_code"], header["xyzt_units"] = forms.sform_code, forms.qform_code, forms.units
+    for name, row in zip(("srow_x", "srow_y", "srow_z"), forms.sform, strict=True):
+        header[name] = row
+    header["pixdim"][:4] = forms.pixdim
+    for axis, value in zip("bcd", forms.quaternion, strict=True):
+        header[f"quatern_{axis}"] = value
+    for axis, value in zip("xyz", forms.offset, strict=True):
+        header[f"qoffset_{axis}"] = value

@@ -1,0 +1,1 @@
+"""Results that people read where they read studies: a structured report, secondary captures, a page."""

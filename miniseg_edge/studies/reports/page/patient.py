@@ -1,0 +1,30 @@
+"""What the page says of the patient, where somebody wants it to."""
+
+from miniseg_edge.errors import UsageError
+from miniseg_edge.studies.dicom.file import header_from_file
+from miniseg_edge.studies.distrust import distrusted
+from miniseg_edge.studies.seg.seg_copy import copied
+from miniseg_edge.studies.seg.seg_elements import KEYWORDS
+from miniseg_edge.studies.volume import Origin
+
+_SAID = (
+    ("Patient", "PatientName"), ("ID", "PatientID"), ("born", "PatientBirthDate"), ("study", "StudyDate"),
+    ("accession", "AccessionNumber"),
+)  # fmt: skip
+
+
+def patient_of(origin: Origin) -> tuple[tuple[str, str], ...]:
+    """Names and values from the first image's header, as far as it has them; text that is not ours.
+
+    Raises:
+        UsageError: no DICOM, so nothing names a patient.
+        UnsupportedFormatError: the header cannot be read again.
+        MissingDependencyError: the extra `dicom` is not installed.
+    """
+    if not origin.images:
+        raise UsageError("nothing here names the patient", "a DICOM study", origin.format)
+    file = origin.images[0].file
+    with distrusted(file.name):
+        header, _ = copied(header_from_file(file, KEYWORDS).dataset)
+        values = [(word, str(header.get(keyword, "")).replace("^", " ").strip()) for word, keyword in _SAID]
+    return tuple((word, value) for word, value in values if value)

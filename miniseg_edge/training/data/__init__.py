@@ -1,0 +1,1 @@
+"""Labelled slices as training sees them: folds, augmentation, batches."""

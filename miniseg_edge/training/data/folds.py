@@ -1,0 +1,45 @@
+"""Folds: which slices are held out of a training, one patient's always together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from miniseg_edge.errors import UsageError
+from miniseg_edge.training.data.samples import Sample
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division of the slices.
+
+    Attributes:
+        number: from 1.
+        training: slices to learn from.
+        held_out: slices to validate on.
+    """
+
+    number: int
+    training: tuple[Sample, ...]
+    held_out: tuple[Sample, ...]
+
+
+def folds_of(samples: Sequence[Sample], count: int, seed: int) -> tuple[Fold, ...]:
+    """`count` folds; each slice is held out in exactly one of them, and folds have about as many groups.
+
+    Raises:
+        UsageError: fewer than two folds, or fewer groups than folds.
+    """
+    groups = sorted({sample.group for sample in samples})
+    if not 2 <= count <= len(groups):
+        raise UsageError("no such folds", f"2 to {len(groups)}, the number of groups", str(count))
+    order = np.random.default_rng(seed).permutation(len(groups))
+    place = {groups[index]: position % count for position, index in enumerate(order)}
+    return tuple(
+        Fold(
+            number + 1,
+            tuple(sample for sample in samples if place[sample.group] != number),
+            tuple(sample for sample in samples if place[sample.group] == number),
+        )
+        for number in range(count)
+    )

@@ -1,0 +1,116 @@
+"""A worker in a process of its own, and the driver's side of it."""
+
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import Any, BinaryIO
+
+from miniseg_edge.errors import DeviceLostError, MiniSegError, WorkerDiedError
+from miniseg_edge.host.children import python_command
+from miniseg_edge.runtimes.archive.row import Row
+from miniseg_edge.runtimes.archive.series import Series
+from miniseg_edge.runtimes.archive.work import Crew, Work
+from miniseg_edge.runtimes.archive.worker import Worker
+
+LOST_EXIT_CODE = 70
+
+_READY = "ready"
+_LAST_WORDS_BYTES = 2000
+
+
+class WorkerProcess:
+    """A worker's process as its driver has it. Thread-safety: none; one series at a time."""
+
+    def __init__(self, work: Work, crew: Crew) -> None:
+        """Starts it. Raises: WorkerDiedError, if it does not come up."""
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
+        self._process = subprocess.Popen(  # noqa: S603  this module
+            python_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said
+        )
+        if not self._sent((work, crew)) or self._received() != _READY:
+            last_words = self._last_words()
+            self.close()
+            raise WorkerDiedError("a worker's process cannot be started", "one that comes up", last_words)
+
+    def process(self, series: Series) -> Row | None:
+        """The series' row, or None: the process has died of it, or before it. Raises: as `Worker.process`."""
+        answer = self._received() if self._sent(series) else None
+        if isinstance(answer, BaseException):
+            raise answer
+        assert answer is None or isinstance(answer, Row)  # noqa: S101  there is nothing else
+        return answer
+
+    def close(self) -> None:
+        """Ends it; may be called twice."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()  # which it takes for the end of its work
+                except BrokenPipeError:
+                    continue
+        self._process.wait()
+        self._said.close()
+
+    def _sent(self, message: object) -> bool:
+        assert self._process.stdin is not None  # noqa: S101
+        try:
+            _send(message, self._process.stdin)
+        except OSError:  # nobody reads it
+            return False
+        return True
+
+    def _received(self) -> Any:
+        assert self._process.stdout is not None  # noqa: S101
+        try:
+            return pickle.load(self._process.stdout)  # noqa: S301  our own child's
+        except (EOFError, pickle.UnpicklingError):  # it died, perhaps in the middle of its answer
+            return None
+
+    def _last_words(self) -> str:
+        self._process.wait()
+        self._said.seek(0)
+        lines = self._said.read()[-_LAST_WORDS_BYTES:].decode("utf-8", "replace").splitlines()
+        return next((line for line in reversed(lines) if line.strip()), f"exit code {self._process.returncode}")
+
+
+def main() -> None:
+    """The worker's side: works on what comes through standard input until that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no answer
+    worker = Worker(*pickle.load(sys.stdin.buffer))  # noqa: S301  our own driver's
+    waiting: queue.SimpleQueue[Series] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, waiting), name="miniseg-driver", daemon=True).start()
+    _send(_READY, answers)
+    while True:
+        _send(_answer(worker, waiting.get()), answers)
+
+
+def _listen(driver: BinaryIO, waiting: "queue.SimpleQueue[Series]") -> None:
+    """Ends the process with its driver: one that was killed has told nobody, and would have it wait for ever."""
+    while True:
+        try:
+            waiting.put(pickle.load(driver))  # noqa: S301  our own driver's
+        except (EOFError, pickle.UnpicklingError):
+            os._exit(0)
+
+
+def _answer(worker: Worker, series: Series) -> Row | Exception:
+    try:
+        return worker.process(series)
+    except DeviceLostError:
+        os._exit(LOST_EXIT_CODE)  # another process can use the GPU again
+    except (MiniSegError, OSError) as error:
+        return error
+    except Exception as error:
+        return MiniSegError("something unforeseen", "a row", type(error).__name__)
+
+
+def _send(message: object, stream: Any) -> None:
+    pickle.dump(message, stream)
+    stream.flush()

@@ -1,0 +1,1 @@
+"""One module for each vendor's engine, behind one interface."""

@@ -1,0 +1,134 @@
+"""CUDA through `cuda-python`: every return code is looked at, and each becomes an error of ours."""
+
+from collections.abc import Callable
+from typing import Any
+
+from miniseg_edge.errors import DeviceLostError, DeviceMemoryError, InferenceError, RuntimeUnavailableError
+from miniseg_edge.host.dependencies import require
+
+EXTRA = "tensorrt-rtx"
+"""Installs `cuda-python`; the extra `tensorrt` does too, but also wants a package that cannot be had everywhere."""
+
+_NO_MEMORY = {"cudaErrorMemoryAllocation"}
+_NO_DRIVER = {
+    "cudaErrorInsufficientDriver",
+    "cudaErrorNoDevice",
+    "cudaErrorInitializationError",
+    "cudaErrorStubLibrary",
+    "cudaErrorSystemDriverMismatch",
+    "cudaErrorSystemNotReady",
+    "cudaErrorCompatNotSupportedOnDevice",
+}
+# Somebody else has the GPU, or its service is not ready: nothing of this process is broken.
+_BUSY = {
+    "cudaErrorDevicesUnavailable",
+    "cudaErrorMpsMaxClientsReached",
+    "cudaErrorMpsMaxConnectionsReached",
+    "cudaErrorMpsServerNotReady",
+}
+# After these the process's CUDA context is gone; only a new process, or a repaired machine, goes on.
+_LOST = {
+    "cudaErrorAssert",
+    "cudaErrorContained",
+    "cudaErrorContextIsDestroyed",
+    "cudaErrorDeviceUninitialized",
+    "cudaErrorECCUncorrectable",
+    "cudaErrorExternalDevice",
+    "cudaErrorHardwareStackError",
+    "cudaErrorIllegalAddress",
+    "cudaErrorIllegalInstruction",
+    "cudaErrorInvalidAddressSpace",
+    "cudaErrorInvalidPc",
+    "cudaErrorLaunchFailure",
+    "cudaErrorLaunchTimeout",
+    "cudaErrorMisalignedAddress",
+    "cudaErrorMpsClientTerminated",
+    "cudaErrorMpsConnectionFailed",
+    "cudaErrorMpsRpcFailure",
+    "cudaErrorNvlinkUncorrectable",
+    "cudaErrorTensorMemoryLeak",
+    "cudaErrorUnknown",
+}
+
+
+def cuda_runtime() -> Any:
+    """`cuda.bindings.runtime`. Raises: MissingDependencyError."""
+    return require("cuda.bindings.runtime", EXTRA)
+
+
+def cuda_driver() -> Any:
+    """`cuda.bindings.driver`. Raises: MissingDependencyError."""
+    return require("cuda.bindings.driver", EXTRA)
+
+
+def checked(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
+    """Calls a function of `cuda_runtime()` or `cuda_driver()`: its one result, or None if it has none.
+
+    Raises:
+        RuntimeUnavailableError: no driver, or none that this CUDA can use, or no GPU, or another process has it.
+        DeviceMemoryError: the GPU, or pinned host memory, is exhausted; the next call may succeed.
+        DeviceLostError: the GPU failed; this process cannot use it again.
+        InferenceError: anything else.
+    """
+    status, *results = function(*arguments)
+    if int(status) != 0:
+        raise error_of_number(function.__name__, int(status))
+    return results[0] if results else None
+
+
+def error_of(call: str, status: str, explained: str) -> InferenceError | RuntimeUnavailableError:
+    """The error for a status by its name in `cudaError_t`."""
+    got = f"{status} ({explained})" if explained else status
+    if status in _NO_DRIVER:
+        return RuntimeUnavailableError(
+            "there is no NVIDIA GPU that can be used here", "a GPU, and a driver as new as CUDA wants it", got,
+            "Install or update the NVIDIA driver; in a container, hand the GPU in. In a fork, start it with spawn.",
+        )  # fmt: skip
+    if status in _BUSY:
+        return RuntimeUnavailableError(
+            "the GPU is busy", "a GPU that takes one more process", got,
+            "It may be in exclusive mode (nvidia-smi -q -d COMPUTE), or its MPS service is full or not ready.",
+        )  # fmt: skip
+    if status in _NO_MEMORY:
+        return DeviceMemoryError(f"{call} found no memory", "free memory on the GPU", got, "Use fewer threads.")
+    if status in _LOST:
+        return DeviceLostError(f"the GPU failed at {call}", "a GPU that answers", got, "Start the process again.")
+    return InferenceError(f"{call} failed", "cudaSuccess", got)
+
+
+def error_of_number(call: str, number: int, said: str = "") -> InferenceError | RuntimeUnavailableError:
+    """The error for a status by its number, which CUDA's runtime and its driver have in common.
+
+    Args:
+        call: what failed.
+        number: of `cudaError_t` or `CUresult`.
+        said: what the caller knows of it; else CUDA is asked.
+    """
+    status = _status(number)
+    if status is None:
+        return error_of(call, f"CUDA error {number}", said)
+    return error_of(call, status.name, said or _explained(status))
+
+
+def lost(call: str) -> DeviceLostError | None:
+    """The error that a vendor's call hid, if the GPU is lost: every later call of CUDA gives it again."""
+    cuda = cuda_runtime()
+    for ask in (cuda.cudaGetLastError, cuda.cudaMemGetInfo):
+        status = ask()[0]
+        if int(status) != 0 and status.name in _LOST:
+            found = error_of(call, status.name, _explained(status))
+            assert isinstance(found, DeviceLostError)  # noqa: S101  _LOST said so
+            return found
+    return None
+
+
+def _status(number: int) -> Any:
+    try:
+        return cuda_runtime().cudaError_t(number)
+    except ValueError:  # newer than these bindings, or the driver's alone
+        return None
+
+
+def _explained(status: Any) -> str:
+    _, text = cuda_runtime().cudaGetErrorString(status)
+    return bytes(text).decode("utf-8", "replace") if text else ""

@@ -1,0 +1,118 @@
+"""The machine that an engine is built for or opened on: its system and its GPUs."""
+
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from miniseg_edge.errors import ForkedError, MissingDependencyError, RuntimeUnavailableError
+from miniseg_edge.runtimes.backends.cuda.calls import checked, cuda_runtime
+from miniseg_edge.runtimes.backends.cuda.nvml import driver_by_nvml
+from miniseg_edge.runtimes.backends.forks import claim
+
+CUDA = "CUDA"
+"""Its name among the libraries that work on one side of a fork alone."""
+
+_DRIVER = Path("/proc/driver/nvidia/version")
+"""Where Linux's kernel module says which it is."""
+
+_PROCESSORS = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Windows' and macOS' names of what Linux calls otherwise."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU.
+
+    Attributes:
+        index: CUDA's number of it.
+        name: as its vendor calls it.
+        compute_capability: such as "8.6".
+        driver: the highest CUDA version that the driver serves, such as "13.0".
+        integrated: whether it shares the host's memory, as on a Jetson.
+        multiprocessors: how many it has; GPUs of one name may differ in that.
+        memory_bytes: its memory; the host's, if it shares that.
+        driver_version: the driver's own, such as "580.159.04"; "" if the system does not tell.
+    """
+
+    index: int
+    name: str
+    compute_capability: str
+    driver: str
+    integrated: bool
+    multiprocessors: int = 0
+    memory_bytes: int = 0
+    driver_version: str = ""
+
+    @property
+    def device(self) -> str:
+        """As runtimes name it: `cuda:0`."""
+        return f"cuda:{self.index}"
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs of this machine; at least one.
+
+    Raises:
+        MissingDependencyError: `cuda-python` is not installed.
+        RuntimeUnavailableError: no driver, no GPU, or one that cannot be asked, whatever CUDA says of it.
+        ForkedError: this process was forked from one that uses a GPU.
+    """
+    claim(CUDA, used=False)
+    try:
+        cuda = cuda_runtime()
+        count = checked(cuda.cudaGetDeviceCount)
+        served = checked(cuda.cudaDriverGetVersion)
+        driver, version = f"{served // 1000}.{served % 1000 // 10}", driver_version()
+        found = tuple(_gpu(index, driver, version) for index in range(count))
+    except (MissingDependencyError, RuntimeUnavailableError, ForkedError):
+        raise
+    except Exception as error:  # a GPU that lost its power, rights or libraries; those raise kinds of their own
+        raise RuntimeUnavailableError(
+            "there is no NVIDIA GPU that can be used here", "a GPU that answers", " ".join(str(error).split())[:300],
+            "Look at nvidia-smi; after a suspend, load the driver again or restart the machine.",
+        ) from error  # fmt: skip
+    if not found:
+        raise RuntimeUnavailableError("there is no NVIDIA GPU that can be used here", "at least one", "none")
+    claim(CUDA)
+    return found
+
+
+def gpu_named(device: str) -> Gpu:
+    """The GPU of a device's name, such as `cuda:1`.
+
+    Raises:
+        MissingDependencyError, ForkedError: as `gpus`.
+        RuntimeUnavailableError: as `gpus`, or there is none of that name.
+    """
+    here = gpus()
+    found = next((gpu for gpu in here if gpu.device == device), None)
+    if found is None:
+        raise RuntimeUnavailableError("there is no such GPU here", ", ".join(gpu.device for gpu in here), device)
+    return found
+
+
+def driver_version() -> str:
+    """The driver's own version; "" if the system does not tell."""
+    try:
+        said = _DRIVER.read_text(encoding="utf-8", errors="replace")[:1000]
+    except OSError:
+        return driver_by_nvml()
+    found = re.search(r"\b\d{3,}\.[\d.]*\d\b", said)  # after "NVRM version: NVIDIA UNIX ... Kernel Module"
+    return found[0] if found else driver_by_nvml()
+
+
+def system() -> str:
+    """Operating system and processor: `linux-x86_64`, `linux-aarch64`, `windows-x86_64`."""
+    processor = platform.machine().lower()
+    return f"{platform.system().lower()}-{_PROCESSORS.get(processor, processor)}"
+
+
+def _gpu(index: int, driver: str, version: str) -> Gpu:
+    cuda = cuda_runtime()
+    found = checked(cuda.cudaGetDeviceProperties, index)
+    name = bytes(found.name).split(b"\0")[0].decode("utf-8", "replace")
+    return Gpu(
+        index, name, f"{found.major}.{found.minor}", driver, bool(found.integrated),
+        int(found.multiProcessorCount), int(found.totalGlobalMem), version,
+    )  # fmt: skip

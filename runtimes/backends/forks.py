@@ -1,0 +1,114 @@
+"""What a fork does to an engine: its memory is copied, its threads are not, and its locks stay as they were.
+
+Using such a copy hangs, and so does freeing it: vendors wait for threads that are not there. So it is refused, and
+never freed. An engine that the child opens itself works, unless a thread of the parent was inside a vendor's library at
+the moment of the fork, and may have held its locks.
+"""
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from miniseg_edge.errors import ForkedError
+
+Result = TypeVar("Result")
+
+keep_for_ever: Callable[[object], object] = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_IncRef", ctypes.pythonapi))
+"""Sees to it that an object is never freed, not even when the interpreter ends: a reference that nobody gives back."""
+
+_calls: set[tuple[int, object]] = set()
+"""Calls into vendors' libraries that are under way: the process of each, and a token. Those of a parent never end."""
+
+_first_users: dict[str, int] = {}
+"""Libraries that work on one side of a fork alone, and the process that used each first."""
+
+
+def _note_inherited() -> None:
+    """In a child that a fork made: the host may have used torch by itself."""
+    if "torch" in sys.modules:
+        _first_users.setdefault("torch", os.getppid())
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
+    os.register_at_fork(after_in_child=_note_inherited)
+
+
+@dataclass(frozen=True)
+class Home:
+    """The process that made something."""
+
+    process: int = field(default_factory=os.getpid)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether that is this process, rather than one that a fork made of it."""
+        return os.getpid() == self.process
+
+    def check(self, what: str) -> None:
+        """Refuses `what` in another process. Raises: ForkedError."""
+        if not self.is_here:
+            raise ForkedError(
+                f"{what} was opened in another process", "the process that opened it", "a child that a fork made",
+                "Load the bundle in the child.",
+            )  # fmt: skip
+
+
+@contextmanager
+def in_vendor() -> Iterator[None]:
+    """Marks a call into a vendor's library; see `check_fork`."""
+    call = os.getpid(), object()
+    _calls.add(call)
+    try:
+        yield
+    finally:
+        _calls.discard(call)
+
+
+def check_fork() -> None:
+    """Refuses to open engines in a process that was forked during a call into a vendor's library.
+
+    Raises:
+        ForkedError.
+    """
+    here = os.getpid()
+    if any(process != here for process, _ in tuple(_calls)):
+        raise ForkedError(
+            "this process was forked while another thread was using an engine", "a fork while all engines are idle",
+            "locks that the other thread may have held", "Start the child with spawn or forkserver.",
+        )  # fmt: skip
+
+
+def only_here(results: Generator[Result, None, None]) -> Iterator[Result]:
+    """The same results; in a child that a fork made while they were taken, ForkedError in the place of the next one.
+
+    Their threads did not come along, so that waiting for the next one, or for their end, would have no end.
+    """
+    home = Home()
+    try:
+        for result in results:
+            yield result
+            home.check("this stream")
+    finally:
+        if home.is_here:
+            results.close()
+        else:
+            keep_for_ever(results)
+
+
+def claim(library: str, *, used: bool = True) -> None:
+    """Notes that this process uses a library that works on one side of a fork alone; or asks whether it may.
+
+    Raises:
+        ForkedError: a process that this one was forked from has used it.
+    """
+    here = os.getpid()
+    first = _first_users.setdefault(library, here) if used else _first_users.get(library, here)
+    if first != here:
+        raise ForkedError(
+            f"{library} was used in the process that this one was forked from", "a process of its own", "a fork",
+            "Start the child with spawn or forkserver, or take another runtime.",
+        )  # fmt: skip

@@ -1,0 +1,260 @@
+"""What a runtime is: one artefact of a bundle, opened on one device, from slices to logit maps or masks."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from miniseg_edge.admission.models import admission_of
+from miniseg_edge.bundle.bundle import Bundle
+from miniseg_edge.bundle.manifest import Artifact, PrecisionShare
+from miniseg_edge.errors import BundleError, ClosedError, InferenceError, InputError, MiniSegError, NumericError
+from miniseg_edge.host.limits import limit_behind
+from miniseg_edge.runtimes.backends.capabilities import DenseChain, OperatorTime, VendorProgram
+from miniseg_edge.runtimes.backends.ending import before_the_end
+from miniseg_edge.runtimes.backends.forks import Home, claim, in_vendor, keep_for_ever
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
+from miniseg_edge.tensors import NOT_FINITE, TensorSpec
+
+
+class Runtime(ABC):
+    """Base of all runtimes. State and arrays are checked here, once; vendors implement the underscored methods.
+
+    Thread-safety: `infer` may be called from many threads at once; `close` waits for nobody, and a call that is
+    under way finishes with its result. It belongs to the process that opened it; a fork's copy is refused and never
+    freed.
+    """
+
+    name: ClassVar[str]
+    bound_library: ClassVar[str | None] = None
+    """A library of this runtime that works on one side of a fork alone; most load afresh in the child."""
+    reads_models: ClassVar[bool] = False
+    """Whether its artefacts are ONNX or IR for a vendor's parser. Such models are admitted first (docs/bundle.md)."""
+    runs_code: ClassVar[bool] = False
+    """Whether its artefacts are native code, so that opening one runs what its maker wrote."""
+    streams_for_both: ClassVar[int | None] = None
+    """Streams of an object that is fastest for single slices and for many; None if each wants an object of its own."""
+
+    dense_precisions: ClassVar[tuple[str, ...]] = ()
+    """Precisions in which `dense` compiles."""
+
+    def __init__(
+        self, bundle: Bundle, artifact: Artifact, device: str, threads: int | None = None, streams: int = 1
+    ) -> None:
+        """Opens the artefact.
+
+        Args:
+            bundle, artifact: what to open.
+            device: one of `devices()`.
+            threads: worker threads, all streams together; None leaves the vendor's default.
+            streams: slices that will be in flight at once, for throughput; 1 is best for latency.
+
+        Raises:
+            IncompatibleError, UnsafeModelError: the artefact is not admitted; see `admission_of`.
+            BundleError: the manifest is wrong about whether the artefact is native code.
+            InferenceError: the vendor cannot read the artefact.
+            ForkedError: the vendor was used before this process was forked, and bears that not.
+            HostLimitError: no memory, no threads.
+        """
+        self._home = Home()
+        if self.bound_library is not None:
+            claim(self.bound_library)
+        self.artifact = artifact
+        self.device = device
+        self.threads = threads
+        self.streams = streams
+        self.input = bundle.manifest.input
+        self.output = self._output_of(bundle)
+        self._closed = False
+        _check_code(artifact, self.runs_code)
+        self._admission = admission_of(bundle, artifact) if self.reads_models else None
+        files = [bundle.contents[name] for name in artifact.files]
+        try:
+            self._open(bundle, files)
+        except MiniSegError:
+            raise
+        except Exception as error:  # vendors raise kinds of their own
+            raise limit_behind(error) or InferenceError(
+                f"{self.name} cannot open the {artifact.target} artefact on {device}",
+                "a model that it reads",
+                _short(error),
+            ) from error
+
+    @classmethod
+    @abstractmethod
+    def devices(cls) -> tuple[str, ...]:
+        """Devices that this machine offers to this runtime, the default first: `cpu`, `cuda:0`, ...
+
+        Raises:
+            RuntimeUnavailableError: none, with the reason.
+            MissingDependencyError: a package that it also needs is not installed.
+        """
+
+    @classmethod
+    def mismatch(cls, artifact: Artifact, device: str) -> str | None:
+        """Why a device of this machine cannot run an artefact, as far as is known before it is opened; or None."""
+        return None
+
+    @classmethod
+    def streams_for_many(cls, threads: int) -> int:
+        """Slices in flight that give the most slices a second on so many threads: with most vendors one each."""
+        return threads
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """The vendor's version."""
+
+    @classmethod
+    def operator_times(cls, bundle: Bundle, artifact: Artifact, values: FloatArray) -> Sequence[OperatorTime] | None:
+        """Optional: compiles an artefact for the CPU and asks the vendor's profiler what each operator takes.
+
+        Args:
+            bundle, artifact: what to profile.
+            values: the network's input, as for `infer`.
+        """
+        return None
+
+    @classmethod
+    def precision_shares(
+        cls, files: Sequence[bytes], precision: str, values: FloatArray
+    ) -> tuple[PrecisionShare, ...] | None:
+        """Optional: compiles an artefact for this CPU as `_open` does, and asks which of it runs in which precision.
+
+        Args:
+            files: of the artefact, in the order of its manifest entry.
+            precision: of the artefact.
+            values: the network's input, as for `infer`.
+
+        Raises:
+            InferenceError: the device does not tell.
+        """
+        return None
+
+    @classmethod
+    def dense(cls, chain: DenseChain, precision: str, threads: int | None) -> Callable[[FloatArray], object] | None:
+        """Optional: compiles convolutions for the CPU, whose speed is the limit of what an artefact can reach.
+
+        Args:
+            chain: the convolutions.
+            precision: one of `dense_precisions`.
+            threads: as for opening.
+
+        Returns:
+            What runs them once, on an array of the chain's shape.
+        """
+        return None
+
+    @classmethod
+    def vendor_program(
+        cls, files: Sequence[Path], precision: str, threads: int | None, seconds: float
+    ) -> VendorProgram | None:
+        """Optional: the vendor's own program that measures an artefact as single-stream does.
+
+        Args:
+            files: of the artefact.
+            precision: of the artefact.
+            threads: as for opening.
+            seconds: how long it measures.
+        """
+        return None
+
+    def infer(self, values: FloatArray) -> FloatArray | ByteArray:
+        """Runs the network once.
+
+        Args:
+            values: as `input` says: (N, C, H, W) float32, grey 0..255 or HU, C-contiguous.
+
+        Returns:
+            As `output` says: logit maps (N, C - 1, H, W) float32, finite, or masks (N, 1, H, W) uint8; owned by the
+            caller.
+
+        Raises:
+            InputError: wrong shape or dtype.
+            ForkedError: in a child that a fork made.
+            ClosedError: after `close`.
+            UnsafeModelError: a network whose cost on this shape cannot be told, or is too much.
+            InferenceError: the vendor's engine failed.
+            HostLimitError: no memory, no threads; the next call may succeed.
+            CancelledError: its caller gave it up, and this runtime can end a call in the middle (`giving_up`).
+            NumericError: the output is not finite; it was discarded.
+        """
+        self._home.check(f"the {self.name} runtime")
+        if self._closed:
+            raise ClosedError(f"the {self.name} runtime is closed", "an open runtime", "", "Load the bundle again.")
+        if not self.input.admits(values.shape) or values.dtype != np.float32:
+            raise InputError("the network's input is wrong", str(self.input), f"{values.shape} {values.dtype}")
+        if self._admission is not None:
+            self._admission.admit(values.shape)
+        try:
+            with in_vendor():
+                found = self._infer(np.ascontiguousarray(values))
+        except MiniSegError:
+            raise
+        except Exception as error:
+            failed = InferenceError(f"{self.name} failed on {self.device}", "an inference", _short(error))
+            raise limit_behind(error) or failed from error
+        wanted = (len(values), self.output.shape[1], *values.shape[2:])
+        if found.shape != wanted or found.dtype != self.output.dtype:
+            raise InferenceError(
+                f"{self.name} gave a wrong output", f"{wanted} {self.output.dtype}", f"{found.shape} {found.dtype}"
+            )
+        if not _finite(found):
+            raise NumericError(
+                f"{self.name} gave a non-finite output",
+                "finite logits",
+                "NaN or infinity",
+                "The mask was discarded.",
+            )
+        return found
+
+    def close(self) -> None:
+        """Releases the vendor's engine as soon as no call uses it; may be called twice."""
+        self._closed = True
+
+    def __del__(
+        self,
+        process: Callable[[], int] = os.getpid,
+        keep: Callable[[object], object] = keep_for_ever,
+        free: Callable[[Callable[[], None]], bool] = before_the_end,
+    ) -> None:
+        """Frees the vendor's objects, in whatever thread held them last; never a fork's copies.
+
+        What it calls is bound early, because modules may be gone when the interpreter ends.
+        """
+        if process() != self._home.process or not free(vars(self).clear):
+            keep(self)
+
+    @abstractmethod
+    def _open(self, bundle: Bundle, files: list[bytes]) -> None:
+        """Reads the artefact from verified bytes, in the order of its manifest entry."""
+
+    @abstractmethod
+    def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
+        """The same as `infer`, unchecked; returns a fresh array. Optional: `giving_up.interruptible`."""
+
+    def _output_of(self, bundle: Bundle) -> TensorSpec:
+        """What this runtime answers; the artefact's own output as a rule."""
+        return bundle.manifest.output
+
+
+def _check_code(artifact: Artifact, runs_code: bool) -> None:
+    found = artifact.compiled is not None and artifact.compiled.is_code
+    if found != runs_code:
+        raise BundleError(
+            f"the manifest is wrong about the {artifact.target} artefact", f"is_code {runs_code}", f"is_code {found}",
+            "Export it again with miniseg-export.",
+        )  # fmt: skip
+
+
+def _finite(found: FloatArray | ByteArray) -> bool:
+    if found.dtype == np.uint8:
+        return bool(found.max() != NOT_FINITE)
+    return bool(np.isfinite(found.min()) and np.isfinite(found.max()))  # NaN comes through both; no temporary array
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,242 @@
+"""OpenVINO: Intel and other CPUs, Intel GPUs."""
+
+import json
+import os
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from miniseg_edge.bundle.bundle import Bundle
+from miniseg_edge.bundle.manifest import Artifact, PrecisionShare
+from miniseg_edge.errors import IncompatibleError, InferenceError, RuntimeUnavailableError
+from miniseg_edge.host.dependencies import require
+from miniseg_edge.runtimes.backends.capabilities import DenseChain, OperatorTime, VendorProgram
+from miniseg_edge.runtimes.backends.interface import Runtime
+from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
+from miniseg_edge.tensors import ANY
+
+PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+"""Our name of a precision -> OpenVINO's for what has no quantizers: beside INT8, FP32, which every CPU has."""
+
+COUNTED_RUNS = 20
+"""Inferences that the vendor's counters are read after."""
+
+_CONVOLUTIONS = {"Convolution", "GroupConvolution"}
+_PRECISIONS = {"i8": "int8", "u8": "int8", "bf16": "bf16", "f32": "fp32", "f16": "fp16"}
+"""OpenVINO's name of what an operator ran in -> ours."""
+
+
+_ONEDNN_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""What holds OpenVINO's kernels to fewer instructions than the CPU has; the first one set counts."""
+
+_SETS_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
+
+
+def _openvino() -> Any:
+    return require("openvino", "openvino")
+
+
+def has_bf16() -> bool:
+    """Whether OpenVINO computes in BF16 on this CPU, rather than taking the hint and computing in FP32.
+
+    It names what the CPU has, even where oneDNN may not use it.
+
+    Raises:
+        MissingDependencyError: no openvino here.
+    """
+    limit = next((os.environ[name] for name in _ONEDNN_LIMITS if name in os.environ), "")
+    if limit.upper() in _SETS_WITHOUT_BF16:
+        return False
+    return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+class OpenVino(Runtime):
+    """An IR (.xml, .bin) compiled for one device; each thread has an infer request of its own."""
+
+    name = "openvino"
+    reads_models = True
+
+    @classmethod
+    def devices(cls) -> tuple[str, ...]:
+        """`cpu`, then what else OpenVINO finds: `gpu`, `gpu.1`, `npu`, ..."""
+        found = [device.lower() for device in _openvino().Core().available_devices]
+        if not found:  # it passes over a device that it cannot start, without a word
+            raise RuntimeUnavailableError(
+                "openvino finds no device", "cpu", "none",
+                "If this is a CPU that it supports: the host may allow this process no more threads or memory.",
+            )  # fmt: skip
+        return tuple(sorted(found, key=lambda device: (device != "cpu", device)))
+
+    @classmethod
+    def mismatch(cls, artifact: Artifact, device: str) -> str | None:
+        """A CPU without BF16. Some would compute as if they had it, slowly. Raises: MissingDependencyError."""
+        if device != "cpu" or artifact.precision != "bf16" or has_bf16():
+            return None
+        return "this CPU has no BF16 (AVX-512 BF16 or AMX); fp32, where the bundle is exported with it, runs on any"
+
+    @property
+    def version(self) -> str:
+        """The package's version."""
+        return str(_openvino().__version__)
+
+    @classmethod
+    def operator_times(cls, bundle: Bundle, artifact: Artifact, values: FloatArray) -> list[OperatorTime]:
+        """From the counters of its infer request."""
+        config = {"PERF_COUNT": True, "PERFORMANCE_HINT": "LATENCY"}
+        compiled = _on_cpu([bundle.contents[name] for name in artifact.files], artifact.precision, config)
+        request = compiled.create_infer_request()
+        times: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for _ in range(COUNTED_RUNS):
+            request.infer({0: values})
+            for info in request.profiling_info:
+                if str(info.status).endswith("EXECUTED"):
+                    ms = info.real_time.total_seconds() * 1e3
+                    times[info.node_name, f"{info.node_type} {info.exec_type}"].append(ms)
+        return [OperatorTime(name, kind, float(np.mean(ms))) for (name, kind), ms in times.items()]
+
+    @classmethod
+    def precision_shares(cls, files: Sequence[bytes], precision: str, values: FloatArray) -> tuple[PrecisionShare, ...]:
+        """From the counters of the compiled model. Raises: InferenceError, MissingDependencyError."""
+        compiled = _on_cpu(files, precision, {"PERF_COUNT": True})
+        request = compiled.create_infer_request()
+        for _ in range(COUNTED_RUNS):  # the counters are means over the runs
+            request.infer({0: values})
+        return _shares(compiled.get_runtime_model().get_ops())
+
+    dense_precisions = ("fp32", "bf16")
+
+    @classmethod
+    def dense(cls, chain: DenseChain, precision: str, threads: int | None) -> Callable[[FloatArray], object]:
+        """As `Runtime.dense`."""
+        openvino = _openvino()
+        ops = openvino.opset13
+        image = last = ops.parameter(list(chain.shape), np.float32)
+        for _ in range(chain.layers):
+            last = ops.convolution(last, ops.constant(chain.weights()), [1, 1], [1, 1], [1, 1], [1, 1])
+        config = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision],
+        }
+        if threads is not None:
+            config["INFERENCE_NUM_THREADS"] = threads
+        compiled = openvino.Core().compile_model(openvino.Model([last], [image], "dense"), "CPU", config)
+        request = compiled.create_infer_request()
+        return lambda values: request.infer({0: values}, share_inputs=True, share_outputs=True)
+
+    @classmethod
+    def vendor_program(
+        cls, files: Sequence[Path], precision: str, threads: int | None, seconds: float
+    ) -> VendorProgram:
+        """Its benchmark_app: synchronous, one request, the precision of the artefact."""
+        words = (
+            "benchmark_app", "-m", str(files[0]), "-d", "CPU", "-hint", "none", "-api", "sync", "-nireq", "1",
+            "-nstreams", "1", "-infer_precision", PRECISION_HINTS[precision], "-t", str(max(1, round(seconds))),
+            "-report_type", "no_counters", "-json_stats", *(() if threads is None else ("-nthreads", str(threads))),
+        )  # fmt: skip
+        return VendorProgram(lambda folder: (*words, "-report_folder", str(folder)), _median_ms)
+
+    def _open(self, bundle: Bundle, files: list[bytes]) -> None:
+        if self.mismatch(self.artifact, self.device) is not None:
+            raise IncompatibleError(
+                "this CPU cannot run the artefact's precision", "AVX-512 BF16 or AMX for bf16", "neither",
+                "Take fp32 where the bundle has it, or another runtime; or export it with --precision fp32 as well.",
+            )  # fmt: skip
+        core = _openvino().Core()
+        model = core.read_model(model=files[0], weights=files[1])
+        # A free batch makes every call slow, a call with one slice too; that is compiled apart, for one slice.
+        self._batch_model = model.clone() if self.input.shape[0] == ANY and ANY not in self.input.shape[1:] else None
+        if self._batch_model is not None:
+            model.reshape([1, *self.input.shape[1:]])
+        self._compiled = core.compile_model(model, self.device.upper(), self._config())
+        self._check_precision()
+        self._compiled_for_batches: Any = None
+        self._compiling = threading.Lock()
+        self._requests = threading.local()
+
+    def _check_precision(self) -> None:
+        """The plugin takes a hint that the device cannot follow without a word; an artefact never runs as another."""
+        wanted = PRECISION_HINTS[self.artifact.precision]
+        found = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if found != wanted:
+            raise IncompatibleError(
+                f"{self.device} cannot run the artefact's precision", wanted, found, "Export it for this machine."
+            )
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            # Said outright: a CPU that has BF16 would use it by itself.
+            "INFERENCE_PRECISION_HINT": PRECISION_HINTS[self.artifact.precision],
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        if self.device == "cpu":
+            config["NUM_STREAMS"] = self.streams
+            config["ENABLE_CPU_PINNING"] = False  # cores belong to the host application
+            if self.threads is not None:
+                config["INFERENCE_NUM_THREADS"] = self.threads
+        return config
+
+    def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
+        request = self._batch_request() if len(values) > 1 and self._batch_model is not None else self._request()
+        # Written by the vendor where the caller will read it; the request's own buffer would be used again, or copied.
+        found = np.empty((len(values), self.output.shape[1], *values.shape[2:]), self.output.dtype)
+        request.set_output_tensor(0, _openvino().Tensor(found, shared_memory=True))
+        # On the engine's own thread. `infer` runs on the caller's, and where several of them compete for the processor,
+        # OpenVINO keeps some 50 kB of each call: 8 threads on 2 busy cores grew by 300 MB in 4,000 slices.
+        request.start_async({0: values}, share_inputs=True)
+        request.wait()
+        return found
+
+    def _request(self) -> Any:
+        """This thread's own."""
+        request = getattr(self._requests, "single", None)
+        if request is None:
+            request = self._requests.single = self._compiled.create_infer_request()
+        return request
+
+    def _batch_request(self) -> Any:
+        """This thread's own for several slices at once; what it needs is compiled at the first such call."""
+        request = getattr(self._requests, "batch", None)
+        if request is None:
+            with self._compiling:
+                if self._compiled_for_batches is None:
+                    core, device = _openvino().Core(), self.device.upper()
+                    self._compiled_for_batches = core.compile_model(self._batch_model, device, self._config())
+            request = self._requests.batch = self._compiled_for_batches.create_infer_request()
+        return request
+
+
+def _on_cpu(files: Sequence[bytes], precision: str, config: dict[str, Any]) -> Any:
+    """An IR compiled for this CPU, in its own precision."""
+    core = _openvino().Core()
+    hint = {"INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision]}
+    return core.compile_model(core.read_model(files[0], files[1]), "CPU", {**config, **hint})
+
+
+def _shares(operators: Sequence[Any]) -> tuple[PrecisionShare, ...]:
+    count: Counter[str] = Counter()
+    convolutions: Counter[str] = Counter()
+    micros: Counter[str] = Counter()
+    for operator in operators:
+        about = operator.get_rt_info()
+        taken = str(about["execTimeMcs"].value)
+        if taken == "not_executed":
+            continue
+        precision = _PRECISIONS.get(str(about["runtimePrecision"].value).lower(), "other")
+        count[precision] += 1
+        convolutions[precision] += str(about["layerType"].value) in _CONVOLUTIONS
+        micros[precision] += int(taken)
+    total = sum(micros.values())
+    if not total:
+        raise InferenceError("the compiled model has no counters", "times of its operators", "none")
+    found = (PrecisionShare(name, count[name], convolutions[name], micros[name] / total) for name in count)
+    return tuple(sorted(found, key=lambda share: (-share.time_share, share.precision)))
+
+
+def _median_ms(folder: Path) -> float:
+    report = json.loads((folder / "benchmark_report.json").read_text())
+    return float(report["execution_results"]["latency (ms)"])

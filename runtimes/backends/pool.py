@@ -1,0 +1,86 @@
+"""Workers for as many callers as there are at once."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
+
+from miniseg_edge.errors import ClosedError
+from miniseg_edge.runtimes.backends.forks import Home
+
+
+class Releasable(Protocol):
+    """What holds memory until it is told to let go."""
+
+    def release(self) -> None:
+        """Lets go; may be called twice."""
+
+
+Item = TypeVar("Item", bound=Releasable)
+
+
+class Pool(Generic[Item]):
+    """Hands each caller an item of its own, made when there is none to spare; so no two threads share one.
+
+    Thread-safety: any number of threads; those that find all items out wait for one. `close` waits for nobody: items
+    that are out are released as they come back.
+    """
+
+    def __init__(self, make: Callable[[], Item], closed: Callable[[], None] = lambda: None, most: int = 1024) -> None:
+        """Takes what makes an item, what to call once it is closed and the last item is back, and the most items."""
+        self._make, self._when_closed, self._most, self._home = make, closed, most, Home()
+        # The collector may close a pool while this thread is in another one of them, or even in this one's lock.
+        self._lock = threading.Condition(threading.RLock())
+        self._spare: list[Item] = []
+        self._out = 0
+        self._closed = False
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Item]:
+        """An item for the time of a `with` block. One that an error came through is not used again.
+
+        Raises:
+            ClosedError: after `close`.
+        """
+        with self._lock:
+            self._lock.wait_for(lambda: self._closed or self._out < self._most)
+            if self._closed:
+                raise ClosedError("the runtime is closed", "an open runtime", "", "Load the bundle again.")
+            item = self._spare.pop() if self._spare else None
+            self._out += 1
+        sound = False
+        try:
+            if item is None:
+                item = self._make()
+            yield item
+            sound = True
+        finally:
+            self._returned(item, sound=sound)
+
+    def close(self) -> None:
+        """Releases what is spare now and the rest as it comes back; may be called twice. Not in a fork's child."""
+        if not self._home.is_here:
+            return
+        with self._lock:
+            first = not self._closed
+            self._closed = True
+            idle, self._spare = self._spare, []
+            self._lock.notify_all()
+            last = first and self._out == 0
+        for item in idle:
+            item.release()
+        if last:
+            self._when_closed()
+
+    def _returned(self, item: Item | None, *, sound: bool) -> None:
+        with self._lock:
+            self._out -= 1
+            self._lock.notify()
+            kept = sound and not self._closed
+            if kept and item is not None:
+                self._spare.append(item)
+            last = self._closed and self._out == 0
+        if not kept and item is not None:
+            item.release()
+        if last:
+            self._when_closed()

@@ -1,0 +1,1 @@
+"""`miniseg-node`: series come by DICOM, segmentations go back by DICOM."""

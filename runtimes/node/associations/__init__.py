@@ -1,0 +1,1 @@
+"""DICOM associations: who comes in, within which bounds, and what is answered."""

@@ -1,0 +1,103 @@
+"""Pynetdicom's server with bounds: connections are few and guarded, and no handshake keeps the others waiting."""
+
+import socket
+import socketserver
+import ssl
+import sys
+import threading
+from typing import Any
+
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from miniseg_edge.console.logs import logger_of
+from miniseg_edge.runtimes.node.associations.guard import Guard
+from miniseg_edge.runtimes.node.limits import NodeLimits
+
+HANDSHAKE_S = 5.0
+_SPARE = 16
+"""Connections beside the associations that are allowed, so that one more is refused in DICOM's words."""
+
+_logger = logger_of(__name__)
+
+
+class GuardedHandler(RequestHandler):
+    """Makes an association of a connection."""
+
+    server: "GuardedServer"
+
+    def handle(self) -> None:
+        """Finishes the handshake, then begins the association; both in this connection's own thread."""
+        try:
+            if isinstance(self.request, ssl.SSLSocket):
+                self.request.settimeout(HANDSHAKE_S)
+                self.request.do_handshake()
+                self.request.settimeout(None)
+        except OSError as error:
+            _logger.warning("a TLS handshake failed: %s", type(error).__name__)
+            self.request.close()
+            return
+        finally:
+            self.server.shakes_hands(-1)
+        super().handle()
+
+    def _create_association(self) -> Any:
+        association: Any = super()._create_association()
+        reading = association.dul.socket
+
+        def is_stored(context: int) -> bool:
+            accepted = association._accepted_cx.get(context)
+            return accepted is not None and str(accepted.abstract_syntax) in self.server.stored
+
+        def on_end() -> None:
+            """Wakes one that waits to be asked for: it would keep its place for as long as that may take."""
+            if association.requestor.primitive is None:
+                association.dul.to_user_queue.put(None)
+
+        association.guard = Guard(reading, self.server.limits, is_stored, on_end)
+        reading.recv = association.guard.recv
+        return association
+
+
+class GuardedServer(ThreadedAssociationServer):
+    """As the library's, with bounds. `limits` and `stored`, the SOP classes that go to the disk, are set at once."""
+
+    limits = NodeLimits()
+    stored: frozenset[str] = frozenset()
+    daemon_threads = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._handshakes, self._lock = 0, threading.Lock()
+        kwargs["request_handler"] = GuardedHandler
+        super().__init__(*args, **kwargs)
+
+    def shakes_hands(self, difference: int) -> None:
+        """Counts connections that are no associations yet."""
+        with self._lock:
+            self._handshakes += difference
+
+    def stop_accepting(self) -> None:
+        """Ends `serve_forever`; associations go on. The library's own `shutdown` is for servers that its AE started."""
+        socketserver.BaseServer.shutdown(self)
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        """A connection whose TLS handshake is still to come."""
+        assert self.socket is not None  # noqa: S101  a server that serves has one
+        connection, address = self.socket.accept()
+        connection.settimeout(None)
+        if self.ssl_context is not None:
+            connection = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A line in the place of the library's traceback."""
+        error = sys.exc_info()[0]
+        _logger.error("a connection failed: %s", "unknown" if error is None else error.__name__)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Drops connections where there is no room; one that is let in shakes hands now."""
+        with self._lock:
+            inside = self._handshakes + len(self.active_associations)
+            if inside >= self.limits.associations + _SPARE:
+                return False
+            self._handshakes += 1
+        return True

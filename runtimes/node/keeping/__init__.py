@@ -1,0 +1,1 @@
+"""The spool on the disk: images and results on their way."""

@@ -1,0 +1,40 @@
+"""Confirmations that archives owe us (storage commitment): asked for by a transaction's UID, answered by it."""
+
+import threading
+from typing import Literal
+
+Answer = Literal["open", "kept", "lost"]
+
+
+class Confirmations:
+    """Transactions of this process; what a killed node asked for, the next one asks for again.
+
+    Thread-safety: all methods may be called from many threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: dict[str, Answer] = {}
+
+    def expect(self, transaction_uid: str) -> None:
+        """An answer may come from now on, even before the archive has taken the question."""
+        with self._lock:
+            self._answers[transaction_uid] = "open"
+
+    def came(self, transaction_uid: str, *, kept: bool) -> bool:
+        """An archive answered; whether anybody had asked."""
+        with self._lock:
+            if transaction_uid not in self._answers:
+                return False
+            self._answers[transaction_uid] = "kept" if kept else "lost"
+            return True
+
+    def answer(self, transaction_uid: str) -> Answer:
+        """What is known."""
+        with self._lock:
+            return self._answers.get(transaction_uid, "open")
+
+    def forget(self, transaction_uid: str) -> None:
+        """Nobody waits any more."""
+        with self._lock:
+            self._answers.pop(transaction_uid, None)

@@ -1,0 +1,1 @@
+"""The Segmenter: slices, volumes, streams and jobs on an opened runtime."""

@@ -1,0 +1,46 @@
+"""A request's body: as much memory as was declared, given back to the system at once when nobody needs it."""
+
+import mmap
+
+from miniseg_edge.errors import RequestError
+from miniseg_edge.host.limits import host_limits
+
+
+class Body:
+    """Bytes that come in pieces and are taken once.
+
+    Its memory is a mapping of its own: memory from the allocator would stay with the process for some sizes, and grow
+    in steps for others. Pages that nothing was written to take no memory.
+
+    Thread-safety: `add` belongs to one thread until the body is complete; `take` and `forget` may be called from any.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Has room for `size` bytes. Raises: HostLimitError."""
+        self.size, self._filled = size, 0
+        with host_limits():
+            self._memory = [mmap.mmap(-1, max(size, 1))]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all bytes have come."""
+        return self._filled == self.size
+
+    def add(self, piece: bytes) -> None:
+        """The next bytes. Raises: RequestError, more than were declared."""
+        end = self._filled + len(piece)
+        if end > self.size:
+            raise RequestError("a body is longer than its length", f"{self.size} bytes", "more")
+        self._memory[0][self._filled : end] = piece
+        self._filled = end
+
+    def take(self) -> memoryview | None:
+        """All bytes, writable, which are the caller's alone from now on; None if they were taken or forgotten."""
+        try:
+            return memoryview(self._memory.pop())[: self.size]
+        except IndexError:
+            return None
+
+    def forget(self) -> None:
+        """Gives the memory back unless somebody took it."""
+        self._memory.clear()

@@ -1,0 +1,51 @@
+"""Before any path: who asks. Web pages and foreign names are refused on loopback, and everybody without the token."""
+
+import hmac
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from miniseg_edge.errors import ForbiddenError, MiniSegError, UnauthorizedError
+from miniseg_edge.runtimes.serving.http.connection import Standing, stand
+from miniseg_edge.runtimes.serving.http.delivery import deliver
+from miniseg_edge.runtimes.serving.protocol.answers import answer_of_error
+
+OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
+"""What supervisors ask, which have no token; they learn one bit."""
+
+
+class Guard:
+    """ASGI middleware. A page in a browser reaches loopback too, under a name of its own or with an `Origin`."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, token: bytes | None) -> None:
+        """Guards `app`: the names that it may be called by, None for any, and the token, None for none."""
+        self._app, self._hosts, self._token = app, hosts, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except MiniSegError as error:
+                await deliver(answer_of_error(error), send, last=True)
+                return
+            if scope["path"] not in OPEN_PATHS:
+                stand(scope, Standing.KNOWN)
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = dict(scope["headers"])
+        if b"origin" in headers:
+            raise ForbiddenError("a web page asks", "a program", "an Origin header")
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if self._hosts is not None and _name_of(host) not in self._hosts:
+            raise ForbiddenError("called by another name", " or ".join(sorted(self._hosts)), "another Host header")
+        if self._token is not None and scope["path"] not in OPEN_PATHS:
+            given = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(given, b"Bearer " + self._token):
+                raise UnauthorizedError("no token, or a wrong one", "Authorization: Bearer TOKEN", "none that is right")
+
+
+def _name_of(host: str) -> str:
+    """Without the port."""
+    name, _, port = host.rpartition(":")
+    return name if name and port.isdigit() else host

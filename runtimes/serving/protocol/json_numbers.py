@@ -1,0 +1,118 @@
+"""The numbers of a tensor in JSON, read block by block.
+
+`json` would make an object of each number, and hold the interpreter until the last one is read; everybody else would
+wait. Here every step is short, and memory is that of the text and of the array.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from miniseg_edge.errors import RequestError
+from miniseg_edge.runtimes.serving.protocol.tensors import DTYPES, Array, elements_of
+
+_BLOCK = 2**14
+"""Bytes of text that are read at once."""
+
+_SPACE = b" \t\r\n"
+_DIGITS = b"0123456789+-.eE"
+_KEY = re.compile(rb'(?<!\\)"data"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
+_NOT_NUMBERS = re.compile(rb"[^0-9+\-.eE,\[\] \t\r\n]")
+_NESTED = re.compile(rb"\[[ \t\r\n]*\[")
+_SPLIT_NUMBER = re.compile(rb"[0-9+\-.eE][ \t\r\n]+[0-9+\-.eE]")
+_NUMBER_BESIDE_LIST = re.compile(rb"\][0-9+\-.eE\[]|[0-9+\-.eE\]]\[")
+
+
+def without_numbers(document: bytes) -> tuple[bytes, bytes | None]:
+    """A JSON document with null in the place of its first `"data": [...]`, and the text of that list.
+
+    Only a list that looks like numbers is taken out, else the document comes back as it is. A quotation mark inside a
+    string has a backslash before it, so what matches is a key: the document is JSON if both parts are.
+    """
+    if (key := _KEY.search(document)) is None:
+        return document, None
+    start, end = key.end(), len(document)
+    for first in range(start, len(document), _BLOCK):
+        if (other := _NOT_NUMBERS.search(document, first, first + _BLOCK)) is not None:
+            end = other.start()
+            break
+    numbers = document[start:end].rstrip(_SPACE + b",")
+    if not numbers.endswith(b"]"):
+        return document, None
+    return document[:start] + b"null" + document[start + len(numbers) :], numbers
+
+
+def array_from_numbers(text: bytes, datatype: str, shape: tuple[int, ...]) -> Array:
+    """A tensor from a JSON list of numbers, flat or nested like its shape. Raises: RequestError."""
+    count, dtype = elements_of(shape), DTYPES[datatype]
+    if count > len(text):
+        raise _wrong_shape(shape)
+    skeleton = _skeleton(shape if _NESTED.match(text) else (count,))
+    array, filled, compared = np.empty(count, dtype.newbyteorder("=")), 0, 0
+    for piece in _pieces(text):
+        if _SPLIT_NUMBER.search(piece):
+            raise _no_json()
+        dense = piece.translate(None, _SPACE)
+        lists = dense.translate(None, _DIGITS)
+        if lists != skeleton[compared : compared + len(lists)]:
+            raise _wrong_shape(shape)
+        if _NUMBER_BESIDE_LIST.search(dense):
+            raise _no_json()
+        numbers = _numbers(dense.translate(None, b"[]").removesuffix(b","), datatype)
+        if filled + len(numbers) > count:
+            raise _wrong_shape(shape)
+        array[filled : filled + len(numbers)] = numbers
+        filled, compared = filled + len(numbers), compared + len(lists)
+    if filled != count or compared != len(skeleton):
+        raise _wrong_shape(shape)
+    return array.reshape(shape)
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """The text in blocks that end with a comma, but for the last."""
+    start = 0
+    while start < len(text):
+        end = text.find(b",", start + _BLOCK, start + 2 * _BLOCK) + 1
+        if end == 0:
+            if len(text) - start > 2 * _BLOCK:
+                raise RequestError("a number has too many digits, or is far from the next", "numbers", "a long text")
+            end = len(text)
+        yield text[start:end]
+        start = end
+
+
+def _numbers(text: bytes, datatype: str) -> np.ndarray[Any, Any]:
+    """Numbers with commas between them, checked against the datatype."""
+    try:
+        values = json.loads(b"[" + text + b"]")
+        found = np.array(values, np.float64) if datatype == "FP32" else np.array(values)
+    except (ValueError, OverflowError):
+        raise _no_json() from None
+    if datatype == "FP32":
+        with np.errstate(over="ignore"):  # an infinity, which no slice may hold
+            return found.astype(np.float32)
+    limits = np.iinfo(DTYPES[datatype])
+    if values and (found.dtype.kind not in "iu" or found.min() < limits.min or found.max() > limits.max):
+        raise RequestError(
+            "a tensor holds something else than its datatype", f"{limits.min}..{limits.max}, {datatype}", "other values"
+        )
+    return found
+
+
+def _skeleton(shape: tuple[int, ...]) -> bytes:
+    """Brackets and commas of a list of that shape."""
+    part = b"[" + b"," * (shape[-1] - 1) + b"]"
+    for side in reversed(shape[:-1]):
+        part = b"[" + b",".join([part] * side) + b"]"
+    return part
+
+
+def _no_json() -> RequestError:
+    return RequestError("a tensor's data are not valid JSON", "numbers with commas between them", "something else")
+
+
+def _wrong_shape(shape: tuple[int, ...]) -> RequestError:
+    return RequestError("a tensor's data do not fit its shape", f"a list of {shape}, or flat", "another list")

@@ -1,0 +1,95 @@
+"""A bundle as the protocol's clients see it: a model with a version, inputs of grey or HU slices, and a mask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from miniseg_edge.errors import UnknownModelError
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+
+VERSION = "1"
+GREY_INPUT, HU_INPUT = "slice", "slice_hu"
+OUTPUT, OUTPUT_DATATYPE = "mask", "UINT8"
+
+DATATYPES = {GREY_INPUT: ("UINT8", "FP32"), HU_INPUT: ("INT16", "FP32")}
+"""What each input may come in; the first is the one that metadata name, which have room for one."""
+
+_MEANINGS = {GREY_INPUT: "grey value, 0..255", HU_INPUT: "HU"}
+_ANY = -1
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What is served.
+
+    Attributes:
+        name: in paths.
+        channels: of a slice; 1 is (H, W).
+        inputs: of which a request brings exactly one.
+        runtime, device, precision, bundle_digest: what runs; each answer says so.
+    """
+
+    name: str
+    channels: int
+    inputs: tuple[str, ...]
+    runtime: str
+    device: str
+    precision: str
+    bundle_digest: str
+
+    @property
+    def axes(self) -> int:
+        """Of an input: slices, height, width, and channels where there are several."""
+        return 3 if self.channels == 1 else 4
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What ran, as parameters of an answer."""
+        return {
+            "runtime": self.runtime,
+            "device": self.device,
+            "precision": self.precision,
+            "bundle_digest": self.bundle_digest,
+        }
+
+    def metadata(self) -> dict[str, Any]:
+        """The protocol's model metadata; -1 is a side that is free."""
+        sides = [_ANY] * 3 + ([] if self.channels == 1 else [self.channels])
+        return {
+            "name": self.name,
+            "versions": [VERSION],
+            "platform": f"miniseg_edge_{self.runtime}",
+            "inputs": [
+                {
+                    "name": name,
+                    "datatype": DATATYPES[name][0],
+                    "shape": sides,
+                    "parameters": {"meaning": _MEANINGS[name], "datatypes": ", ".join(DATATYPES[name])},
+                }
+                for name in self.inputs
+            ],
+            "outputs": [{"name": OUTPUT, "datatype": OUTPUT_DATATYPE, "shape": [_ANY] * 3}],
+            "parameters": self.provenance,
+        }
+
+
+def served_model(segmenter: Segmenter, name: str | None = None) -> ServedModel:
+    """The model that an opened bundle is, under its own name or another."""
+    manifest = segmenter.bundle.manifest
+    return ServedModel(
+        name=name or segmenter.bundle.name,
+        channels=manifest.interface.channels,
+        inputs=(GREY_INPUT,) if manifest.preprocessing.window is None else (GREY_INPUT, HU_INPUT),
+        runtime=segmenter.choice.entry.name,
+        device=segmenter.choice.device,
+        precision=segmenter.choice.artifact.precision,
+        bundle_digest=manifest.digest,
+    )
+
+
+def check_model(model: ServedModel, path: Mapping[str, str]) -> None:
+    """Refuses a path that names another model or version than the one there is. Raises: UnknownModelError."""
+    if path["model"] != model.name:
+        raise UnknownModelError("no such model", model.name, "another name")
+    if path.get("version", VERSION) != VERSION:
+        raise UnknownModelError("no such version", VERSION, "another")

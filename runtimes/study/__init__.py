@@ -1,0 +1,1 @@
+"""Studies: CT in, masks and findings out."""

@@ -1,0 +1,104 @@
+"""A segmented study's results as files: what is asked for, whether it can be, and the writing."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from miniseg_edge.errors import DicomSegError, OutputError, OutputExistsError, UsageError
+from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+from miniseg_edge.runtimes.study.formats import chosen
+from miniseg_edge.runtimes.study.segmented import SegmentedStudy
+from miniseg_edge.runtimes.study.writers import PageChoice, Result
+from miniseg_edge.studies.seg.dicom_seg import SegFrames, seg_sources
+from miniseg_edge.studies.seg.seg_sources import SegSources
+from miniseg_edge.studies.study import Study
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a study's results are written as.
+
+    Attributes:
+        formats: that were asked for.
+        seg_frames: of DICOM SEG and secondary captures.
+        seg: what DICOM results need of their sources; None if there will be none.
+        no_seg: why there will be none although they were asked for, or None.
+        page: what the page shows beside the result.
+    """
+
+    formats: tuple[str, ...]
+    seg_frames: SegFrames = "range"
+    seg: SegSources | None = None
+    no_seg: DicomSegError | None = None
+    page: PageChoice = field(default_factory=PageChoice)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """For the findings."""
+        if self.no_seg is not None:
+            return (str(self.no_seg),)
+        return () if self.seg is None else self.seg.remarks
+
+
+def outputs_of(study: Study, formats: tuple[str, ...], seg_frames: SegFrames = "range") -> Outputs:
+    """Looks, before any work, at whether DICOM results can be made, if some were asked for.
+
+    Raises:
+        DicomSegError: they cannot, and nothing else was asked for.
+        InputError: the study's first file is another than the one that was opened.
+        MissingDependencyError: the extra `dicom` is not installed.
+    """
+    rows = chosen(formats)
+    if not any(row.refers_to_dicom for row in rows):
+        return Outputs(formats, seg_frames)
+    try:
+        return Outputs(formats, seg_frames, seg=seg_sources(study.geometry, study.origin))
+    except DicomSegError as error:
+        if all(row.refers_to_dicom for row in rows):
+            raise
+        return Outputs(formats, seg_frames, no_seg=error)
+
+
+def check_outputs(output: Path, formats: tuple[str, ...], study: Study, *, overwrite: bool) -> None:
+    """Refuses before any work what could not be written after it.
+
+    Raises:
+        OutputExistsError, OutputError: a result is there already, or the output is a file.
+        UsageError: a DICOM result of what is no DICOM.
+    """
+    rows = chosen(formats)
+    if not study.origin.images and (refused := [row.name for row in rows if row.refers_to_dicom]):
+        raise UsageError(f"{', '.join(refused)} refers to DICOM images", "a DICOM study", study.origin.format)
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is no folder", "a folder, or nothing yet", "a file")
+    for path in (output / name for row in rows for name in row.files(len(study))):
+        if path.exists() and not overwrite:
+            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
+
+
+def write_results(
+    segmented: SegmentedStudy, segmenter: Segmenter, output: Path, outputs: Outputs, *, shown: bool = True
+) -> None:
+    """Writes each format, every file whole or not at all; `shown` if somebody watches the progress.
+
+    Raises:
+        DicomSegError: there are no DICOM results, also none from before; the other formats are written.
+        OutputError, and as the formats' own functions.
+    """
+    window = segmenter.bundle.manifest.preprocessing.window
+    assert window is not None  # noqa: S101  the study could not have been segmented without
+    result = Result(segmented.remarked(*outputs.remarks), window, outputs.seg_frames, outputs.seg, shown, outputs.page)
+    no_seg = outputs.no_seg
+    for row in chosen(outputs.formats):
+        if row.refers_to_dicom and no_seg is not None:
+            continue
+        try:
+            row.write(result, output / row.file)
+        except DicomSegError as error:
+            no_seg = error
+            result = replace(result, segmented=result.segmented.remarked(str(error)))
+    if no_seg is not None:
+        for row in chosen(outputs.formats):
+            if row.refers_to_dicom:
+                for name in row.files(len(segmented.study)):  # which would be of another mask than their neighbours
+                    (output / name).unlink(missing_ok=True)
+        raise no_seg

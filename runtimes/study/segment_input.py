@@ -1,0 +1,112 @@
+"""What the user handed to `miniseg-segment`: pictures or a study; and that nothing is written into it."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from miniseg_edge.errors import NoImagesError, UsageError
+from miniseg_edge.runtimes.study.formats import DICOM_SEG, FORMATS, HTML, OF_SEG_FRAMES
+from miniseg_edge.runtimes.study.writers import PageChoice
+from miniseg_edge.slices.images import IMAGE_SUFFIXES
+from miniseg_edge.studies.dicom.dicomdir import is_dicomdir
+from miniseg_edge.studies.dicom.file import is_dicom
+from miniseg_edge.studies.labels.of_studies import study_labels
+from miniseg_edge.studies.nifti.names import is_nifti_name
+from miniseg_edge.studies.reports.page.page import Other
+from miniseg_edge.studies.reports.page.patient import patient_of
+from miniseg_edge.studies.seg.dicom_seg import RANGE, SegFrames
+from miniseg_edge.studies.study import Study
+
+Kind = Literal["images", "study"]
+
+
+def kind_of(source: Path) -> Kind:
+    """Whether `source` is segmented as pictures or as a study.
+
+    A file is what its suffix says. A folder with slices of a study is a study; a few pictures beside them are left out.
+
+    Raises:
+        NoImagesError: nothing is there; names that are like it are shown.
+        UsageError: a folder with more pictures than slices of a study: either may be meant.
+    """
+    if not source.exists():
+        raise _missing(source)
+    if source.is_file():
+        return "images" if source.suffix.lower() in IMAGE_SUFFIXES else "study"
+    pictures = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not pictures:
+        return "study"
+    slices = 0
+    for path in source.rglob("*"):
+        slices += path.suffix.lower() not in IMAGE_SUFFIXES and path.is_file() and _belongs_to_a_study(path)
+        if slices >= len(pictures):
+            return "study"
+    if slices:
+        raise UsageError(
+            "the folder holds pictures and a study", "one of them",
+            f"{len(pictures)} pictures, and {slices} DICOM or NIfTI files",
+            "Name a file, or move the pictures away.",
+        )  # fmt: skip
+    return "images"
+
+
+def output_folder(given: Path | None) -> Path:
+    """Where results go. Raises: UsageError, if nothing says it; --list alone needs no such place."""
+    if given is None:
+        raise UsageError("there is nowhere to put the results", "--output DIR", "none")
+    return given
+
+
+def seg_frames_of(chosen: SegFrames | None, formats: Sequence[str]) -> SegFrames:
+    """Which slices DICOM results have. Raises: UsageError, if somebody chose them for other formats."""
+    if chosen is not None and not set(OF_SEG_FRAMES) & set(formats):
+        raise UsageError("--seg-frames is for a DICOM SEG", f"--format {DICOM_SEG}", ", ".join(formats))
+    return chosen or RANGE
+
+
+def page_of(study: Study, formats: Sequence[str], compare: Path | None, *, name_patient: bool) -> PageChoice:
+    """What the page shows beside the result, read before any work.
+
+    Raises:
+        UsageError: something was chosen and no page asked for, or the study names no patient.
+        InputError and its kin: no such mask, or one of another study; see `study_labels`.
+    """
+    if HTML not in formats and (compare is not None or name_patient):
+        raise UsageError("--compare and --name-patient are for a page", f"--format {HTML}", ", ".join(formats))
+    if compare is not None and not compare.exists():
+        raise _missing(compare, "a NIfTI mask, a DICOM SEG, or a folder with one of them")
+    other = None if compare is None else Other(compare.name, study_labels(study, compare))
+    return PageChoice(patient_of(study.origin) if name_patient else (), other)
+
+
+def check_apart(source: Path, output: Path, kind: Kind) -> None:
+    """Refuses an output folder from which results would be read as input the next time, or where they would replace it.
+
+    Raises:
+        UsageError: the output is the input folder or, of a study, lies in it; or a result would replace the input.
+    """
+    inside, outside = output.resolve(), source.resolve()
+    if not source.is_dir() and not is_dicomdir(source.name):
+        if kind == "study" and inside == outside.parent and source.name in {row.file for row in FORMATS.values()}:
+            raise UsageError("a result would replace the input", "another --output", source.name)
+        return
+    outside = outside if source.is_dir() else outside.parent
+    if inside == outside or (kind == "study" and inside.is_relative_to(outside)):
+        raise UsageError(
+            "the output lies in the input folder", "another --output", output.name or str(output),
+            "Results there would be taken for input the next time.",
+        )  # fmt: skip
+
+
+def _belongs_to_a_study(path: Path) -> bool:
+    return is_nifti_name(path.name) or is_dicom(path)
+
+
+def _missing(source: Path, wanted: str = "an image, a DICOM file or folder, or a NIfTI file") -> NoImagesError:
+    """Names the entries that look like what was typed: most often it is a letter."""
+    folder = source.parent
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    near = difflib.get_close_matches(source.name, there, n=3)
+    remedy = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
+    return NoImagesError(f"{source} does not exist", wanted, "nothing there", remedy)

@@ -1,0 +1,102 @@
+"""A study that was not finished: the masks so far, kept beside where the results would be, for `--resume`.
+
+One file, so that a kill leaves what was kept before or what is kept now: a line of JSON, then the masks, compressed.
+"""
+
+import gzip
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from miniseg_edge.bundle.records import json_from_record, object_from_json, record_from_object
+from miniseg_edge.errors import IntegrityError, UsageError
+from miniseg_edge.host.files import replace_file, sha256_of
+from miniseg_edge.slices.preprocessing import ByteArray
+
+KEPT = "unfinished.gz"
+MAX_RECORD_BYTES = 64 * 2**20
+UNFINISHED_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What draws which study: masks of one are never completed by another.
+
+    Attributes:
+        bundle_digest, runtime, device, precision: as in a `Segmentation`.
+        slices: in the study.
+        size: (H, W).
+    """
+
+    bundle_digest: str
+    runtime: str
+    device: str
+    precision: str
+    slices: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The line before the masks: what drew them, the SHA-256 of each slice that is done, and of the masks."""
+
+    schema_version: int
+    drawing: Drawing
+    input_sha256: tuple[str, ...]
+    mask_sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """The slices that are done: masks (N, H, W) uint8, and the SHA-256 of what was segmented."""
+
+    mask: ByteArray
+    input_sha256: tuple[str, ...]
+
+
+def keep(folder: Path, drawing: Drawing, done: Done) -> None:
+    """Keeps what is done. Raises: OutputError; then nothing is kept, or what was kept before."""
+    masks = done.mask.tobytes()
+    record = Unfinished(UNFINISHED_SCHEMA_VERSION, drawing, done.input_sha256, sha256_of(masks))
+    line = json_from_record(record).replace("\n", "").encode()  # in a JSON string a line break is escaped
+    replace_file(folder / KEPT, gzip.compress(line + b"\n" + masks, compresslevel=1, mtime=0))
+
+
+def kept(folder: Path, drawing: Drawing) -> Done:
+    """What was kept by the same drawing.
+
+    Raises:
+        UsageError: nothing was, or something else draws now.
+        IntegrityError: the masks are not those that were kept.
+    """
+    path = folder / KEPT
+    if not path.is_file():
+        raise UsageError(f"{folder} has nothing to go on with", KEPT, "none", "Leave --resume out.")
+    line, masks = _parts(path, drawing.slices * drawing.size[0] * drawing.size[1])
+    record = record_from_object(Unfinished, object_from_json(line, KEPT, IntegrityError), KEPT, IntegrityError)
+    if record.drawing != drawing:
+        raise UsageError(
+            "what was kept was drawn otherwise", str(record.drawing), str(drawing),
+            "Go on with the same study, bundle, runtime, device and precision, or leave --resume out.",
+        )  # fmt: skip
+    shape = (len(record.input_sha256), *drawing.size)
+    if len(masks) != math.prod(shape) or sha256_of(masks) != record.mask_sha256:
+        raise IntegrityError(f"{KEPT} was changed", f"SHA-256 {record.mask_sha256}", "another", "Leave --resume out.")
+    return Done(np.frombuffer(masks, np.uint8).reshape(shape), record.input_sha256)
+
+
+def forget(folder: Path) -> None:
+    """Removes what was kept."""
+    (folder / KEPT).unlink(missing_ok=True)
+
+
+def _parts(path: Path, limit: int) -> tuple[bytes, bytes]:
+    """The line and the masks; of more than the whole study's a byte too many, which no record fits."""
+    try:
+        with gzip.open(path) as file:
+            return file.readline(MAX_RECORD_BYTES), file.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise IntegrityError(f"{path.name} cannot be read", "what was kept", type(error).__name__) from error

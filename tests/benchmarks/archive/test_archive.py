@@ -1,0 +1,79 @@
+"""What an archive costs: the extrapolation's arithmetic, and the command from end to end."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from miniseg_edge.benchmarks.archive.parts import Parts
+from miniseg_edge.benchmarks.archive.scaling import SLICES, scaled
+from miniseg_edge.benchmarks.command import main
+
+PARTS = Parts(
+    slices=100,
+    bytes=50_000_000,
+    fetch_s=0.0,
+    open_s=0.25,
+    segment_s=1.5,
+    write_s=0.25,
+    inference_s=1.25,
+    read_s=0.5,
+    result_bytes=20_000,
+    result_files=3,
+    find_s=1e-4,
+    table_s=1e-5,
+    driver_s=(1e-3, 2e-3),
+    small_per_s=(100.0, 50.0),
+)
+"""A worker's two seconds for a hundred slices."""
+
+
+def test_what_is_not_shared_grows_with_the_workers() -> None:
+    one, ten = scaled(PARTS, 0.0, (1, 10))
+    assert one.slices_per_s == 50.0
+    assert ten.slices_per_s == pytest.approx(500.0)
+    assert one.hours == pytest.approx(SLICES / 50 / 3600)
+    assert scaled(PARTS, 2.0, (1,))[0].slices_per_s == 25.0
+
+
+def test_what_is_shared_does_not() -> None:
+    one, many = scaled(PARTS, 0.0, (1, 1000))
+    assert one.read_share == pytest.approx(25e6 / 1.25e9)
+    assert one.driver_share == pytest.approx(0.5 * 2e-3)
+    assert one.find_share == pytest.approx(100 / 20_000)
+    assert many.driver_share == pytest.approx(1000 * one.driver_share)
+    assert many.table_share == pytest.approx(10_000 * 1e-5 / 5)  # every part of ten thousand rows, each five seconds
+    assert one.table_share == pytest.approx(many.table_share * 2.5 / 16)  # two or three parts of sixteen
+
+
+def test_the_first_to_give_is_named() -> None:
+    assert scaled(PARTS, 0.0, (1000,))[0].first == "reading from storage gives"
+    near = replace(PARTS, bytes=1000, driver_s=(0.1, 0.1))
+    assert scaled(near, 0.0, (1000,))[0].first == "the driver gives"
+    assert scaled(near, 0.0, (1,))[0].first == "the driver"
+
+
+@pytest.mark.slow
+def test_the_command_measures_both_executors(
+    demo_bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["archive", str(demo_bundle_path), "--series", "4", "--slices", "3", "--rounds", "1"]
+    assert main([*words, "--output", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "archive.json").read_text())
+    assert [(pace["executor"], pace["workers"]) for pace in found["paces"]] == [
+        *(("processes", 1), ("processes", 2)),
+        *(("ray", 1), ("ray", 2)),
+    ]
+    assert all(pace["slices_per_s"] > 0 and pace["start_s"] > 0 for pace in found["paces"])
+    assert found["parts"]["slices"] == 3
+    assert min(found["parts"][name] for name in ("open_s", "segment_s", "write_s", "find_s", "read_s")) > 0
+    shown = capsys.readouterr().out
+    assert "1,000" in shown
+    assert "nearest limit" in shown
+
+
+@pytest.mark.parametrize("words", [["--series", "1"], ["--slices", "1"], ["--rounds", "0"], ["--rounds", "100000"]])
+def test_no_archive_of_one_series_or_without_rounds(demo_bundle_path: Path, tmp_path: Path, words: list[str]) -> None:
+    assert main(["archive", str(demo_bundle_path), "--output", str(tmp_path / "out"), *words]) == 2
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,73 @@
+from dataclasses import replace
+from pathlib import Path
+
+import openvino
+import pytest
+
+from miniseg_edge.errors import IncompatibleError, MissingDependencyError, RuntimeUnavailableError
+from miniseg_edge.export.build import Build
+from miniseg_edge.export.exporter import export_bundle
+from miniseg_edge.export.plan import builds_here
+from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.runtimes.backends.openvino import has_bf16
+from miniseg_edge.runtimes.backends.tensorrt import vendors
+from tests.conftest import has_gpu
+
+CPUINFO = Path("/proc/cpuinfo")
+WITHOUT = pytest.mark.skipif(has_bf16(), reason="this CPU has BF16")
+
+
+@pytest.mark.skipif(not CPUINFO.is_file(), reason="only Linux says what the processor has")
+def test_bf16_is_there_where_the_processor_has_it() -> None:
+    """A compiled model does not tell: on AVX-512 without BF16 OpenVINO keeps the hint and converts by software."""
+    flags = next(line for line in CPUINFO.read_text().splitlines() if line.startswith(("flags", "Features"))).split()
+    assert has_bf16() == bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
+
+
+def test_a_compiled_model_keeps_bf16_where_it_is_there() -> None:
+    parameter = openvino.op.Parameter(openvino.Type.f32, openvino.Shape([1]))
+    model = openvino.Model([openvino.op.Result(parameter.output(0))], [parameter])
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    assert not has_bf16() or compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "bf16"
+
+
+@WITHOUT
+def test_bf16_is_refused_before_any_work_where_the_cpu_has_none(tmp_path: Path) -> None:
+    request = ExportRequest(tmp_path / "no.pth", tmp_path / "out", ("onnx", "openvino"), ("fp32", "bf16"))
+    with pytest.raises(IncompatibleError, match="no BF16"):
+        export_bundle(request)
+
+
+@WITHOUT
+def test_auto_goes_on_without_it(tmp_path: Path) -> None:
+    request = ExportRequest(tmp_path / "no.pth", tmp_path / "out", ("openvino",), ("fp32", "bf16"), auto=True)
+    assert builds_here(request) == (Build("openvino", "fp32"),)
+
+
+def test_what_has_no_bf16_is_left_as_it_is(tmp_path: Path) -> None:
+    request = ExportRequest(tmp_path / "no.pth", tmp_path / "out", ("onnx", "openvino"), ("fp32",))
+    assert builds_here(request) == request.builds
+
+
+@pytest.mark.skipif(has_gpu(), reason="what happens where there is no TensorRT")
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_an_engine_needs_its_package_before_any_work(tmp_path: Path, precision: str) -> None:
+    with pytest.raises(MissingDependencyError, match="tensorrt cannot be imported"):
+        export_bundle(request_for_trt(tmp_path, precision))
+
+
+@pytest.mark.skipif(has_gpu(), reason="what happens where there is no GPU")
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_an_engine_that_is_built_on_a_gpu_needs_one_before_any_work(
+    tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    here = replace(vendors.TENSORRT, modules=("tensorrt_rtx_bindings",))
+    monkeypatch.setattr(vendors, "VENDORS", (here, vendors.TENSORRT_RTX))
+    with pytest.raises(RuntimeUnavailableError, match="no NVIDIA GPU"):
+        export_bundle(request_for_trt(tmp_path, precision))
+
+
+def request_for_trt(folder: Path, precision: str) -> ExportRequest:
+    calibration = folder if precision == "int8" else None
+    return ExportRequest(folder / "no.pth", folder / "out", ("trt",), (precision,), calibration=calibration)

@@ -1,0 +1,1 @@
+"""Tests of libminiseg, its plans, its build and its binding."""
