@@ -12,6 +12,7 @@ from typing import Any
 
 from miniseg_edge.console.logs import logger_of
 from miniseg_edge.host.dependencies import require
+from miniseg_edge.runtimes.node.associations.closing import close_for_certain
 from miniseg_edge.runtimes.node.associations.contexts import (
     COMMITMENT,
     EXPLICIT,
@@ -95,6 +96,7 @@ class Door:
             ours.add_supported_context(sop_class, decoded_syntaxes())
         ours.add_supported_context(COMMITMENT, [EXPLICIT, IMPLICIT], scu_role=True, scp_role=True)
         handlers = [
+            (events.EVT_CONN_OPEN, close_for_certain),
             (events.EVT_REQUESTED, self._requested),
             (events.EVT_C_ECHO, lambda event: _SUCCESS),
             (events.EVT_C_STORE, self._store),

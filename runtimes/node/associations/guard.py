@@ -66,6 +66,13 @@ class Guard:
 
     def recv(self, count: int) -> bytearray:
         """So many bytes, or fewer if the peer has gone. Raises: OSError, also for what is above a bound."""
+        try:
+            return self._received(count)
+        except OSError:  # a reset, or a bound
+            self._on_end()
+            raise
+
+    def _received(self, count: int) -> bytearray:
         data = self._read(count)
         if len(data) < count or (self._in_header and not 0 < data[0] <= _LARGEST_TYPE):
             self._on_end()
@@ -137,7 +144,6 @@ class Guard:
 
     def _violate(self, what: str) -> None:
         self.violation = what
-        self._on_end()
         connection: Any = self._of.socket
         try:
             connection.settimeout(1.0)

@@ -39,9 +39,12 @@ class GuardedHandler(RequestHandler):
         finally:
             self.server.shakes_hands(-1)
         super().handle()
+        self._association.join()
+        self.request.close()  # the library's threads may end without that, after an exception of their own
 
     def _create_association(self) -> Any:
-        association: Any = super()._create_association()
+        self._association: Any = super()._create_association()
+        association = self._association
         reading = association.dul.socket
 
         def is_stored(context: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from miniseg_edge.errors import SendError, SendRefusedError
 from miniseg_edge.host.dependencies import require
+from miniseg_edge.runtimes.node.associations.closing import close_for_certain
 from miniseg_edge.runtimes.node.associations.contexts import (
     COMMITMENT,
     COMMITMENT_INSTANCE,
@@ -102,7 +103,10 @@ class CStoreArchive:
         association = ours.associate(
             node.host, node.port, ae_title=node.title,
             tls_args=None if self._tls is None else (self._tls, node.host),
-            evt_handlers=[(events.EVT_N_EVENT_REPORT, self._on_report)],
+            evt_handlers=[
+                (events.EVT_CONN_OPEN, close_for_certain),
+                (events.EVT_N_EVENT_REPORT, self._on_report),
+            ],
         )  # fmt: skip
         try:
             if not association.is_established:

@@ -9,6 +9,8 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from miniseg_edge.runtimes.node.associations.closing import close_for_certain
+
 COMMITMENT = "1.2.840.10008.1.20.1"
 TITLE = "PACS"
 STORED = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.22", "1.2.840.10008.5.1.4.1.1.7")
@@ -57,6 +59,7 @@ def pacs(classes: tuple[str, ...] = STORED, port: int = 0, commits: bool = False
     if commits:
         ours.add_supported_context(COMMITMENT)
     handlers: list[Any] = [
+        (evt.EVT_CONN_OPEN, close_for_certain),
         (evt.EVT_C_STORE, found.store),
         (evt.EVT_N_ACTION, found.ask),
         (evt.EVT_C_ECHO, lambda event: 0),

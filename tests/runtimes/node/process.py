@@ -14,8 +14,9 @@ from typing import Any
 
 import pydicom
 from pydicom.uid import UID
-from pynetdicom import AE
+from pynetdicom import AE, evt
 
+from miniseg_edge.runtimes.node.associations.closing import close_for_certain
 from tests.runtimes.node.orthanc import DIRECT
 
 PATIENCE_S = 60.0
@@ -118,7 +119,9 @@ def associated(port: int, paths: Iterable[Path] = (), title: str = "SCANNER", ca
     for sop_class, syntaxes in wanted.items():
         for syntax in sorted(syntaxes):
             ours.add_requested_context(UID(sop_class), [UID(syntax)])
-    return ours.associate("127.0.0.1", port, ae_title=called, **more)
+    return ours.associate(
+        "127.0.0.1", port, ae_title=called, evt_handlers=[(evt.EVT_CONN_OPEN, close_for_certain)], **more
+    )
 
 
 def sent(port: int, paths: Iterable[Path], title: str = "SCANNER") -> list[int]:
