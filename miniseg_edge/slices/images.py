@@ -224,10 +224,11 @@ def overlay(grey: FloatArray | ByteArray, mask: ByteArray) -> ByteArray:
     from miniseg_edge.host.opencv import cv2
 
     shown = np.clip(grey, 0, 255).astype(np.uint8)
-    canvas = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR if shown.ndim == 2 else cv2.COLOR_RGB2BGR)
+    canvas = np.repeat(shown[..., None], 3, axis=2) if shown.ndim == 2 else shown[..., ::-1].copy()
     lesion = (mask > 0).astype(np.uint8)
-    tinted = cv2.addWeighted(canvas, 0.7, np.full_like(canvas, _LESION_BGR), 0.3, 0)
-    canvas = np.where(lesion[..., None] > 0, tinted, canvas)
+    if lesion.any():  # those pixels alone: an embedded process has little memory
+        inside = canvas[lesion > 0]
+        canvas[lesion > 0] = cv2.addWeighted(inside, 0.7, np.full_like(inside, _LESION_BGR), 0.3, 0)
     outlines, _ = cv2.findContours(lesion, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(canvas, outlines, -1, _LESION_BGR, max(1, round(max(grey.shape) / 512)))
     return np.asarray(canvas, dtype=np.uint8)
