@@ -16,7 +16,7 @@ FOLDERS = ("miniseg_edge", "runtimes", "export", "benchmarks")
 VENDORS = {
     *("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "nncf", "safetensors", "onnxscript", "rich"),
     *("tensorrt_rtx", "tensorrt_rtx_bindings", "cuda", "pydicom", "highdicom", "nibabel", "monai"),
-    *("model_signing", "sigstore", "cryptography", "ray", "pyarrow", "fsspec", "pandas", "tritonclient"),
+    *("model_signing", "sigstore", "cryptography", "ray", "pyarrow", "fsspec", "duckdb", "pandas", "tritonclient"),
     *("starlette", "h11", "prometheus_client", "pynetdicom", "dicomweb_client", "requests"),
 }
 

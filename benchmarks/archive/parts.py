@@ -30,8 +30,8 @@ class Parts:
         inference_s: of that, the engine alone, for as many slices, prepared before.
         read_s: of that, reading and decoding alone.
         result_bytes: written for a series, in `result_files` files.
-        find_s: for a file, in the driver.
-        table_s: for a row, in the driver, each time its part of the table is written.
+        find_s: for a file: listing, reading its header, grouping; by one process.
+        table_s: for a row, each time its worker writes its part of the table.
         driver_s: processor time of the driver for a series, (processes, ray); of Ray's own servers too.
         small_per_s: series a second that each executor gets through with two workers, if there is next to nothing to
             do for each, (processes, ray).

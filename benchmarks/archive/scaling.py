@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from miniseg_edge.benchmarks.archive.parts import Parts
-from miniseg_edge.runtimes.archive.table import FLUSH_S, PARTS
+from miniseg_edge.runtimes.archive.finding.records import CELLS
 
 SLICES = 1_000_000
-WORKERS = (1, 2, 10, 100, 1000)
+WORKERS = (1, 2, 10, 100, 1000, 10_000)
 TEN_GIGABIT = 1.25e9
 """Bytes a second that one line of 10 Gbit/s to the storage carries: the one figure here that is not measured."""
 
@@ -19,10 +19,9 @@ class Scale:
     Attributes:
         slices_per_s: if nothing that they share gives.
         hours: for a million slices, finding them not counted.
-        find_share: finding's time over that; it comes before, on one machine.
+        find_share: of the time that finding takes before, shared out to the workers, at most `CELLS` of them.
         read_share: of one 10 Gbit/s line to the storage.
         driver_share: of the driver's and Ray's servers' one core, handing out series on Ray.
-        table_share: of the driver's time, writing the table, at the end of a million slices.
     """
 
     workers: int
@@ -31,7 +30,6 @@ class Scale:
     find_share: float
     read_share: float
     driver_share: float
-    table_share: float
 
     @property
     def first(self) -> str:
@@ -40,7 +38,6 @@ class Scale:
             "finding": self.find_share,
             "reading from storage": self.read_share,
             "the driver": self.driver_share,
-            "the table": self.table_share,
         }
         name = max(shares, key=lambda one: shares[one])
         return f"{name}{' gives' if shares[name] > 1 else ''}"
@@ -58,10 +55,9 @@ def scaled(parts: Parts, outside_s: float, workers: Sequence[int] = WORKERS) -> 
                 workers=count,
                 slices_per_s=series_per_s * parts.slices,
                 hours=work_s / 3600,
-                find_share=SLICES * parts.find_s / work_s,
+                find_share=SLICES * parts.find_s / min(count, CELLS) / work_s,
                 read_share=series_per_s * parts.bytes / TEN_GIGABIT,
                 driver_share=series_per_s * parts.driver_s[1],
-                table_share=series * parts.table_s * min(1.0, FLUSH_S * series_per_s / PARTS) / FLUSH_S,
             )
         )
     return found

@@ -4,7 +4,7 @@ from miniseg_edge.benchmarks.archive.measure import ArchiveMeasurement
 from miniseg_edge.benchmarks.archive.parts import Parts
 from miniseg_edge.benchmarks.archive.scaling import SLICES, scaled
 from miniseg_edge.console import terminal
-from miniseg_edge.runtimes.archive.run import RAY
+from miniseg_edge.runtimes.archive.engine import RAY
 
 
 def show_measurement(found: ArchiveMeasurement) -> None:
@@ -24,11 +24,11 @@ def show_measurement(found: ArchiveMeasurement) -> None:
     outside_s = next(pace.outside_s for pace in found.paces if (pace.executor, pace.workers) == (RAY, 1))
     terminal.table(
         f"{SLICES:,} slices on Ray, from these parts (shares above 100 % cannot be)",
-        ("workers", "slices/s", "hours", "finding / hours", "of 10 Gbit/s", "driver", "table", "nearest limit"),
+        ("workers", "slices/s", "hours", "finding / hours", "of 10 Gbit/s", "driver", "nearest limit"),
         [
             (
                 f"{one.workers:,}", f"{one.slices_per_s:,.0f}", f"{one.hours:.2f}", f"{one.find_share:.1%}",
-                f"{one.read_share:.1%}", f"{one.driver_share:.1%}", f"{one.table_share:.1%}", one.first,
+                f"{one.read_share:.1%}", f"{one.driver_share:.1%}", one.first,
             )
             for one in scaled(found.parts, max(0.0, outside_s))
         ],
@@ -49,8 +49,8 @@ def _parts(parts: Parts) -> list[tuple[str, str]]:
         ("  writing results", ms(parts.write_s)),
         ("read for a series", f"{parts.bytes / 1e6:.1f} MB"),
         ("written for a series", f"{parts.result_bytes / 1e3:.1f} kB in {parts.result_files} files"),
-        ("driver: finding, for a file", ms(parts.find_s)),
-        ("driver: the table, for a row each time", ms(parts.table_s)),
+        ("finding, for a file, by one process", ms(parts.find_s)),
+        ("the table, for a row each time its part is written", ms(parts.table_s)),
         ("driver: a series, processes", ms(parts.driver_s[0])),
         ("driver: a series, Ray and its servers", ms(parts.driver_s[1])),
         ("series with nothing to do, 2 processes", f"{parts.small_per_s[0]:.0f} a second"),

@@ -8,14 +8,15 @@ from typing import Any
 
 from miniseg_edge.console import terminal
 from miniseg_edge.errors import UsageError
+from miniseg_edge.runtimes.archive.engine import EXECUTORS, PROCESSES, RAY
 from miniseg_edge.runtimes.archive.ray_session import RaySetting
-from miniseg_edge.runtimes.archive.run import EXECUTORS, PROCESSES, RAY, ArchiveReport, segment_archive
+from miniseg_edge.runtimes.archive.run import ArchiveReport, segment_archive
 from miniseg_edge.runtimes.archive.work import Crew
 from miniseg_edge.runtimes.backends.registry import AUTO
 from miniseg_edge.runtimes.study.formats import JSON, NIFTI
 from miniseg_edge.runtimes.study.segment_input import output_folder, seg_frames_of
 
-_OPTIONS = ("workers", "gpu_workers", "ray_address", "ray_folder", "scratch", "retry_failed", "follow_links")
+_OPTIONS = ("workers", "gpu_workers", "ray_address", "ray_folder", "scratch", "retry_failed", "follow_links", "where")
 """That make no sense without --distributed."""
 
 _OF_ONE_STUDY = ("series", "phase", "part", "list", "resume", "overwrite", "compare", "name_patient")
@@ -34,6 +35,7 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--scratch", type=Path, metavar="DIR", help="for copies of far files; default: in --output")
     group.add_argument("--retry-failed", action="store_true", help="do those again that failed in an earlier run")
     group.add_argument("--follow-links", action="store_true", help="read files behind links out of the archive, too")
+    group.add_argument("--where", metavar="SQL", help="only such series: \"modality = 'CT' and slices > 50\"")
 
 
 def refuse_archive_options(parsed: argparse.Namespace) -> None:
@@ -67,6 +69,7 @@ def segment_archive_command(parsed: argparse.Namespace) -> bool:
             ray=RaySetting(parsed.ray_address, parsed.ray_folder),
             retry_failed=parsed.retry_failed,
             follow_links=parsed.follow_links,
+            where=parsed.where,
             progress=_Shown(bars),
             **_who(parsed),
         )
@@ -79,11 +82,13 @@ def show_archive(report: ArchiveReport) -> None:
     """What a run came to, in the terminal."""
     rows = [
         ("series", f"{report.series:,}"),
+        ("left out by --where", f"{report.left_out:,}"),
         ("done", f"{report.done:,}"),
         ("skipped, no CT", f"{report.skipped:,}"),
         ("failed", f"{report.failed:,}"),
         *((f"  {code}", f"{count:,}") for code, count in report.errors),
         ("of these by earlier runs", f"{report.earlier:,}"),
+        ("files, of which headers were read now", f"{report.files:,}, {report.headers:,}"),
         ("files of no series", f"{report.other_files:,}"),
         ("links out of the archive, not followed", f"{report.links_out:,}"),
         ("slices in this run", f"{report.slices:,}"),

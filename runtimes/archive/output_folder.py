@@ -79,13 +79,14 @@ class OutputFolder:
         path = self.folder(key) / ROW
         return row_from_json(bytes_from_file(path, MAX_RECORD_BYTES, IntegrityError)) if path.is_file() else None
 
-    def rows(self) -> dict[str, Row]:
-        """All that is done. Raises: IntegrityError."""
+    def is_done(self, key: str) -> bool:
+        """Whether a series has its row."""
+        return (self.folder(key) / ROW).is_file()
+
+    def done(self) -> list[str]:
+        """Keys of all series that are done."""
         folder = self.output / SERIES
-        if not folder.is_dir():
-            return {}
-        rows = (self.row(path.name) for path in folder.iterdir())
-        return {row.key: row for row in rows if row is not None}
+        return sorted(name for name in os.listdir(folder) if self.is_done(name)) if folder.is_dir() else []  # noqa: PTH208
 
     def forget(self, key: str) -> None:
         """The series is to be done again; of its results only the row goes at once, others are replaced."""

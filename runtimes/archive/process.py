@@ -1,4 +1,4 @@
-"""A worker in a process of its own, and the driver's side of it."""
+"""A process of its own for whatever answers messages, a worker or a finder, and the driver's side of it."""
 
 import os
 import pickle
@@ -8,14 +8,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from miniseg_edge.errors import DeviceLostError, MiniSegError, WorkerDiedError
 from miniseg_edge.host.children import python_command
-from miniseg_edge.runtimes.archive.row import Row
-from miniseg_edge.runtimes.archive.series import Series
-from miniseg_edge.runtimes.archive.work import Crew, Work
-from miniseg_edge.runtimes.archive.worker import Worker
 
 LOST_EXIT_CODE = 70
 
@@ -23,26 +19,35 @@ _READY = "ready"
 _LAST_WORDS_BYTES = 2000
 
 
-class WorkerProcess:
-    """A worker's process as its driver has it. Thread-safety: none; one series at a time."""
+class Answering(Protocol):
+    """What works in a process: it is sent there, and may make itself anew by its `__reduce__`."""
 
-    def __init__(self, work: Work, crew: Crew) -> None:
+    def __call__(self, message: Any, /) -> Any:
+        """An answer, anything but None."""
+
+    def leave(self) -> None:
+        """The process ends after this, perhaps in the middle of an answer; called by another thread."""
+
+
+class AnsweringProcess:
+    """A process as its driver has it. Thread-safety: none; one message at a time."""
+
+    def __init__(self, answering: Answering) -> None:
         """Starts it. Raises: WorkerDiedError, if it does not come up."""
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(  # noqa: S603  this module
             python_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said
         )
-        if not self._sent((work, crew)) or self._received() != _READY:
+        if not self._sent(answering) or self._received() != _READY:
             last_words = self._last_words()
             self.close()
             raise WorkerDiedError("a worker's process cannot be started", "one that comes up", last_words)
 
-    def process(self, series: Series) -> Row | None:
-        """The series' row, or None: the process has died of it, or before it. Raises: as `Worker.process`."""
-        answer = self._received() if self._sent(series) else None
+    def ask(self, message: object) -> Any:
+        """The answer, or None: the process has died of it, or before it. Raises: as what answers."""
+        answer = self._received() if self._sent(message) else None
         if isinstance(answer, BaseException):
             raise answer
-        assert answer is None or isinstance(answer, Row)  # noqa: S101  there is nothing else
         return answer
 
     def close(self) -> None:
@@ -83,32 +88,37 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
-    worker = Worker(*pickle.load(sys.stdin.buffer))  # noqa: S301  our own driver's
-    waiting: queue.SimpleQueue[Series] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, waiting), name="miniseg-driver", daemon=True).start()
+    answering: Answering = pickle.load(sys.stdin.buffer)  # noqa: S301  our own driver's
+    waiting: queue.SimpleQueue[object] = queue.SimpleQueue()
+    threading.Thread(
+        target=_listen, args=(sys.stdin.buffer, waiting, answering), name="miniseg-driver", daemon=True
+    ).start()
     _send(_READY, answers)
     while True:
-        _send(_answer(worker, waiting.get()), answers)
+        _send(_answer(answering, waiting.get()), answers)
 
 
-def _listen(driver: BinaryIO, waiting: "queue.SimpleQueue[Series]") -> None:
+def _listen(driver: BinaryIO, waiting: "queue.SimpleQueue[object]", answering: Answering) -> None:
     """Ends the process with its driver: one that was killed has told nobody, and would have it wait for ever."""
     while True:
         try:
             waiting.put(pickle.load(driver))  # noqa: S301  our own driver's
         except (EOFError, pickle.UnpicklingError):
-            os._exit(0)
+            try:
+                answering.leave()
+            finally:
+                os._exit(0)
 
 
-def _answer(worker: Worker, series: Series) -> Row | Exception:
+def _answer(answering: Answering, message: object) -> object:
     try:
-        return worker.process(series)
+        return answering(message)
     except DeviceLostError:
         os._exit(LOST_EXIT_CODE)  # another process can use the GPU again
     except (MiniSegError, OSError) as error:
         return error
     except Exception as error:
-        return MiniSegError("something unforeseen", "a row", type(error).__name__)
+        return MiniSegError("something unforeseen", "an answer", type(error).__name__)
 
 
 def _send(message: object, stream: Any) -> None:

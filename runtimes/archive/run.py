@@ -1,35 +1,32 @@
-"""The driver: finds the series, has the workers make their results, keeps the table."""
+"""The driver: has the series found, has the workers make their results, and counts. What grows is on the disk."""
 
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.errors import NoImagesError, UsageError, WorkerDiedError
 from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.host.processor import usable_cores
-from miniseg_edge.runtimes.archive import executors
-from miniseg_edge.runtimes.archive.content import content_sha256
-from miniseg_edge.runtimes.archive.on_ray import on_ray
+from miniseg_edge.runtimes.archive.engine import EXECUTORS, RAY, SERIAL, Engine
+from miniseg_edge.runtimes.archive.finding.find import find
+from miniseg_edge.runtimes.archive.finding.where import check_where
 from miniseg_edge.runtimes.archive.output_folder import SCRATCH, OutputFolder, record_of
 from miniseg_edge.runtimes.archive.ray_session import RaySetting
-from miniseg_edge.runtimes.archive.row import FAILED, Row
-from miniseg_edge.runtimes.archive.series import READERS, Series, find_series
-from miniseg_edge.runtimes.archive.source import Source, is_url, source_at
-from miniseg_edge.runtimes.archive.table import Table
+from miniseg_edge.runtimes.archive.reconciling import BEGIN, END, Reconciled, Reconciler, Sums, When, remove_loose
+from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row
+from miniseg_edge.runtimes.archive.source import is_url, source_at
+from miniseg_edge.runtimes.archive.table import DIGITS
+from miniseg_edge.runtimes.archive.to_do import ToDo
 from miniseg_edge.runtimes.archive.work import Crew, Work
 from miniseg_edge.runtimes.backends.registry import AUTO, choose
 from miniseg_edge.runtimes.study.formats import FORMATS, JSON, NIFTI, with_brought
 from miniseg_edge.studies.dicom.frames import Rescale
 from miniseg_edge.studies.seg.dicom_seg import SegFrames, check_seg_frames
 
-SERIAL, PROCESSES, RAY = EXECUTORS = ("serial", "processes", "ray")
 MAX_DEATHS_IN_A_ROW = 5
 
 Progress = Callable[[str, int, int], None]
@@ -41,23 +38,29 @@ class ArchiveReport:
     """What a run came to.
 
     Attributes:
-        series: found in the archive.
+        series: found in the archive, but for those that `where` leaves out.
+        left_out: by `where`.
         earlier: of those, done by earlier runs, and left as they were.
         done, failed, skipped: rows in the output folder now, of series that the archive holds.
         errors: (code, series) of those that failed.
         slices: segmented by this run.
+        files: of the archive.
+        headers: of them that were read in this run; of the others an earlier run knew all.
         other_files: that belong to no series.
         links_out: links out of the archive, which are not followed: files among them count where they lie.
         find_s, segment_s: what this run took, in seconds.
     """
 
     series: int
+    left_out: int
     earlier: int
     done: int
     failed: int
     skipped: int
     errors: tuple[tuple[str, int], ...]
     slices: int
+    files: int
+    headers: int
     other_files: int
     links_out: int
     find_s: float
@@ -85,6 +88,7 @@ def segment_archive(
     ray: RaySetting | None = None,
     retry_failed: bool = False,
     follow_links: bool = False,
+    where: str | None = None,
     progress: Progress = lambda what, done, of: None,
 ) -> ArchiveReport:
     """Segments every series of an archive; goes on where an earlier run on the same output folder stopped.
@@ -111,6 +115,7 @@ def segment_archive(
         retry_failed: do those again that failed in an earlier run.
         follow_links: read files behind links that lead out of the archive. By default such a file is unreadable, and
             its series fails.
+        where: condition in SQL that series must fulfil, about the columns that docs/archive.md names.
         progress: see `Progress`.
 
     Raises:
@@ -125,6 +130,8 @@ def segment_archive(
     output = Path(output).absolute()
     _check(executor, chosen, str(source), output, formats)
     check_seg_frames(seg_frames)
+    if where is not None:
+        check_where(where)
     opened = open_bundle(bundle, trust=trust)
     if opened.manifest.preprocessing.window is None:
         raise UsageError("this bundle takes no HU", "one with a window", "none", "Export again with --window LOW HIGH.")
@@ -146,44 +153,68 @@ def segment_archive(
     )
     chosen = tuple(_decided(crew, opened, precision) for crew in chosen)
     folder = OutputFolder(output)
-    start = time.perf_counter()
-    opened_source = source_at(work.source, follow_links=follow_links)
-    with folder.locked():
+    source_at(work.source, follow_links=follow_links)
+    with folder.locked(), Engine(executor, chosen, ray) as engine:
         folder.agree(record_of(work, tuple(sorted({f"{crew.runtime} on {crew.device}" for crew in chosen}))))
         folder.clear_scratch()
-        found = find_series(opened_source, lambda done, of: progress("finding", done, of))
-        find_s = time.perf_counter() - start
-        if not found.series:
-            raise NoImagesError("the archive holds no series", "DICOM or NIfTI", f"{found.other_files} other files")
-        rows = folder.rows()
-        to_do = _to_do(found.series, rows, folder, opened_source, retry_failed=retry_failed, progress=progress)
-        table = Table(output, rows.values())
-        start = time.perf_counter()
         try:
-            with closing(_lives(_rows(executor, work, chosen, to_do, ray))) as coming:
-                for index, row in enumerate(coming):
-                    table.add(row)
-                    rows[row.key] = row
-                    progress("segmenting", index + 1, len(to_do))
+            return _report(work, engine, progress, where=where, retry_failed=retry_failed)
         finally:
-            table.flush()
             folder.clear_scratch()
-    present = [rows[one.key] for one in found.series]
-    statuses = Counter(row.status for row in present)
-    codes = Counter(row.error_code or "" for row in present if row.status == FAILED)
+
+
+def _report(work: Work, engine: Engine, progress: Progress, *, where: str | None, retry_failed: bool) -> ArchiveReport:
+    """Finds, segments what is left, and counts."""
+    start = time.perf_counter()
+    found = find(
+        work.source,
+        work.output,
+        work.output / SCRATCH / "finding",
+        engine.answers,
+        lambda done, of: progress("finding", done, of),
+        follow_links=work.follow_links,
+    )
+    find_s = time.perf_counter() - start
+    if not found.series:
+        raise NoImagesError("the archive holds no series", "DICOM or NIfTI", f"{found.other_files} other files")
+    reconciler = Reconciler(work, work.output / SCRATCH / "to-do", where, retry_failed)
+    begun = _reconciled(engine, reconciler, BEGIN, DIGITS, progress)
+    remove_loose(work.output)
+    to_do = ToDo(work.output / SCRATCH / "to-do", sum(digit.left for digit in begun))
+    start = time.perf_counter()
+    with closing(_lives(engine.rows(work, to_do))) as coming:
+        for index, _ in enumerate(coming):
+            progress("segmenting", index + 1, len(to_do))
+    ended = _reconciled(engine, reconciler, END, [one.digit for one in begun if one.left], progress)
+    remove_loose(work.output)
+    kept, made = (sum((digit.sums for digit in digits), Sums()) for digits in (begun, ended))
+    sums = kept + made
     return ArchiveReport(
-        series=len(found.series),
-        earlier=len(found.series) - len(to_do),
-        done=statuses["done"],
-        failed=statuses[FAILED],
-        skipped=statuses["skipped"],
-        errors=tuple(codes.most_common()),
-        slices=sum(rows[one.key].slices for one in to_do),
+        series=kept.statuses.total() + len(to_do),
+        left_out=sum(digit.left_out for digit in begun),
+        earlier=kept.statuses.total(),
+        done=sums.statuses[DONE],
+        failed=sums.statuses[FAILED],
+        skipped=sums.statuses[SKIPPED],
+        errors=tuple(sums.codes.most_common()),
+        slices=made.slices,
+        files=found.files,
+        headers=found.read,
         other_files=found.other_files,
         links_out=found.links_out,
         find_s=find_s,
         segment_s=time.perf_counter() - start,
     )
+
+
+def _reconciled(
+    engine: Engine, reconciler: Reconciler, when: When, digits: Sequence[str], progress: Progress
+) -> list[Reconciled]:
+    answers, found = engine.answers(reconciler, [(when, digit) for digit in digits]), list[Reconciled]()
+    for answer in answers:
+        found.append(answer)
+        progress("comparing", len(found), len(digits))
+    return found
 
 
 def _crews(crews: Sequence[Crew] | None, workers: int | None, runtime: str, device: str) -> tuple[Crew, ...]:
@@ -213,52 +244,6 @@ def _decided(crew: Crew, bundle: Bundle, precision: str) -> Crew:
         return crew
     choice = choose(bundle, crew.runtime, crew.device, precision)
     return replace(crew, runtime=choice.entry.name, device=choice.device)
-
-
-def _to_do(
-    series: Sequence[Series],
-    rows: dict[str, Row],
-    folder: OutputFolder,
-    source: Source,
-    *,
-    retry_failed: bool,
-    progress: Progress,
-) -> list[Series]:
-    """What is left; rows of what is to be done again are forgotten, and rows of what has moved say where it is."""
-    known = [one for one in series if one.key in rows and not (retry_failed and rows[one.key].status == FAILED)]
-    doubtful = [one for one in known if not rows[one.key].is_surely_of(one)]
-    kept = {one.key for one in known} - {one.key for one in doubtful}
-    with ThreadPoolExecutor(READERS, thread_name_prefix="miniseg-compare") as readers:
-        same = readers.map(lambda one: _has_content(one, rows[one.key], source), doubtful)
-        for index, (one, is_same) in enumerate(zip(doubtful, same, strict=True)):
-            if is_same:
-                kept.add(one.key)
-                row, rows[one.key] = rows[one.key], rows[one.key].moved_to(one)
-                if rows[one.key] != row:
-                    folder.commit(rows[one.key])
-            progress("comparing", index + 1, len(doubtful))
-    left = [one for one in series if one.key not in kept]
-    for one in left:
-        if rows.pop(one.key, None) is not None:
-            folder.forget(one.key)
-    return left
-
-
-def _has_content(series: Series, row: Row, source: Source) -> bool:
-    """Whether the series still has the bytes of which its row was made; reads all of it if their number is the same."""
-    if row.content_sha256 is None or (row.files, row.bytes) != (len(series.files), series.bytes):
-        return False
-    return content_sha256(partial(source.opened, name) for name in series.files) == row.content_sha256
-
-
-def _rows(
-    executor: str, work: Work, crews: Sequence[Crew], series: Sequence[Series], ray: RaySetting | None
-) -> Iterator[Row]:
-    if not series:
-        return iter(())
-    if executor == RAY:
-        return on_ray(work, crews, series, ray or RaySetting())
-    return {SERIAL: executors.serial, PROCESSES: executors.processes}[executor](work, crews, series)
 
 
 def _lives(rows: Iterator[Row]) -> Generator[Row, None, None]:

@@ -40,25 +40,43 @@ class ArchiveFile:
 SETTLED_S = 2.0
 """Age in seconds from which a file's times tell it from a later one: the coarsest file systems count in such steps."""
 
+HEAD_BYTES = 2**14
+"""Of a far file that are fetched at once where its start is read; most headers end before."""
+
 _ETAGS = ("ETag", "etag")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What one folder holds, in no order.
+
+    Attributes:
+        files: in it; and the folder itself, if it cannot be listed: no reader can read it, and its row says so.
+        folders: in it, by their names below the source. Links to folders are not followed.
+        links_out: links to folders outside the archive.
+    """
+
+    files: tuple[ArchiveFile, ...]
+    folders: tuple[str, ...] = ()
+    links_out: int = 0
 
 
 class Source(Protocol):
     """What both kinds can do. Thread-safety: all may be called from many threads."""
 
-    def files(self) -> list[ArchiveFile]:
-        """All files, in the order of their names, and folders that cannot be listed. Raises: InputError.
-
-        Links to folders are not followed; those that lead out of the archive are in `links_out`.
-        """
-
     @property
-    def links_out(self) -> int:
-        """Links to folders outside the archive that `files` has met."""
+    def is_far(self) -> bool:
+        """Whether reading is waiting, so that many threads read more than one."""
+
+    def listed(self, folder: str) -> Listing:
+        """A folder by its name below the source, which itself is "". Raises: InputError."""
 
     def opened(self, name: str) -> BinaryIO:
         """A file, to be read from its start. Raises: OSError, PathEscapeError, or what the storage's library raises."""
+
+    def head(self, name: str) -> BinaryIO:
+        """The same, of which only the start will be read: no more than that crosses the network."""
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
@@ -98,29 +116,44 @@ class FolderSource:
             raise NoImagesError(f"{root.name} does not exist", "a folder, a file or a URL", "nothing there")
         self._root, self._follow_links = root, follow_links
         self._inside = root.resolve()
-        self._links_out = 0
 
     @property
-    def links_out(self) -> int:
+    def is_far(self) -> bool:
         """As `Source` says."""
-        return self._links_out
+        return False
 
-    def files(self) -> list[ArchiveFile]:
+    def listed(self, folder: str) -> Listing:
         """As `Source` says."""
+        path = self._root / folder if folder else self._root
         if self._root.is_file():
-            return [self._file(self._root)]
-        self._links_out = 0
-        found, closed = [], list[Path]()
-        for folder, folders, names in os.walk(
-            self._root, followlinks=False, onerror=lambda reason: closed.append(Path(reason.filename))
-        ):
-            self._links_out += sum(self._leads_out(Path(folder) / name) for name in folders)
-            paths = (Path(folder) / name for name in names)
-            found += [self._file(path) for path in paths if _may_be_file(path)]
-        if self._root in closed:
-            raise InputError("the source cannot be listed", "a folder that can be read", "no permission")
-        found += [self._file(path) for path in closed]  # which no reader can read: that is what their rows say
-        return sorted(found, key=lambda file: file.name)
+            return Listing((self._file(path),))
+        files, folders, links_out = list[ArchiveFile](), list[str](), 0
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    name = f"{folder}/{entry.name}" if folder else entry.name
+                    if not _is_folder(entry):
+                        if (file := self._entry(entry, name)) is not None:
+                            files.append(file)
+                    elif not entry.is_symlink():
+                        folders.append(name)
+                    elif self._leads_out(Path(entry.path)):
+                        links_out += 1
+        except OSError:
+            if not folder:
+                raise InputError("the source cannot be listed", "a folder that can be read", "no permission") from None
+            return Listing((self._file(path),))
+        return Listing(tuple(files), tuple(folders), links_out)
+
+    def _entry(self, entry: "os.DirEntry[str]", name: str) -> ArchiveFile | None:
+        """A file, a link, or something that cannot be looked at; None for a pipe or a device."""
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            return self._file(Path(entry.path))
+        if stat.S_ISLNK(status.st_mode):
+            return self._file(Path(entry.path))
+        return _near_file(name, status) if stat.S_ISREG(status.st_mode) else None
 
     def _file(self, path: Path) -> ArchiveFile:
         name = path.name if path == self._root else path.relative_to(self._root).as_posix()
@@ -130,12 +163,7 @@ class FolderSource:
             status = path.stat()
         except OSError:  # a link to nothing, or a folder that lists names and no more: its readers will say so
             return ArchiveFile(name, 0)
-        if not stat.S_ISREG(status.st_mode):
-            return ArchiveFile(name, 0)
-        stamp = f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
-        settled = max(status.st_mtime, status.st_ctime) < time.time() - SETTLED_S
-        # Windows has no time of the last change that a program cannot set.
-        return ArchiveFile(name, status.st_size, stamp, TIMES if settled and sys.platform != "win32" else CONTENT)
+        return _near_file(name, status)
 
     def _is_refused(self, path: Path) -> bool:
         return not self._follow_links and path != self._root and self._leads_out(path)
@@ -152,6 +180,10 @@ class FolderSource:
         if not path.is_file():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return path.open("rb")
+
+    def head(self, name: str) -> BinaryIO:
+        """As `Source` says."""
+        return self.opened(name)
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
@@ -190,21 +222,38 @@ class UrlSource:
         return Path(self._root) if "file" in self._system.protocol else None
 
     @property
-    def links_out(self) -> int:
-        """As `Source` says: storages behind URLs have no links, or follow them on their own side."""
-        return 0
-
-    def files(self) -> list[ArchiveFile]:
+    def is_far(self) -> bool:
         """As `Source` says."""
+        return True
+
+    def listed(self, folder: str) -> Listing:
+        """As `Source` says: storages behind URLs have no links, or follow them on their own side."""
+        path = self._path(folder) if folder else self._root
         try:
-            found = self._system.find(self._root, detail=True)
+            entries = self._system.ls(path, detail=True)
+            self._system.invalidate_cache(path)  # or the process would keep every listing
         except Exception as error:
             raise InputError("the source cannot be listed", "files at the URL", type(error).__name__) from None
-        return [_far_file(self._name(str(path)), entry) for path, entry in sorted(found.items())]
+        files, folders = list[ArchiveFile](), list[str]()
+        for entry in entries:
+            name = self._name(str(entry["name"]))
+            if folder and not name.startswith(f"{folder}/"):  # the folder itself, or what a page links to elsewhere
+                continue
+            if entry["type"] == "directory":
+                if name.rstrip("/") not in ("", folder):
+                    folders.append(name.rstrip("/"))
+            elif not name.endswith("/"):
+                files.append(_far_file(name, entry))
+        return Listing(tuple(files), tuple(folders))
 
     def opened(self, name: str) -> BinaryIO:
         """As `Source` says."""
         opened: BinaryIO = self._system.open(self._path(name), "rb")
+        return opened
+
+    def head(self, name: str) -> BinaryIO:
+        """As `Source` says."""
+        opened: BinaryIO = self._system.open(self._path(name), "rb", block_size=HEAD_BYTES)
         return opened
 
     @contextmanager
@@ -231,13 +280,21 @@ class UrlSource:
         return f"{self._root}/{name}" if self._root else name
 
 
-def _may_be_file(path: Path) -> bool:
-    """Whether it is a file, a link, or something that cannot be looked at: no pipe and no device."""
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Also behind a link."""
     try:
-        mode = path.lstat().st_mode
+        return entry.is_dir()
     except OSError:
-        return True
-    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+        return False
+
+
+def _near_file(name: str, status: os.stat_result) -> ArchiveFile:
+    if not stat.S_ISREG(status.st_mode):
+        return ArchiveFile(name, 0)
+    stamp = f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+    settled = max(status.st_mtime, status.st_ctime) < time.time() - SETTLED_S
+    # Windows has no time of the last change that a program cannot set.
+    return ArchiveFile(name, status.st_size, stamp, TIMES if settled and sys.platform != "win32" else CONTENT)
 
 
 def _far_file(name: str, entry: Mapping[str, Any]) -> ArchiveFile:

@@ -1,60 +1,92 @@
-"""The rows as Parquet, in parts by the first digit of their keys: a row has one place, so it is never there twice.
+"""The rows as Parquet: sixteen parts by the first digit of their keys, and loose parts, each of one worker.
 
-Parts are made from the output folder's rows, which are what counts; each is replaced as a whole.
+What counts is the output folder's `row.json` of each series; the table says the same, in few files. Workers write loose
+parts of their own; they are compacted into the sixteen when a run begins and when it ends. Each file is replaced as a
+whole, so whoever reads sees whole rows.
 """
 
 import io
 import os
+import threading
 import time
 import types
 import typing
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from miniseg_edge.errors import IntegrityError
 from miniseg_edge.host.dependencies import require
 from miniseg_edge.host.files import replace_file
 from miniseg_edge.runtimes.archive.row import Row
 
 ROWS = "rows"
 FLUSH_S = 5.0
-"""Rows are written together, so often; one that is not yet in its part is in the output folder."""
+"""A worker writes its rows together, so often; one that is not yet in its part is in the output folder."""
 
-_DIGITS = "0123456789abcdef"
-PARTS = len(_DIGITS)
+LOOSE_ROWS = 1000
+"""Rows of a loose part; then its worker begins another."""
+
+DIGITS = "0123456789abcdef"
 _TYPES = {str: "string", int: "int64", float: "float64", bool: "bool_"}
+_LOOKS = 20
 
 
-class Table:
-    """The folder `rows` of an output folder. Thread-safety: none; the driver has it."""
+class LooseRows:
+    """A worker's own rows. Thread-safety: all methods may be called from many threads."""
 
-    def __init__(self, output: Path, rows: Iterable[Row]) -> None:
-        """Begins with the rows that the output folder has, and writes them anew. Raises: OutputError."""
-        self._folder = output / ROWS
-        self._parts: dict[str, dict[str, Row]] = {digit: {} for digit in _DIGITS}
-        self._changed = set(_DIGITS)
-        for row in rows:
-            self._parts[row.key[0]][row.key] = row
-        self.flush()
+    def __init__(self, output: Path) -> None:
+        self._folder, self._name = output / ROWS, uuid.uuid4().hex[:12]
+        self._rows: list[Row] = []
+        self._number, self._written = 0, 0
+        self._flushed = time.monotonic()
+        self._lock = threading.Lock()
 
     def add(self, row: Row) -> None:
-        """Puts a row in its place, and writes when it is time to. Raises: OutputError."""
-        self._parts[row.key[0]][row.key] = row
-        self._changed.add(row.key[0])
-        if time.monotonic() - self._flushed >= FLUSH_S:
-            self.flush()
+        """Takes a row, and writes when it is time to. Raises: OutputError."""
+        with self._lock:
+            self._rows.append(row)
+            is_full = len(self._rows) >= LOOSE_ROWS
+            if is_full or time.monotonic() - self._flushed >= FLUSH_S:
+                self._flush()
+            if is_full:
+                self._rows, self._written = [], 0
+                self._number += 1
 
     def flush(self) -> None:
-        """Writes what changed. Raises: OutputError."""
-        for digit in sorted(self._changed):
-            path, rows = self._folder / f"part-{digit}.parquet", self._parts[digit]
-            if rows:
-                replace_file(path, parquet_from_rows(rows[key] for key in sorted(rows)))
-            else:
-                path.unlink(missing_ok=True)
-        self._changed.clear()
+        """Writes what is not written yet. Raises: OutputError."""
+        with self._lock:
+            self._flush()
+
+    def _flush(self) -> None:
+        if len(self._rows) > self._written:
+            path = self._folder / f"loose-{self._name}-{self._number:04d}.parquet"
+            replace_file(path, parquet_from_rows(self._rows))
+            self._written = len(self._rows)
         self._flushed = time.monotonic()
+
+
+def write_digit(output: Path, digit: str, rows: Iterable[Row]) -> None:
+    """Replaces one of the sixteen parts. Raises: OutputError."""
+    path = output / ROWS / f"part-{digit}.parquet"
+    if ordered := sorted(rows, key=lambda row: row.key):
+        replace_file(path, parquet_from_rows(ordered))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def rows_of_digit(output: Path, digit: str) -> dict[str, Row]:
+    """What the table has of a digit, by key: its part, and what loose parts have of it. Raises: IntegrityError."""
+    paths = [output / ROWS / f"part-{digit}.parquet", *loose_parts(output)]
+    return _newest(row for path in paths if path.is_file() for row in _rows_of(path, digit))
+
+
+def loose_parts(output: Path) -> list[Path]:
+    """Parts that workers have written."""
+    return sorted((output / ROWS).glob("loose-*.parquet"))
 
 
 def parquet_from_rows(rows: Iterable[Row]) -> bytes:
@@ -69,12 +101,40 @@ def parquet_from_rows(rows: Iterable[Row]) -> bytes:
 
 
 def rows_in(output: str | os.PathLike[str]) -> list[Row]:
-    """All rows of an output folder, in the order of their keys."""
+    """All rows of an output folder, each series once, in the order of their keys; also while a run works on it.
+
+    Raises:
+        IntegrityError: a part is damaged.
+    """
+    for _ in range(_LOOKS):
+        paths = sorted((Path(output) / ROWS).glob("part-*.parquet")) + loose_parts(Path(output))
+        with suppress(FileNotFoundError):  # a loose part was compacted meanwhile, so its rows are elsewhere
+            found = _newest(row for path in paths for row in _rows_of(path))
+            return [found[key] for key in sorted(found)]
+    raise IntegrityError("the rows change while they are read", "a table that can be read", f"{_LOOKS} changes")
+
+
+def _newest(rows: Iterable[Row]) -> dict[str, Row]:
+    found = dict[str, Row]()
+    for row in rows:
+        if (there := found.get(row.key)) is None or there.created <= row.created:
+            found[row.key] = row
+    return found
+
+
+def _rows_of(path: Path, digit: str = "") -> Iterator[Row]:
+    """In memory, since pyarrow opens no path that is not UTF-8."""
+    pyarrow: Any = require("pyarrow", "scale")
     parquet: Any = require("pyarrow.parquet", "scale")
-    parts = sorted((Path(output) / ROWS).glob("part-*.parquet"))
-    # In memory, since pyarrow opens no path that is not UTF-8.
-    tables = (parquet.ParquetFile(io.BytesIO(part.read_bytes())).read() for part in parts)
-    return [Row(**found) for table in tables for found in table.to_pylist()]
+    compute: Any = require("pyarrow.compute", "scale")
+    data = path.read_bytes()
+    try:
+        table = parquet.ParquetFile(io.BytesIO(data)).read()
+        rows = table.filter(compute.starts_with(table["key"], digit)).to_pylist()
+        yield from (Row(**found) for found in rows)
+    except (pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
+        wanted = "a table of this version; remove the folder rows, and the next run makes it anew"
+        raise IntegrityError(f"{path.name} cannot be read", wanted, type(error).__name__) from error
 
 
 def _columns() -> Iterable[tuple[str, type]]:

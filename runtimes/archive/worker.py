@@ -26,6 +26,7 @@ from miniseg_edge.runtimes.archive.output_folder import OutputFolder
 from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.source import Source, source_at
+from miniseg_edge.runtimes.archive.table import LooseRows
 from miniseg_edge.runtimes.archive.work import Crew, Work
 from miniseg_edge.runtimes.segmenter.loading import load
 from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
@@ -53,7 +54,16 @@ class Worker:
         self._work, self._crew = work, crew
         self._journal = OutputFolder(work.output)
         self._name = printable(f"{socket.gethostname()}-{os.getpid()}")
+        self._rows = LooseRows(work.output)
         self._opened: tuple[Segmenter, Source] | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """In another process it is another worker."""
+        return Worker, (self._work, self._crew)
+
+    def __call__(self, series: Series) -> Row:
+        """As `process`."""
+        return self.process(series)
 
     def process(self, series: Series) -> Row:
         """Segments a series, writes its results, and commits its row; whatever is wrong with it is in the row.
@@ -66,6 +76,7 @@ class Worker:
         done = self._journal.row(series.key)
         if done is not None and done.is_of(series):  # a worker that died later had committed it
             self._journal.forget_attempts(series.key)
+            self._rows.add(done)
             return done
         attempt = self._journal.begin(series.key, self._work.run)
         if attempt > ATTEMPTS:
@@ -76,10 +87,16 @@ class Worker:
         else:
             row = self._processed(series, *self._ready())
         self._journal.commit(row)
+        self._rows.add(row)
         return row
 
+    def leave(self) -> None:
+        """Writes the rows that are not in the table yet; any thread may call it. Raises: OutputError."""
+        self._rows.flush()
+
     def close(self) -> None:
-        """Releases the engine."""
+        """Releases the engine, and leaves."""
+        self.leave()
         if self._opened is not None:
             self._opened[0].close()
             self._opened = None

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from miniseg_edge.errors import PathEscapeError
-from miniseg_edge.runtimes.archive import ArchiveReport, run, segment_archive, source
+from miniseg_edge.runtimes.archive import ArchiveReport, reconciling, segment_archive, source
 from miniseg_edge.runtimes.archive.row import Row
-from miniseg_edge.runtimes.archive.series import find_series
 from miniseg_edge.runtimes.archive.source import source_at
 from miniseg_edge.runtimes.archive.table import rows_in
 from miniseg_edge.runtimes.segment_command import main
 from tests.runtimes.archive.archives import nifti, of_series
+from tests.runtimes.archive.found import find_series
 from tests.studies.series import put, stored_slice, write_series
 
 Segmented = Callable[..., tuple[ArchiveReport, Row]]
@@ -88,9 +88,9 @@ def test_files_that_have_settled_are_not_read_again(
     monkeypatch.setattr(source, "SETTLED_S", 0.0)
     write_series(tmp_path / "in", 3, of_series(1))
     _, first = segmented()
-    monkeypatch.setattr(run, "content_sha256", lambda files: pytest.fail("it was read"))
+    monkeypatch.setattr(reconciling, "content_sha256", lambda files: pytest.fail("it was read"))
     report, second = segmented()
-    assert report.earlier == 1
+    assert (report.earlier, report.files, report.headers) == (1, 3, 0)
     assert second == first
 
 
@@ -171,7 +171,7 @@ def test_a_file_that_becomes_a_link_out_after_it_was_found(tmp_path: Path) -> No
     folder = write_series(tmp_path / "in", 2, of_series(1))
     write_series(tmp_path / "elsewhere", 2, of_series(1))
     opened = source_at(str(folder))
-    (found,) = find_series(opened).series
+    (found,) = find_series(folder).series
     (folder / "899").unlink()
     try:
         (folder / "899").symlink_to(tmp_path / "elsewhere" / "899")
@@ -192,6 +192,6 @@ def test_links_inside_an_archive_and_links_in_a_circle(tmp_path: Path) -> None:
         (folder / "circle").symlink_to("circle")
     except OSError:
         pytest.skip("this system has no links for us")
-    found = find_series(source_at(str(folder)))
+    found = find_series(folder)
     assert found.links_out == 0
     assert sorted(found.series[0].files) == ["899", "900", "circle", "real/x"]

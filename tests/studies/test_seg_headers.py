@@ -13,11 +13,10 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from miniseg_edge.errors import MiniSegError
-from miniseg_edge.runtimes.archive.series import find_series
-from miniseg_edge.runtimes.archive.source import source_at
 from miniseg_edge.studies import list_series, open_study
 from miniseg_edge.studies.seg.dicom_seg import dicom_seg_from_mask, seg_sources
 from miniseg_edge.studies.seg.seg_elements import KEYWORDS, SEQUENCES
+from tests.runtimes.archive.found import find_series
 from tests.studies.raw_headers import Raw, dciodvfy_errors, raw_series, sequence
 from tests.studies.series import SIZE, header
 
@@ -172,5 +171,5 @@ def test_a_host_that_makes_errors_of_warnings_and_logs_everything_reads_no_heade
     with caplog.at_level(logging.DEBUG):
         assert [volume.slices for volume in list_series(series)] == [3]
         assert open_study(series).read(1).voxels_hu.shape == SIZE
-        assert [len(one.files) for one in find_series(source_at(str(tmp_path))).series] == [3]
+        assert [len(one.files) for one in find_series(tmp_path).series] == [3]
     assert SECRET.decode() not in caplog.text

@@ -32,6 +32,10 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 
 _IMPLICIT, _EXPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 _SERIES_UID = 0x0020000E
+_SERIES_FACTS = (0x00080060, 0x0020000D, _SERIES_UID, 0x00280008, 0x00280010, 0x00280011)
+"""Modality, StudyInstanceUID, SeriesInstanceUID, NumberOfFrames, Rows, Columns."""
+
+_MOST_DIGITS = 9
 _CHARACTER_SET = 0x00080005
 _PER_FRAME_GROUPS = 0x52009230
 _SLICES_OWN = (0x00080018, 0x00200032)
@@ -40,6 +44,7 @@ _SLICES_OWN = (0x00080018, 0x00200032)
 _PIXEL_DATA = 0x7FE00010
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _BYTES_BEFORE_SERIES_UID = 2**20
+_BYTES_OF_META = 2**10
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _LONG_VRS = (b"OB", b"OW")
@@ -73,6 +78,23 @@ class Header:
     has_meta: bool
     sha256: str
     kind: Hashable | None
+
+
+@dataclass(frozen=True)
+class SeriesFacts:
+    """What a file says of its series; as it says it, so none of it need make sense.
+
+    Attributes:
+        uid, study_uid, modality: "" where it does not say.
+        frames, rows, columns: None where it does not say.
+    """
+
+    uid: str
+    study_uid: str
+    modality: str
+    frames: int | None
+    rows: int | None
+    columns: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +138,10 @@ def is_dicom(path: Path) -> bool:
         raise UnsupportedFormatError(f"{path.name} cannot be read", "a readable file", str(reason.strerror)) from reason
 
 
-def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
-    """The SeriesInstanceUID of an opened file, which is read no further than that; "" if it does not say.
+def series_facts_in(source: Any, name: str, form: Form = STANDARD) -> SeriesFacts:
+    """What an opened file says of its series, read no further than its columns.
+
+    What is damaged behind the SeriesInstanceUID leaves the other facts out.
 
     Args:
         source: opened, at its start.
@@ -128,20 +152,40 @@ def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
         UnsupportedFormatError: no DICOM that can be read; MissingDependencyError.
     """
     reader = require("pydicom.filereader", "dicom")
+
+    def partial(last: int, tags: tuple[int, ...]) -> Dataset:
+        return reader.read_partial(source, lambda tag, vr, length: tag > last, force=True, specific_tags=list(tags))
+
     try:
         if not form.is_standard:
             source = BytesIO(standard_start(source.read(_BYTES_BEFORE_SERIES_UID), form))
         _check_deflated(source)
-        header = reader.read_partial(
-            source, lambda tag, vr, length: tag > _SERIES_UID, force=True, specific_tags=[_SERIES_UID]
-        )
-        element = header.get_item(_SERIES_UID)
+        try:
+            header = partial(_SERIES_FACTS[-1], _SERIES_FACTS)
+        except Exception:  # as below
+            source.seek(0)
+            header = partial(_SERIES_UID, (_SERIES_UID,))
+        modality, study, uid, frames, rows, columns = (header.get_item(tag) for tag in _SERIES_FACTS)
+        return SeriesFacts(_text(uid), _text(study), _text(modality), _count(frames), _count(rows), _count(columns))
     except InputError:
         raise
     except Exception as error:  # pydicom raises many kinds about hostile headers
         raise UnsupportedFormatError(f"{name} is no readable DICOM", "an intact header", type(error).__name__) from None
+
+
+def _text(element: Any) -> str:
     value = b"" if element is None or element.value is None else element.value
     return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 ")
+
+
+def _count(element: Any) -> int | None:
+    """A number of 16 bits, or in digits; None if it is neither."""
+    if element is None or element.value is None:
+        return None
+    if isinstance(element.value, bytes) and element.VR in (None, "US") and len(element.value) == 2:
+        return int.from_bytes(element.value, "little" if element.is_little_endian else "big")
+    text = _text(element)
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS else None
 
 
 def header_from_file(file: SourceFile, keywords: tuple[str, ...]) -> Header:
@@ -309,10 +353,10 @@ def _tags(keywords: tuple[str, ...]) -> list[Any]:
 
 def _check_deflated(source: Any) -> None:
     """Inflates a deflated file within the budget first: pydicom does it without bound."""
-    start = source.read(2**16)
+    start = source.read(PREAMBLE + 4 + _BYTES_OF_META)
     source.seek(0)
     meta = start[PREAMBLE + 4 :]
-    if DEFLATED.encode() in meta[:1024] and meta[:4] == b"\x02\x00\x00\x00":
+    if DEFLATED.encode() in meta and meta[:4] == b"\x02\x00\x00\x00":
         rest = source.read()[PREAMBLE + 16 + struct.unpack("<I", meta[8:12])[0] :]
         source.seek(0)
         _bounded(rest)

@@ -19,14 +19,13 @@ from miniseg_edge.errors import OutputError, OutputExistsError, UsageError
 from miniseg_edge.runtimes.archive import ArchiveReport, Crew, segment_archive, source
 from miniseg_edge.runtimes.archive.output_folder import OutputFolder
 from miniseg_edge.runtimes.archive.row import Row
-from miniseg_edge.runtimes.archive.series import find_series
-from miniseg_edge.runtimes.archive.source import source_at
 from miniseg_edge.runtimes.archive.table import parquet_from_rows, rows_in
 from miniseg_edge.runtimes.archive.work import Work
 from miniseg_edge.runtimes.archive.worker import ATTEMPTS, Worker
 from miniseg_edge.runtimes.segment_command import main
 from miniseg_edge.studies import open_study
 from tests.runtimes.archive.archives import EXPECTED, OTHER_FILES, SERIES, nifti, of_series, results_in, write_archive
+from tests.runtimes.archive.found import find_series
 from tests.studies.raw_headers import raw_series
 from tests.studies.series import write_series
 
@@ -97,16 +96,17 @@ def test_nothing_names_a_patient_and_nothing_else_is_left(ran: tuple[ArchiveRepo
     for path in (path for path in ran[1].rglob("*") if path.is_file()):
         content = pyarrow.parquet.read_table(path).to_pylist() if path.suffix == ".parquet" else path.read_bytes()
         assert "secret" not in str(content).lower(), path
-    assert {path.name for path in ran[1].iterdir()} == {"run.json", "rows", "series", ".lock"}
+    assert {path.name for path in ran[1].iterdir()} == {"run.json", "index", "rows", "series", ".lock"}
     files = Counter(path.name for path in (ran[1] / "series").rglob("*") if path.is_file())
     done = ran[0].done
     assert files == {"row.json": SERIES, "mask.nii.gz": done, "findings.json": done}
 
 
 def test_rows_survive_parquet(ran: tuple[ArchiveReport, Path], tmp_path: Path) -> None:
-    committed = OutputFolder(ran[1]).rows()
+    folder = OutputFolder(ran[1])
+    committed = {key: folder.row(key) for key in folder.done()}
     assert {row.key: row for row in rows_in(ran[1])} == committed
-    empty = replace(next(iter(committed.values())), error="", lesions=None, bytes=2**40)
+    empty = replace(rows_in(ran[1])[0], error="", lesions=None, bytes=2**40)
     (tmp_path / "rows").mkdir()
     (tmp_path / "rows" / "part-0.parquet").write_bytes(parquet_from_rows([empty]))
     assert rows_in(tmp_path) == [empty]
@@ -164,7 +164,7 @@ def test_a_series_that_grew_is_done_again_in_its_place(demo_bundle_path: Path, t
 
 def test_a_series_that_workers_die_of_is_given_up(demo_bundle_path: Path, tmp_path: Path) -> None:
     source = write_series(tmp_path / "in", 3, of_series(1))
-    (series,) = find_series(source_at(str(source))).series
+    (series,) = find_series(source).series
     digest = miniseg_edge.open_bundle(demo_bundle_path).manifest.digest
     work = Work(str(demo_bundle_path), None, digest, str(source), tmp_path / "out", tmp_path / "scratch",
                 ("nifti", "json"), "auto", None, 1, "this run")  # fmt: skip

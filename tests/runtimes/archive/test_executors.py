@@ -19,11 +19,10 @@ from miniseg_edge.runtimes.archive import Crew, segment_archive
 from miniseg_edge.runtimes.archive.executors import processes
 from miniseg_edge.runtimes.archive.on_ray import on_ray
 from miniseg_edge.runtimes.archive.ray_session import RaySetting, ray_session
-from miniseg_edge.runtimes.archive.series import find_series
-from miniseg_edge.runtimes.archive.source import source_at
 from miniseg_edge.runtimes.archive.table import rows_in
 from miniseg_edge.runtimes.archive.work import Work
 from tests.runtimes.archive.archives import SERIES, of_series, results_in, write_archive
+from tests.runtimes.archive.found import find_series
 from tests.studies.series import write_series
 
 pytestmark = pytest.mark.slow
@@ -135,7 +134,7 @@ def test_a_worker_without_the_bundle_stops_the_run(
     executor: str, many: Path, demo_bundle_path: Path, tmp_path: Path
 ) -> None:
     """Unlike a bad series; and the error is the worker's own."""
-    found = find_series(source_at(str(many)))
+    found = find_series(many)
     work = Work(
         bundle=str(demo_bundle_path),
         trust=None,

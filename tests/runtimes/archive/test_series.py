@@ -9,10 +9,10 @@ import fsspec
 import pytest
 
 from miniseg_edge.errors import InputError, NoImagesError
-from miniseg_edge.runtimes.archive.series import find_series
 from miniseg_edge.runtimes.archive.source import source_at
 from tests.privileges import permissions_bind
 from tests.runtimes.archive.archives import EXPECTED, OTHER_FILES, SERIES, of_series, write_archive
+from tests.runtimes.archive.found import find_series
 from tests.studies.dicom.test_headers import SPOILT
 from tests.studies.series import write_series
 
@@ -33,12 +33,12 @@ def zipped(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def held_by(source: str) -> tuple[object, ...]:
     """All that does not depend on the kind of storage."""
-    found = find_series(source_at(source))
+    found = find_series(source)
     return found.other_files, found.links_out, [(one.key, one.where, one.files, one.bytes) for one in found.series]
 
 
 def test_series_are_told_by_their_headers_wherever_their_files_lie(archive: Path) -> None:
-    found = find_series(source_at(str(archive)))
+    found = find_series(archive)
     assert (len(found.series), found.other_files) == (SERIES, OTHER_FILES)
     assert Counter(one.where for one in found.series) == {**dict.fromkeys(EXPECTED, 1), "pair": 2}
     files = {one.where: len(one.files) for one in found.series}
@@ -47,7 +47,7 @@ def test_series_are_told_by_their_headers_wherever_their_files_lie(archive: Path
 
 
 def test_the_largest_come_first(archive: Path) -> None:
-    sizes = [one.bytes for one in find_series(source_at(str(archive))).series]
+    sizes = [one.bytes for one in find_series(archive).series]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -67,7 +67,8 @@ def test_file_and_memory_urls_hold_the_same(archive: Path) -> None:
 
 
 def test_files_of_a_zip_are_there_as_long_as_they_are_needed(archive: Path, zipped: str, tmp_path: Path) -> None:
-    names = [file.name for file in source_at(zipped).files() if file.name.startswith(("alone/", "scan"))]
+    found = find_series(zipped).series
+    names = sorted(file for one in found for file in one.files if file.startswith(("alone/", "scan")))
     with source_at(zipped).fetched(names, tmp_path) as copies:
         assert [path.read_bytes() for path in copies] == [(archive / name).read_bytes() for name in names]
         assert copies[-1].name.endswith(".nii.gz")
@@ -86,7 +87,7 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
         (tmp_path / "root" / "loop").symlink_to(tmp_path / "root", target_is_directory=True)
     except OSError:
         pytest.skip("this system has no links for us")
-    assert [one.where for one in find_series(source_at(str(tmp_path / "root"))).series] == ["alone"]
+    assert [one.where for one in find_series(tmp_path / "root").series] == ["alone"]
 
 
 @pytest.mark.parametrize("fault", ["empty", "zeros", "cut in group 2", "another program's answer"])
@@ -100,7 +101,7 @@ def test_a_file_that_may_be_a_slice_goes_to_every_series_in_its_folder(tmp_path:
     for folder in ("pair", "lost"):
         write_series(tmp_path / "spare", 1)
         SPOILT[fault]((tmp_path / "spare" / "900").rename(root / folder / "IM9"))
-    found = {one.files: one.where for one in find_series(source_at(str(root))).series}
+    found = {one.files: one.where for one in find_series(root).series}
     assert Counter(found.values()) == {"pair": 2, "alone": 1, "lost/IM9": 1}
     assert all(("pair/IM9" in files) == (where == "pair") for files, where in found.items())
 
@@ -109,7 +110,7 @@ def test_a_file_that_is_named_like_the_slices_goes_to_their_series(tmp_path: Pat
     write_series(tmp_path / "root", 3, of_series(1))
     (tmp_path / "root" / "901").write_text("<html>401</html>")
     (tmp_path / "root" / "LICENSE").write_text("a licence")
-    found = find_series(source_at(str(tmp_path / "root")))
+    found = find_series(tmp_path / "root")
     assert [len(one.files) for one in found.series] == [4]
     assert found.other_files == 1
 
@@ -117,7 +118,7 @@ def test_a_file_that_is_named_like_the_slices_goes_to_their_series(tmp_path: Pat
 def test_slices_in_other_forms_belong_to_their_series(tmp_path: Path) -> None:
     for path in sorted(write_series(tmp_path / "root", 4, of_series(1)).iterdir())[:3]:
         path.write_bytes(gzip.compress(path.read_bytes()) if path.name == "897" else path.read_bytes()[132:])
-    (found,) = find_series(source_at(str(tmp_path / "root"))).series
+    (found,) = find_series(tmp_path / "root").series
     assert len(found.files) == 4
 
 
@@ -128,7 +129,7 @@ def test_a_folder_that_cannot_be_listed_and_a_link_to_nothing_are_found(tmp_path
     try:
         (root / "alone" / "gone").symlink_to(tmp_path / "nowhere")
         with permissions_bind():
-            found = find_series(source_at(str(root)))
+            found = find_series(root)
     except OSError:
         pytest.skip("this system has no links for us")
     finally:
@@ -147,7 +148,7 @@ def test_what_lies_in_a_folder_without_permission_is_found(tmp_path: Path, mode:
     try:
         with permissions_bind():
             for source in (str(root), root.as_uri()):
-                found = find_series(source_at(source))
+                found = find_series(source)
                 names = {name for one in found.series for name in one.files}
                 assert names & {"alone/lost", "alone/lost/900"}
     finally:
@@ -155,7 +156,7 @@ def test_what_lies_in_a_folder_without_permission_is_found(tmp_path: Path, mode:
 
 
 def test_a_single_file_is_an_archive_too(archive: Path) -> None:
-    (found,) = find_series(source_at(str(archive / "scan.nii.gz"))).series
+    (found,) = find_series(archive / "scan.nii.gz").series
     assert found.files == ("scan.nii.gz",)
 
 
