@@ -1,4 +1,5 @@
-# `make demo` runs the main job, `make test` the checks; both need Python 3.11 or newer, git and make, and set up the rest.
+# `make demo` runs the main job, `make test` the checks; both need Python 3.11 or newer, git and make, and set up the rest:
+# the first what the demo needs, the second everything.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,8 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test setup lint types triton ziglang platforms wasm clean
 
-demo: setup
-	$(BIN)/miniseg-demo --output build/demo
+demo: $(VENV)/.demo
+	@$(BIN)/miniseg-demo --output build/demo
 
 # A process a core, each with whole files, whose tests share what they export; no more threads than cores.
 test: setup lint types
@@ -15,16 +16,13 @@ test: setup lint types
 
 setup: $(VENV)/.ready
 
+# All that the tests use; the demo needs less.
 $(VENV)/.ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
-	@# opencv-python needs the system's libGL; where that is missing, the headless build does the same work.
-	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
-	  echo "opencv-python lacks a system library here: taking opencv-python-headless instead"; \
-	  $(PIP) uninstall --quiet --yes opencv-python && \
-	  $(PIP) install --quiet --constraint constraints.txt opencv-python-headless && \
-	  $(BIN)/python -c 'import cv2'; }
+	@$(PYTHON) .setup/environment.py $(VENV) dev
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	@$(PYTHON) .setup/environment.py $(VENV) demo
 	@touch $@
 
 lint: setup

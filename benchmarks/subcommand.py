@@ -16,6 +16,8 @@ class Subcommand:
         name: the word on the command line.
         help: one line.
         add_options: to its parser.
+        examples: command lines.
+        answers: whether it can give its answer as JSON; then `work` calls `terminal.answer`.
         work: does it all; False if what was measured is not as it should be, exit code 1. Raises: MiniSegError.
     """
 
@@ -23,6 +25,8 @@ class Subcommand:
     help: str
     add_options: Callable[[argparse.ArgumentParser], None]
     work: Callable[[argparse.Namespace], bool | None]
+    examples: tuple[str, ...]
+    answers: bool = True
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:

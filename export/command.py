@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from getpass import getpass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from miniseg_edge.bundle.bundle import Bundle
 from miniseg_edge.bundle.compiled import SOURCE
 from miniseg_edge.bundle.parity_summary import show
 from miniseg_edge.bundle.signature import Signer, is_encrypted, signer_from_key
 from miniseg_edge.console import terminal
-from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.errors import ParityError, UsageError
 from miniseg_edge.export.request import AUTO, ExportRequest
 from miniseg_edge.export.serving.models import served_models
@@ -25,13 +26,15 @@ from miniseg_edge.runtimes.backends.tensorrt.vendors import VENDORS
 from miniseg_edge.slices.preprocessing import Statistics, Window
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK
 
+if TYPE_CHECKING:  # which needs torch
+    from miniseg_edge.export.release import ExportResult
+
 _CHECKPOINT_SUFFIXES = (".pth", ".pt")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage, 3 parity failed."""
-    parsed = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _export(parsed) if parsed.rebuild is None else _rebuild(parsed))
+    return run(_parser(), arguments, lambda parsed: _export(parsed) if parsed.rebuild is None else _rebuild(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,6 +42,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="miniseg-export",
         description="Turns a trained MiniSeg checkpoint into a bundle that is proven to draw the same lesion.",
         epilog="Exit codes: 0 done, 1 error, 2 usage, 3 parity failed (the artefact is not released, its report is).",
+        answers=True,
+        examples=(
+            "miniseg-export model.pth --target native --target openvino --mean 0.45 --std 0.25",
+            "miniseg-export model.pth --target native --window -1250 250 --output bundle",
+            "miniseg-export model.pth --target openvino --precision int8 --calibration slices/",
+            "miniseg-export --rebuild bundle",
+        ),
     )
     parser.add_argument(
         "checkpoint",
@@ -185,12 +195,26 @@ def _export(parsed: argparse.Namespace) -> None:
         _show_files(request.output, result.bundle)
     if result.bundle is None:
         terminal.points("Beside that:", result.remarks)
+    terminal.answer(_answer(result, request.output))
     failed = [p for p in result.parities if not p.passed]
     if failed and (result.bundle is None or not request.auto):
         reasons = "; ".join(f"{p.target} {p.precision}: {', '.join(p.failures)}" for p in failed)
         raise ParityError("not released", "the reference's mask", reasons, f"The report is {result.report}")
     terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR", "good")
     terminal.points("Before you use it:", result.remarks)
+
+
+def _answer(result: "ExportResult", output: Path) -> dict[str, object]:
+    """For --json: `bundle` and `digest` are null where nothing was released."""
+    bundle = result.bundle
+    return {
+        "bundle": None if bundle is None else output,
+        "digest": None if bundle is None else bundle.manifest.digest,
+        "artifacts": () if bundle is None else bundle.manifest.artifacts,
+        "parities": result.parities,
+        "report": result.report,
+        "remarks": result.remarks,
+    }
 
 
 def _rebuild(parsed: argparse.Namespace) -> None:
@@ -205,6 +229,7 @@ def _rebuild(parsed: argparse.Namespace) -> None:
         parsed.rebuild, targets[0] if targets else None, device=parsed.device, signer=signer, trust=parsed.trust
     )
     _show_files(parsed.rebuild, bundle)
+    terminal.answer({"bundle": parsed.rebuild, "digest": bundle.manifest.digest})
     terminal.say(f"{parsed.rebuild} is rebuilt for this machine; bundle {bundle.manifest.digest}", "good")
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from miniseg_edge import phantoms, training
 from miniseg_edge.bundle.bundle import open_bundle
 from miniseg_edge.console import terminal
-from miniseg_edge.console.commands import DONE, Parser, exit_code_of
+from miniseg_edge.console.commands import DONE, Parser, run
 from miniseg_edge.errors import ExportError
 from miniseg_edge.export import command as export_command
+from miniseg_edge.export.demo_words import ANNOUNCEMENT, TERMS, Agreement, fastest, identical, where_to_look
 from miniseg_edge.measuring.speed import CONFIDENCE, speed
 from miniseg_edge.parity.metrics import dice
 from miniseg_edge.runtimes import segment_command
@@ -54,14 +55,21 @@ SHOWN = (Shown("native", "fp32"), Shown("openvino", "fp32"), Shown("onnxruntime"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage."""
-    parser = Parser(prog="miniseg-demo", description=__doc__)
+    parser = Parser(
+        prog="miniseg-demo",
+        description="Runs the main job from end to end on synthetic slices: export, verify, segment, compare.",
+        examples=("miniseg-demo", "miniseg-demo --output /tmp/demo"),
+    )
     parser.add_argument("--output", type=Path, default=Path("build/demo"), metavar="DIR", help="default: %(default)s")
-    parsed = parser.parse_args(arguments)
-    return exit_code_of(lambda: _demonstrate(parsed.output))
+    return run(parser, arguments, lambda parsed: _demonstrate(parsed.output))
 
 
 def _demonstrate(output: Path) -> None:
     slices, calibration, bundle = output / "slices", output / "calibration", output / "bundle"
+    terminal.hanging("", ANNOUNCEMENT, "title")
+    for term, meaning in TERMS:
+        terminal.hanging(f"  {term:10}", meaning)
+    terminal.say("")
     _draw(slices, _SLICES, _FIRST_SEED)
     _draw(calibration, _CALIBRATION_SLICES, _CALIBRATION_SEED)
     targets = ("--target", "native", "--target", "openvino", "--target", "onnx")
@@ -75,11 +83,17 @@ def _demonstrate(output: Path) -> None:
         destination = ("--output", _folder(output, shown), "--overwrite")
         _run(segment_command.main, "miniseg-segment", bundle, slices / "images", *runs, *destination)
     names = [path.name for path in image_paths(slices / "images")]
-    _show(output, names)
-    write_png(output / "overview.png", _overview(output, names))
-    _show_speed(bundle)
+    agreements, pixels = _show(output, names)
+    picture = output / "overview.png"
+    write_png(picture, _overview(output, names))
+    turns = _show_speed(bundle)
     terminal.say("")
-    terminal.say(f"Look at {output / 'overview.png'}: slice, true lesion, {', '.join(map(str, SHOWN))}", "good")
+    for sentence in (
+        identical(str(SHOWN[0]), agreements, len(names), pixels),
+        fastest(turns),
+        where_to_look(picture, [str(shown) for shown in SHOWN], bundle),
+    ):
+        terminal.hanging("", sentence, "good")
 
 
 def _draw(folder: Path, count: int, first_seed: int) -> None:
@@ -100,11 +114,17 @@ def _run(command: Callable[[Sequence[str]], int], name: str, *arguments: object)
         raise ExportError(f"{name} failed", "exit code 0", str(code))
 
 
-def _show(output: Path, names: list[str]) -> None:
-    rows = []
+def _show(output: Path, names: list[str]) -> tuple[list[Agreement], int]:
+    """The table of all slices; how far each artefact agrees with the first, and how many pixels were compared."""
+    rows, pixels = [], 0
+    changed, overlaps = [0 for _ in SHOWN], [1.0 for _ in SHOWN]
     for name in names:
         truth = label_from_file(output / "slices" / "masks" / name, 2)
         masks = [label_from_file(_folder(output, shown) / name, 2) for shown in SHOWN]
+        pixels += masks[0].size
+        for index, mask in enumerate(masks):
+            changed[index] += int((mask != masks[0]).sum())
+            overlaps[index] = min(overlaps[index], dice(mask, masks[0]))
         rows.append((
             Path(name).stem,
             f"{int(masks[0].sum()):,}",
@@ -114,13 +134,14 @@ def _show(output: Path, names: list[str]) -> None:
         ))  # fmt: skip
     columns = ("slice", SHOWN[0].short, *(f"{s.short} Δ" for s in SHOWN[1:]), "Dice", "int8 Dice")
     terminal.table("One lesion, three runtimes, two precisions", columns, rows)
-    terminal.say(
-        f"Lesion pixels; Δ: pixels that differ from {SHOWN[0]}; Dice: its own with the truth, and {SHOWN[-1]}'s with it"
-    )
+    terminal.say(f"Lesion pixels; Δ: pixels that differ from {SHOWN[0]}")
+    terminal.say(f"Dice: of {SHOWN[0]} with the true lesion; of {SHOWN[-1]} with {SHOWN[0]}")
+    found = zip(SHOWN, changed, overlaps, strict=True)
+    return [Agreement(str(one), count, worst) for one, count, worst in found][1:], pixels
 
 
-def _show_speed(bundle_path: Path) -> None:
-    """Inference alone, measured here in turns: a table, and the first of `SHOWN` beside each of the others."""
+def _show_speed(bundle_path: Path) -> dict[str, tuple[float, ...]]:
+    """Inference alone, measured here in turns: a table, and the first of `SHOWN` beside each of the others; ms."""
     from miniseg_edge.export.choosing.turns import Round, candidate_of_bundle, latencies, measured  # which need torch
 
     def undecided(rounds: Sequence[Round]) -> bool:
@@ -142,6 +163,7 @@ def _show_speed(bundle_path: Path) -> None:
     for other in others:
         terminal.say(speed_in_words(first, turns[first], other, turns[other]))
     terminal.say(f"In turns; in brackets the {CONFIDENCE:.1%} interval")
+    return turns
 
 
 def speed_in_words(name: str, own_ms: Sequence[float], other: str, other_ms: Sequence[float]) -> str:
@@ -157,7 +179,7 @@ def speed_in_words(name: str, own_ms: Sequence[float], other: str, other_ms: Seq
 def _overview(output: Path, names: list[str]) -> ByteArray:
     """A row a slice: the slice, its true lesion, and each artefact's mask."""
     rows = []
-    for name in names[:3]:
+    for name in names:
         grey = slice_from_file(output / "slices" / "images" / name)
         masks = [output / "slices" / "masks" / name, *(_folder(output, shown) / name for shown in SHOWN)]
         pictures = [overlay(grey, np.zeros_like(grey)), *(overlay(grey, label_from_file(mask, 2)) for mask in masks)]

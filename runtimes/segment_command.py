@@ -7,7 +7,7 @@ from pathlib import Path
 
 from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.console import terminal
-from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.errors import (
     AmbiguousStudyError,
     DicomSegError,
@@ -21,12 +21,14 @@ from miniseg_edge.errors import (
 )
 from miniseg_edge.host.files import bytes_from_file, replace_file, sha256_of
 from miniseg_edge.host.limits import host_limits
+from miniseg_edge.plurals import number_of
+from miniseg_edge.printable import printable
 from miniseg_edge.runtimes.archive.command import (
     add_archive_options,
     refuse_archive_options,
     segment_archive_command,
 )
-from miniseg_edge.runtimes.backends.registry import AUTO, registry
+from miniseg_edge.runtimes.options import add_opening
 from miniseg_edge.runtimes.segmenter.loading import load
 from miniseg_edge.runtimes.segmenter.segmentation import Segmentation
 from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
@@ -73,12 +75,20 @@ class _Job:
     overlay: Path
 
 
+@dataclass(frozen=True)
+class SliceFinding:
+    """What --json says of a slice: its name, its size in pixels, and whether there is a lesion."""
+
+    slice: str
+    height: int
+    width: int
+    lesion_pixels: int
+    finding: bool
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error (--distributed: a series failed), 2 usage."""
-    parsed = _parser().parse_args(arguments)
-    if parsed.distributed is not None:
-        return exit_code_of(lambda: segment_archive_command(parsed))
-    return exit_code_of(lambda: _segment(parsed))
+    return run(_parser(), arguments, _work)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
         "(lesion 255) and <stem>_overlay.png; of a study what --format says.",
         epilog="Exit codes: 0 done, 1 error, or a series of an archive failed, 2 usage. "
         "A research model, not a medical device.",
+        answers=True,
+        examples=(
+            "miniseg-segment bundle slices/ --output masks/",
+            "miniseg-segment bundle study/ --list",
+            "miniseg-segment bundle study/ --output results/ --format dicom-seg --format json",
+            "miniseg-segment bundle archive/ --output results --distributed processes",
+        ),
     )
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
     parser.add_argument(
@@ -98,10 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--list", action="store_const", const=True, help="show a DICOM study's series, and segment nothing"
     )
-    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
-    parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
-    parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
-    parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
+    add_opening(parser)
     parser.add_argument(
         "--format",
         action="append",
@@ -138,13 +152,19 @@ def _parser() -> argparse.ArgumentParser:
         const=True,
         help="take a study's values as HU that do not look like HU; the results say so",
     )
-    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
     parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
     parser.add_argument(
         "--resume", action="store_true", help="go on after a failure: keep what the same bundle and runtime drew of it"
     )
     add_archive_options(parser)
     return parser
+
+
+def _work(parsed: argparse.Namespace) -> bool | None:
+    if parsed.distributed is not None:
+        return segment_archive_command(parsed)
+    _segment(parsed)
+    return None
 
 
 def _segment(parsed: argparse.Namespace) -> None:
@@ -233,21 +253,24 @@ def _segment_images(parsed: argparse.Namespace, source: Path) -> None:
     with _opened(parsed, bundle) as segmenter:
         terminal.say(f"running {segmenter}")
         left = [job for job in jobs if not _is_done(job, segmenter)] if parsed.resume else jobs
-        rows: list[tuple[str, ...]] = []
+        found: list[SliceFinding] = []
         try:
             with host_limits():
-                rows += (_row(job, _segmented(job, segmenter)) for job in terminal.track(left, "segmenting"))
+                found += (_finding(job, _segmented(job, segmenter)) for job in terminal.track(left, "segmenting"))
         except (InferenceError, HostLimitError, OutputError):
             terminal.warn(
-                f"{len(jobs) - len(left) + len(rows)} of {len(jobs)} are done; --resume goes on with the others"
+                f"{len(jobs) - len(left) + len(found)} of {len(jobs)} are done; --resume goes on with the others"
             )
             raise
-    terminal.table("Findings", ("slice", "size", "lesion pixels", "share", "finding"), rows[:_SHOWN_ROWS])
-    if len(rows) > _SHOWN_ROWS:
-        terminal.say(f"... and {len(rows) - _SHOWN_ROWS} more")
-    terminal.say(f"{len(rows)} masks and overlays in {parsed.output}", "good")
+    terminal.answer({"output": parsed.output, "slices": found})
+    rows = [_row(one) for one in found[:_SHOWN_ROWS]]
+    terminal.table("Findings", ("slice", "size", "lesion pixels", "share", "finding"), rows)
+    if len(found) > _SHOWN_ROWS:
+        terminal.say(f"... and {len(found) - _SHOWN_ROWS} more")
+    terminal.say(f"{number_of(len(found), 'mask')} and {number_of(len(found), 'overlay')} in {parsed.output}", "good")
     if len(left) < len(jobs):
-        terminal.say(f"{len(jobs) - len(left)} others were there already, drawn by the same bundle and runtime")
+        before = number_of(len(jobs) - len(left), "slice")
+        terminal.say(f"{before} segmented earlier by the same bundle and runtime")
 
 
 def _jobs(images: list[Path], output: Path, *, overwrite: bool) -> list[_Job]:
@@ -324,8 +347,12 @@ def _segmented(job: _Job, segmenter: Segmenter) -> Segmentation:
     return result
 
 
-def _row(job: _Job, result: Segmentation) -> tuple[str, ...]:
+def _finding(job: _Job, result: Segmentation) -> SliceFinding:
     height, width = result.mask.shape
-    lesion = int((result.mask > 0).sum())
-    finding = "lesion" if result.has_finding else "no finding"
-    return job.image.name, f"{height} x {width}", f"{lesion:,}", f"{lesion / result.mask.size:.2%}", finding
+    return SliceFinding(printable(job.image.name), height, width, int((result.mask > 0).sum()), result.has_finding)
+
+
+def _row(one: SliceFinding) -> tuple[str, ...]:
+    share = one.lesion_pixels / (one.height * one.width)
+    finding = "lesion" if one.finding else "no finding"
+    return one.slice, f"{one.height} x {one.width}", f"{one.lesion_pixels:,}", f"{share:.2%}", finding

@@ -141,6 +141,7 @@ def test_importing_loads_no_vendor() -> None:
         "miniseg_edge.runtimes.verification.command",
         "miniseg_edge.runtimes.serving.command",
         "miniseg_edge.runtimes.node.command",
+        "miniseg_edge.runtimes.doctor.command",
         "miniseg_edge.runtimes.backends.native",
         "miniseg_edge.runtimes.backends.openvino",
         "miniseg_edge.runtimes.backends.onnxruntime",

@@ -59,10 +59,15 @@ def _work(parsed: argparse.Namespace) -> None:
         parts=parts,
     )
     show_measurement(found)
+    terminal.answer(found)
     replace_file(output, json_from_record(found).encode())
     terminal.say(f"{output}", "good")
 
 
 ARCHIVE = Subcommand(
-    "archive", "Series of phantoms through 1 and 2 workers, as processes and on Ray.", _add_options, _work
+    "archive",
+    "Series of phantoms through 1 and 2 workers, as processes and on Ray.",
+    _add_options,
+    _work,
+    examples=("miniseg-bench archive bundle --output archive --series 8",),
 )

@@ -1,6 +1,7 @@
 """`miniseg-bench compare`."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from miniseg_edge.benchmarks.compare.compare import Change, compare
@@ -26,6 +27,7 @@ def _work(parsed: argparse.Namespace) -> bool:
             "nothing to compare", "configurations of one name with single-stream latencies in both", "none"
         )
     _show(changes)
+    terminal.answer([{**asdict(change), "verdict": change.verdict} for change in changes])
     return not any(change.worse for change in changes)
 
 
@@ -38,4 +40,10 @@ def _show(changes: tuple[Change, ...]) -> None:
     terminal.table("New against old", columns, rows, [i for i, c in enumerate(changes) if c.worse])
 
 
-COMPARE = Subcommand("compare", "Two report.json of one machine: what got faster or slower.", _add_options, _work)
+COMPARE = Subcommand(
+    "compare",
+    "Two report.json of one machine: what got faster or slower.",
+    _add_options,
+    _work,
+    examples=("miniseg-bench compare old/report.json new/report.json",),
+)

@@ -7,11 +7,12 @@ from pathlib import Path
 from miniseg_edge.benchmarks.evaluation.report import EvaluationReport, Mean
 from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.console import terminal
-from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.errors import OutputExistsError, UsageError
 from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.host.files import replace_file
-from miniseg_edge.runtimes.backends.registry import AUTO, registry
+from miniseg_edge.runtimes.backends.registry import AUTO
+from miniseg_edge.runtimes.options import add_runtime
 from miniseg_edge.slices.images import write_png
 from miniseg_edge.slices.preprocessing import DEFAULT_WINDOW, Statistics, Window
 from miniseg_edge.studies.labels.folders import labelled_cases
@@ -23,8 +24,7 @@ _SHOWN_ROWS = 40
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage."""
-    parsed = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _evaluate(parsed))
+    return run(_parser(), arguments, _evaluate)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,6 +32,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="miniseg-evaluate",
         description="Scores a bundle or a checkpoint on labelled slices: mIoU, sensitivity, specificity, Dice and "
         "Hausdorff distance as the paper's scorer has them, and corrected for empty masks.",
+        answers=True,
+        examples=(
+            "miniseg-evaluate bundle --images slices/ --masks masks/ --output evaluation",
+            "miniseg-evaluate model.pth --images slices/ --masks masks/ --mean 0.45 --std 0.25",
+        ),
     )
     parser.add_argument("subject", type=Path, help="a bundle, or a .pth checkpoint")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="PNG, JPEG, NIfTI, folders of DICOM")
@@ -43,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--label", action="append", default=[], metavar="VALUE=CLASS", help="what a stored label stands for; repeatable"
     )
-    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
+    add_runtime(parser)
     parser.add_argument("--precision", default=AUTO, help="of a bundle's artefact")
     parser.add_argument("--device", default=AUTO, help="of a bundle's runtime")
     parser.add_argument("--mean", type=float, help="of a checkpoint that does not say it")
@@ -78,6 +83,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
         cases = labelled_cases(parsed.images, parsed.masks, mapping, separate_channels=subject.separate_channels)
         report = evaluated(subject, cases)
         _show(report)
+        terminal.answer(report)
         if parsed.output is not None:
             replace_file(parsed.output / REPORT_NAME, json_from_record(report).encode())
             picture = extremes(report, subject, cases, running.window or DEFAULT_WINDOW)

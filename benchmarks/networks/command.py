@@ -63,6 +63,7 @@ def _work(parsed: argparse.Namespace) -> None:
     )
     report = compare_networks(request)
     show_networks(report)
+    terminal.answer(report)
     picture = png_from_networks(report)
     contents = (json_from_record(report).encode(), picture, html_from_networks(report, picture).encode())
     for path, content in zip(outputs, contents, strict=True):
@@ -71,5 +72,9 @@ def _work(parsed: argparse.Namespace) -> None:
 
 
 NETWORKS = Subcommand(
-    "networks", "MiniSeg beside other networks, each exported, judged and measured alike.", _add_options, _work
+    "networks",
+    "MiniSeg beside other networks, each exported, judged and measured alike.",
+    _add_options,
+    _work,
+    examples=("miniseg-bench networks --network miniseg-83k monai-unet --output networks",),
 )

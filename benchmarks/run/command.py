@@ -56,6 +56,7 @@ def _work(parsed: argparse.Namespace) -> None:
     )
     done = run_benchmark(request)
     show_report(done.report)
+    terminal.answer(done.report)
     if parsed.profile:
         show_profile(request.bundle, done.report, _PROFILED)
     replace_file(outputs[0], json_from_record(done.report).encode())
@@ -64,5 +65,12 @@ def _work(parsed: argparse.Namespace) -> None:
 
 
 RUN = Subcommand(
-    "run", "Every artefact of a bundle that this machine runs, each turn in its own process.", _add_options, _work
+    "run",
+    "Every artefact of a bundle that this machine runs, each turn in its own process.",
+    _add_options,
+    _work,
+    examples=(
+        "miniseg-bench run bundle --output report",
+        "miniseg-bench run bundle --output report --peers --scenario single-stream",
+    ),
 )

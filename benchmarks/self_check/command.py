@@ -19,5 +19,10 @@ def _work(parsed: argparse.Namespace) -> None:
 
 
 SELF_CHECK = Subcommand(
-    "self-check", "Plants a delay and a leak of known size, and sees them reported.", _add_options, _work
+    "self-check",
+    "Plants a delay and a leak of known size, and sees them reported.",
+    _add_options,
+    _work,
+    examples=("miniseg-bench self-check bundle --duration 5",),
+    answers=False,
 )

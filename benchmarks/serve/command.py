@@ -35,6 +35,7 @@ def _work(parsed: argparse.Namespace) -> bool:
     outputs = outputs_in(parsed.output, _FILES, overwrite=parsed.overwrite)
     report = load_test(parsed.bundle, parsed.seconds, parsed.runtime, parsed.threads)
     show_serve(report)
+    terminal.answer(report)
     for path, content in zip(outputs, (json_from_record(report).encode(), png_from_serve(report)), strict=True):
         replace_file(path, content)
     terminal.say(f"{outputs[0]} and {outputs[1]}", "good" if report.sound else "bad")
@@ -46,4 +47,5 @@ SERVE = Subcommand(
     "8 clients of a miniseg-serve: as fast as it answers, then at half, full and twice that; every mask checked.",
     _add_options,
     _work,
+    examples=("miniseg-bench serve bundle --seconds 10 --output serve",),
 )

@@ -50,6 +50,7 @@ def _work(parsed: argparse.Namespace) -> bool:
         results=tuple(results),
     )
     show_soak(report)
+    terminal.answer(report)
     for path, content in zip(outputs, (json_from_record(report).encode(), png_from_soak(report)), strict=True):
         replace_file(path, content)
     terminal.say(f"{outputs[0]} and {outputs[1]}", "good" if report.sound else "bad")
@@ -57,5 +58,9 @@ def _work(parsed: argparse.Namespace) -> bool:
 
 
 SOAK = Subcommand(
-    "soak", "Mixed traffic, bad input and reloads for hours: every mask checked, what grows found.", _add_options, _work
+    "soak",
+    "Mixed traffic, bad input and reloads for hours: every mask checked, what grows found.",
+    _add_options,
+    _work,
+    examples=("miniseg-bench soak bundle --hours 0.5 --output soak",),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from miniseg_edge.bundle.bundle import open_bundle
 from miniseg_edge.console import terminal
-from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.errors import ParityError
 from miniseg_edge.export.choosing.contest import Contest, contest
 from miniseg_edge.export.choosing.turns import Candidate, latencies, measured
@@ -21,11 +21,14 @@ PLAIN, AGAIN, SLOW = "as it is", "again", "slower"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 right in all trials, 3 not, 1 our error, 2 usage."""
-    parser = Parser(prog="python -m miniseg_edge.export.choosing.self_check", description=__doc__.splitlines()[0])
+    parser = Parser(
+        prog="python -m miniseg_edge.export.choosing.self_check",
+        description=__doc__.splitlines()[0],
+        examples=("python -m miniseg_edge.export.choosing.self_check bundle",),
+    )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE")
     parser.add_argument("--trials", type=int, default=20, metavar="N", help="default: %(default)s")
-    parsed = parser.parse_args(arguments)
-    return exit_code_of(lambda: _check(parsed.bundle, parsed.trials))
+    return run(parser, arguments, lambda parsed: _check(parsed.bundle, parsed.trials))
 
 
 def _check(path: Path, trials: int) -> None:

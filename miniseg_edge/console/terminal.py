@@ -4,6 +4,8 @@ The embedded runtime is numpy, OpenCV and one backend; `miniseg-segment` and `mi
 Every text is shown as `printable` text, never as rich's markup: names of files and words of a bundle stand in it.
 """
 
+import dataclasses
+import json
 import shutil
 import sys
 import textwrap
@@ -11,38 +13,53 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
 
+from miniseg_edge.console.columns import blocks_of
+from miniseg_edge.console.streams import put
+from miniseg_edge.console.voice import voice
 from miniseg_edge.host.dependencies import installed
 from miniseg_edge.printable import printable
 
 Item = TypeVar("Item")
-Style = Literal["plain", "good", "bad", "warning"]
+Style = Literal["plain", "title", "good", "bad", "warning"]
 
 PATIENCE_S = 2.0
 
 _MIN_COLUMNS, _INDENT = 20, 4
 """Of a hanging line: columns for its text, however narrow the terminal is, and the indent below one without a head."""
 
-_RICH_STYLES = {"plain": "", "good": "green", "bad": "bold red", "warning": "yellow"}
+_RICH_STYLES = {"plain": "", "title": "bold", "good": "green", "bad": "bold red", "warning": "yellow"}
 _HAS_RICH = installed("rich")
 _bars: list[Any] = []
 """Consoles that show a progress bar, the latest last."""
 
 
+def answer(content: object) -> None:
+    """Writes this as a JSON document on standard output, if --json asks for it.
+
+    Args:
+        content: of JSON's own types, dataclasses and paths; finite numbers alone.
+    """
+    if voice().json:
+        put(sys.stdout, json.dumps(content, indent=2, allow_nan=False, default=_plain) + "\n")
+
+
 def say(text: str, style: Style = "plain") -> None:
-    """A line on standard output."""
-    _write(text, style, error=False)
+    """A line on standard output; --quiet suppresses it unless it is a warning."""
+    if style in ("bad", "warning") or not voice().quiet:
+        _write(text, style, _text_stream())
 
 
 def warn(text: str) -> None:
     """A line on standard error, in yellow."""
-    _write(f"warning: {text}", "warning", error=True)
+    _write(f"warning: {text}", "warning", sys.stderr)
 
 
 def fail(text: str) -> None:
     """A line on standard error, in red."""
-    _write(text, "bad", error=True)
+    _write(text, "bad", sys.stderr)
 
 
 def points(title: str, texts: Sequence[str]) -> None:
@@ -64,7 +81,7 @@ def hanging(head: str, text: str, style: Style = "plain") -> None:
     """
     head, text = printable(head), printable(text)
     width = sys.maxsize
-    if sys.stdout.isatty():
+    if _text_stream().isatty():
         columns = shutil.get_terminal_size().columns
         width = max(columns if text.isascii() else columns // 2, len(head) + _MIN_COLUMNS)  # a letter may take two
     lines = textwrap.wrap(
@@ -80,42 +97,35 @@ def hanging(head: str, text: str, style: Style = "plain") -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], bad_rows: Sequence[int] = ()) -> None:
-    """A table on standard output; the first column is text, the others are figures; bad rows stand out in red."""
-    title = _shown(title, sys.stdout)
-    columns, *rows = [[_shown(cell, sys.stdout) for cell in line] for line in (columns, *rows)]
-    if not _HAS_RICH or not sys.stdout.isatty():  # in a pipe, rich would fold cells into 80 columns
-        widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
-        for row in ([title], columns, *rows):
-            cells = [
-                cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=False))
-            ]
-            sys.stdout.write("  ".join(cells).rstrip() + "\n")
-        return
-    from rich.box import SIMPLE_HEAD
-    from rich.cells import cell_len
-    from rich.table import Table
-    from rich.text import Text
+    """A table; the first column is text, the others are figures; bad rows stand out in red.
 
-    console = _console(error=False)
-    natural = sum(max(map(cell_len, cells)) + 2 for cells in zip(columns, *rows, strict=True))
-    gap = int(natural <= console.width)  # a narrow terminal would have the last columns folded
-    shown = Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, gap, 0, 0))
-    for i, column in enumerate(columns):
-        shown.add_column(Text(column), justify="left" if i == 0 else "right", overflow="fold", no_wrap=i == 0)
-    for index, row in enumerate(rows):
-        shown.add_row(*(Text(cell) for cell in row), style="bold red" if index in bad_rows else None)
-    console.print(shown)
+    On a terminal nothing is broken inside a figure: columns that do not fit stand in a second block below.
+    """
+    if voice().quiet:
+        return
+    head = [[_shown(cell, sys.stdout) for cell in line] for line in (columns, *rows)]
+    stream = _text_stream()
+    width = shutil.get_terminal_size().columns if stream.isatty() else None
+    say(title, "title")
+    for number, block in enumerate(blocks_of(head, width)):
+        if number:
+            say("")
+        for index, lines in enumerate(block, -1):
+            for line in lines:
+                say(line, "bad" if index in bad_rows else "plain")
 
 
 def track(items: Sequence[Item], description: str) -> Iterable[Item]:
     """The items, with a progress bar while they are worked through."""
+    if voice().quiet:
+        return items
     if not _HAS_RICH:
-        _write(f"{description}: {len(items)}", "plain", error=True)
+        _write(f"{description}: {len(items)}", "plain", sys.stderr)
         return items
     from rich.markup import escape
     from rich.progress import track as rich_track
 
-    console = _console(error=True)
+    console = _console(sys.stderr)
     described = escape(_shown(description, sys.stderr))
     return rich_track(items, description=described, console=console, transient=True, disable=not console.is_terminal)
 
@@ -123,14 +133,15 @@ def track(items: Sequence[Item], description: str) -> Iterable[Item]:
 @contextmanager
 def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]]:
     """A progress bar with the time left, for work that reports (done, of) itself."""
-    if not _HAS_RICH:
-        _write(f"{description}: {total}", "plain", error=True)
+    if voice().quiet or not _HAS_RICH:
+        if not voice().quiet:
+            _write(f"{description}: {total}", "plain", sys.stderr)
         yield lambda done, of: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = _console(error=True)
+    console = _console(sys.stderr)
     # A bar in a file or a pipe would be an empty line.
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, _above(console):
         task = bar.add_task(_shown(description, sys.stderr), total=total)
@@ -144,10 +155,10 @@ def step(description: str) -> Iterator[Callable[[str], None]]:
     Yields what takes a few words on how far it is, from any thread.
     """
     start = time.perf_counter()
-    if _HAS_RICH:
+    if _HAS_RICH and not voice().quiet:
         from rich.text import Text
 
-        with _console(error=True).status(Text(_shown(description, sys.stderr))) as status:
+        with _console(sys.stderr).status(Text(_shown(description, sys.stderr))) as status:
             yield lambda said: status.update(Text(_shown(f"{description}: {said}", sys.stderr)))
     else:
         yield lambda said: None
@@ -157,7 +168,10 @@ def step(description: str) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def patience(description: str) -> Iterator[None]:
     """Says what is going on, on standard error, if it takes longer than people wait without asking; else nothing."""
-    timer = threading.Timer(PATIENCE_S, lambda: _write(f"{description} ...", "plain", error=True))
+    if voice().quiet:
+        yield
+        return
+    timer = threading.Timer(PATIENCE_S, lambda: _write(f"{description} ...", "plain", sys.stderr))
     timer.daemon = True
     timer.start()
     try:
@@ -166,16 +180,26 @@ def patience(description: str) -> Iterator[None]:
         timer.cancel()
 
 
-def _write(text: str, style: Style, *, error: bool) -> None:
-    stream = sys.stderr if error else sys.stdout
+def _text_stream() -> TextIO:
+    return sys.stderr if voice().json else sys.stdout
+
+
+def _plain(content: object) -> object:
+    if dataclasses.is_dataclass(content) and not isinstance(content, type):
+        return {field.name: getattr(content, field.name) for field in dataclasses.fields(content)}
+    if isinstance(content, Path):
+        return printable(str(content))
+    raise TypeError(f"no JSON of {type(content).__name__}")
+
+
+def _write(text: str, style: Style, stream: TextIO) -> None:
     text = _shown(text, stream)
-    if not _HAS_RICH:
-        stream.write(text + "\n")
-        stream.flush()  # so that both streams in one file are in order
+    if not _HAS_RICH or not stream.isatty():
+        put(stream, text + "\n")
         return
     from rich.text import Text
 
-    console = _bars[-1] if _bars and stream.isatty() else _console(error=error)
+    console = _bars[-1] if _bars else _console(stream)
     console.print(Text(text, style=_RICH_STYLES[style]), soft_wrap=True)
 
 
@@ -195,7 +219,7 @@ def _shown(text: str, stream: TextIO) -> str:
     return printable(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _console(*, error: bool):  # type: ignore[no-untyped-def]
+def _console(stream: TextIO):  # type: ignore[no-untyped-def]
     from rich.console import Console
 
-    return Console(stderr=error, highlight=False)
+    return Console(file=stream, highlight=False)

@@ -25,7 +25,11 @@ def built(row: Platform, folder: Path) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Builds what is asked for, and says where it lies and how large it is."""
     names = [row.name for row in PLATFORMS]
-    parser = Parser(prog="python -m miniseg_edge.native.platforms", description="libminiseg for other platforms.")
+    parser = Parser(
+        prog="python -m miniseg_edge.native.platforms",
+        description="libminiseg for other platforms.",
+        examples=("python -m miniseg_edge.native.platforms build/platforms",),
+    )
     parser.add_argument("folder", type=Path, help="gets a folder for each platform")
     parser.add_argument("--platform", action="append", choices=names, help="one of them; all, if none is named")
     parsed = parser.parse_args(arguments)

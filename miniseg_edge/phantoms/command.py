@@ -1,9 +1,10 @@
 """`python -m miniseg_edge.phantoms DIR`: phantoms and their masks as PNG."""
 
+import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from miniseg_edge.console.commands import Parser
+from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.errors import OutputError
 from miniseg_edge.host.files import replace_file
 from miniseg_edge.host.opencv import cv2
@@ -11,14 +12,21 @@ from miniseg_edge.phantoms.phantom import phantom
 from miniseg_edge.slices.preprocessing import ByteArray
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """`python -m miniseg_edge.phantoms DIR`: writes DIR/images/NAME.png and DIR/masks/NAME.png (0 or 255)."""
-    parser = Parser(prog="python -m miniseg_edge.phantoms", description="Draws chest-CT-like slices with lesions.")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m miniseg_edge.phantoms DIR`: writes images and masks (0 or 255) as PNG; the exit code."""
+    parser = Parser(
+        prog="python -m miniseg_edge.phantoms",
+        description="Draws chest-CT-like slices with lesions.",
+        examples=("python -m miniseg_edge.phantoms phantoms --count 6 --first-seed 9100",),
+    )
     parser.add_argument("folder", metavar="DIR", type=Path, help="gets images/NAME.png and masks/NAME.png")
     parser.add_argument("--count", metavar="N", type=int, default=16, help="how many (default: 16)")
     parser.add_argument("--first-seed", metavar="S", type=int, default=0, help="the first one's (default: 0)")
-    options = parser.parse_args(arguments)
-    write_phantoms(options.folder, range(options.first_seed, options.first_seed + options.count))
+    return run(parser, arguments, _write)
+
+
+def _write(parsed: argparse.Namespace) -> None:
+    write_phantoms(parsed.folder, range(parsed.first_seed, parsed.first_seed + parsed.count))
 
 
 def write_phantoms(folder: Path, seeds: Iterable[int]) -> None:

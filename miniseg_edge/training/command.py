@@ -6,7 +6,7 @@ from pathlib import Path
 
 from miniseg_edge.architecture import PRESETS
 from miniseg_edge.bundle.recipe import LARGE_CROP_PX, SMALL_CROP_PX, Pass, Recipe
-from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.errors import UsageError
 from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.slices.preprocessing import DEFAULT_WINDOW, Window
@@ -16,8 +16,7 @@ from miniseg_edge.training.request import LabelledFolder, TrainingRequest
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage, 130 interrupted (the same command goes on)."""
-    parsed = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _train(parsed))
+    return run(_parser(), arguments, _train)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,6 +27,10 @@ def _parser() -> argparse.ArgumentParser:
         "training that was stopped.",
         epilog="Held-out slices are validated on after each epoch; --select best keeps the epoch that does best there, "
         "as the published scores did, and then these scores are optimistic.",
+        examples=(
+            "miniseg-train --images slices/ --masks masks/ --output training",
+            "miniseg-train --images slices/ --masks masks/ --output training --folds 5 --group-by '^(p[0-9]+)_'",
+        ),
     )
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="PNG, JPEG, NIfTI, folders of DICOM")
     parser.add_argument(

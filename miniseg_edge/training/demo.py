@@ -9,7 +9,7 @@ from pathlib import Path
 
 from miniseg_edge.bundle.recipe import Pass, Recipe
 from miniseg_edge.console import terminal
-from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.phantoms import write_phantoms
 from miniseg_edge.training.cross_validation import train
 from miniseg_edge.training.request import LabelledFolder, TrainingRequest
@@ -33,7 +33,7 @@ RECIPE = Recipe(
 )
 
 
-def run(output: Path) -> None:
+def train_demo(output: Path) -> None:
     """Draws and trains; a training that was stopped goes on. Raises: as `train`."""
     data = _drawn(output / "training", FIRST_TRAINING_SEED, TRAINING_PHANTOMS)
     held_out = _drawn(output / "held-out", 0, HELD_OUT_PHANTOMS)
@@ -57,12 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog="python -m miniseg_edge.training.demo",
         description="Trains the demo checkpoint on drawn phantoms.",
+        examples=("python -m miniseg_edge.training.demo --output build/training",),
     )
     parser.add_argument(
         "--output", metavar="DIR", type=Path, required=True, help="gets the phantoms, checkpoint.pth and its curves"
     )
-    options = parser.parse_args(arguments)
-    return exit_code_of(lambda: run(options.output))
+    return run(parser, arguments, lambda parsed: train_demo(parsed.output))
 
 
 if __name__ == "__main__":

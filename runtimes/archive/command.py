@@ -74,6 +74,7 @@ def segment_archive_command(parsed: argparse.Namespace) -> bool:
             **_who(parsed),
         )
     show_archive(report)
+    terminal.answer(report)
     terminal.say(f"rows in {output / 'rows'}, results in {output / 'series'}", "good")
     return report.failed == 0
 

@@ -62,6 +62,10 @@ class RuntimeEntry:
         """Why this runtime cannot serve this bundle here, or None."""
         if self.artifact(bundle, precision) is None:
             return f"the bundle has no {self.target} artefact" + ("" if precision == AUTO else f" in {precision}")
+        return self.absence()
+
+    def absence(self) -> str | None:
+        """Why this runtime can serve no bundle here, or None; asks for devices only where there may be none."""
         if self.package is not None and not any(installed(name) for name in (self.package, *self.other_names)):
             remedy = "" if self.extra is None else f' (pip install "miniseg-edge[{self.extra}]")'
             return f"{self.package} is not installed{remedy}"

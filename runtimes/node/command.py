@@ -11,12 +11,11 @@ from typing import Any
 
 from miniseg_edge.bundle.bundle import open_bundle
 from miniseg_edge.console import terminal
-from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.console.logs import LineFormatter, logger_of
 from miniseg_edge.errors import UsageError
 from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.host.files import bytes_from_file, replace_file
-from miniseg_edge.runtimes.backends.registry import AUTO, registry
 from miniseg_edge.runtimes.node.associations.peers import (
     Accepted,
     ArchiveNode,
@@ -40,6 +39,7 @@ from miniseg_edge.runtimes.node.sending.c_store import CStoreArchive
 from miniseg_edge.runtimes.node.sending.confirmations import Confirmations
 from miniseg_edge.runtimes.node.sending.sender import COMMITMENTS, Patience
 from miniseg_edge.runtimes.node.sending.stow import StowArchive
+from miniseg_edge.runtimes.options import add_opening
 from miniseg_edge.runtimes.segmenter.loading import load
 from miniseg_edge.runtimes.segmenter.within import seconds
 from miniseg_edge.runtimes.serving.http.address import check_private
@@ -56,10 +56,7 @@ _MAX_TOKEN_FILE = 4096
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 stopped when it was told to, 1 our error, 2 usage."""
-    parsed = _parser().parse_args(arguments)
-    if parsed.status:
-        return exit_code_of(lambda: show_status(parsed.spool))
-    return exit_code_of(lambda: _run(parsed))
+    return run(_parser(), arguments, lambda parsed: show_status(parsed.spool) if parsed.status else _run(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         description="A DICOM node: takes CT series by C-STORE, segments each when it is complete, and sends the "
         "DICOM SEG back. SIGTERM or Ctrl-C stops it; what it had acknowledged is done by the next start.",
         epilog="Exit codes: 0 stopped as it was told to, 1 error, 2 usage. A research model, not a medical device.",
+        answers=True,
+        examples=(
+            "miniseg-node bundle --aet MINISEG --send PACS@pacs.example:104",
+            "miniseg-node bundle --host 0.0.0.0 --accept SCANNER@192.0.2.7 --send https://pacs.example/dicom-web/studies",
+            "miniseg-node --status",
+        ),
     )
     parser.add_argument("bundle", type=Path, nargs="?", help="directory from miniseg-export")
     parser.add_argument("--aet", metavar="TITLE", default="MINISEG", help="our AE title (%(default)s)")
@@ -100,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_who(parser)
     _add_limits(parser)
-    _add_runtime(parser)
+    add_opening(parser)
     return parser
 
 
@@ -146,14 +149,6 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         "--confirm-within", type=seconds, default=_PATIENCE.confirm_s, metavar="S",
         help="until a confirmation is asked for again (%(default)g)",
     )  # fmt: skip
-
-
-def _add_runtime(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
-    parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
-    parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
-    parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
-    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
 
 
 def _run(parsed: argparse.Namespace) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 
 from miniseg_edge.bundle.bundle import open_bundle
 from miniseg_edge.console import terminal
-from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.console.logs import LineFormatter
 from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.host.files import replace_file
 from miniseg_edge.host.processor import usable_cores
-from miniseg_edge.runtimes.backends.registry import AUTO, registry
+from miniseg_edge.runtimes.options import add_opening
 from miniseg_edge.runtimes.segmenter.loading import load
 from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
 from miniseg_edge.runtimes.segmenter.within import seconds, within
@@ -30,8 +30,7 @@ _DEFAULTS = Limits()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 stopped when it was told to, 1 our error, 2 usage."""
-    parsed = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _serve(parsed))
+    return run(_parser(), arguments, _serve)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,6 +39,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Serves a bundle to other processes on this machine: Open Inference Protocol v2 over HTTP, with "
         "binary tensors; Prometheus' metrics at /metrics. SIGTERM or Ctrl-C stops it when what runs is done.",
         epilog="Exit codes: 0 stopped as it was told to, 1 error, 2 usage. A research model, not a medical device.",
+        examples=(
+            "miniseg-serve bundle",
+            "miniseg-serve bundle --port 0 --port-file port --runtime openvino",
+            "miniseg-serve bundle --token-file token --queue 16",
+        ),
     )
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
     parser.add_argument("--name", help="of the model in paths; default: the bundle's")
@@ -57,12 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-body", type=int, default=_DEFAULTS.max_body_mb, metavar="MIB", help="of a request (%(default)s)"
     )
-    parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
-    parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
-    parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
-    parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
+    add_opening(parser)
     parser.add_argument("--streams", type=int, metavar="N", help="slices worked on at once; default: one for each core")
-    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
     parser.add_argument("--verbose", action="store_true", help="log a line for each request, without its content")
     group = parser.add_argument_group("beyond this machine, all four; on loopback, those that are wanted")
     group.add_argument("--allow-remote", action="store_true", help="let --host be an address that others can reach")

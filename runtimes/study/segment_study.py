@@ -140,6 +140,7 @@ def show(segmented: SegmentedStudy) -> None:
         ("slices with findings", f"{len(found.slices_with_findings)} of {found.slices}"),
         ("result", "lesion" if found.finding else "no finding"),
     ]
+    terminal.answer(found)
     terminal.table("Findings", ("", ""), rows)
     for remark in found.ran.remarks:
         terminal.warn(remark)

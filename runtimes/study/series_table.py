@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from miniseg_edge.console import terminal
+from miniseg_edge.console.voice import answering
 from miniseg_edge.studies import SeriesSummary
 
 _COLUMNS = ("number", "description", "kernel", "slices", "mm", "segmentable")
@@ -11,6 +12,7 @@ _KERNEL, _UID_END = 10, 6
 
 def show_series(series: Sequence[SeriesSummary]) -> None:
     """Prints the table, within 80 columns, and below it each series' UID."""
+    terminal.answer(series)
     rows = [
         (
             _number(one),
@@ -22,10 +24,11 @@ def show_series(series: Sequence[SeriesSummary]) -> None:
         )
         for one in series
     ]
-    terminal.table("Series", _COLUMNS, rows, [index for index, one in enumerate(series) if one.obstacle])
-    for uid in dict.fromkeys(one.uid for one in series):
-        numbers = ", ".join(_number(one) for one in series if one.uid == uid)
-        terminal.say(f"{numbers}: {uid or 'without a SeriesInstanceUID'}")
+    with answering():
+        terminal.table("Series", _COLUMNS, rows, [index for index, one in enumerate(series) if one.obstacle])
+        for uid in dict.fromkeys(one.uid for one in series):
+            numbers = ", ".join(_number(one) for one in series if one.uid == uid)
+            terminal.say(f"{numbers}: {uid or 'without a SeriesInstanceUID'}")
 
 
 def _number(one: SeriesSummary) -> str:

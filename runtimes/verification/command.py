@@ -11,10 +11,12 @@ from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.bundle.sbom import sbom_from_bundle
 from miniseg_edge.bundle.signature import SIGNATURE_NAME
 from miniseg_edge.console import terminal
-from miniseg_edge.console.commands import Parser, exit_code_of
+from miniseg_edge.console.commands import Parser, run
+from miniseg_edge.console.voice import answering
 from miniseg_edge.errors import IncompatibleError, OutputExistsError, ParityError, RuntimeUnavailableError, UsageError
 from miniseg_edge.host.files import replace_file, sha256_of
 from miniseg_edge.parity.comparison import SliceParity, TargetParity, failures
+from miniseg_edge.plurals import number_of
 from miniseg_edge.runtimes.backends.registry import RuntimeEntry, entries_for
 from miniseg_edge.runtimes.backends.replay import replayed
 from miniseg_edge.runtimes.segmenter.loading import load
@@ -32,8 +34,7 @@ JSON_NAME, HTML_NAME, SBOM_NAME = "verification.json", "verification.html", "sbo
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns 0 done, 1 our error, 2 usage, 3 parity failed."""
-    parsed = _parser().parse_args(arguments)
-    return exit_code_of(lambda: _verify(parsed) if parsed.explain is None else _explain(parsed))
+    return run(_parser(), arguments, lambda parsed: _verify(parsed) if parsed.explain is None else _explain(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +42,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="miniseg-verify",
         description="Checks a bundle's hashes, opens every runtime at hand and replays the golden slices.",
         epilog="Exit codes: 0 done, 1 error, 2 usage, 3 a runtime does not reproduce the reference.",
+        answers=True,
+        examples=(
+            "miniseg-verify bundle",
+            "miniseg-verify bundle --explain masks/0001.png",
+            "miniseg-verify bundle --record audit/2026-11 --trust bundle.pub",
+        ),
     )
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
     parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
@@ -69,7 +76,10 @@ def _explain(parsed: argparse.Namespace) -> None:
     if parsed.record is not None:
         raise UsageError("a record holds the chain by itself", "--explain or --record", "both")
     bundle = open_bundle(parsed.bundle, trust=parsed.trust)
-    show_chain(chain_of(bundle, _signature(parsed), Path(parsed.explain) if parsed.explain else None))
+    chain = chain_of(bundle, _signature(parsed), Path(parsed.explain) if parsed.explain else None)
+    terminal.answer(chain)
+    with answering():
+        show_chain(chain)
 
 
 def _verify(parsed: argparse.Namespace) -> None:
@@ -77,12 +87,15 @@ def _verify(parsed: argparse.Namespace) -> None:
         _check_record(parsed.record, overwrite=parsed.overwrite)
     bundle = open_bundle(parsed.bundle, trust=parsed.trust)
     signed = "" if parsed.trust is None else f", signed by the owner of {parsed.trust.name}"
-    terminal.say(f"{len(bundle.contents)} files, every hash right{signed}; bundle {bundle.manifest.digest}")
+    terminal.say(
+        f"{number_of(len(bundle.contents), 'file')}, every hash right{signed}; bundle {bundle.manifest.digest}"
+    )
     parities, not_checked = _replayed_by_all(bundle, parsed.deadline)
     show("Golden slices against the stored reference", parities)
+    chain = chain_of(bundle, _signature(parsed))
+    verification = verification_of(bundle, tuple(parities), tuple(not_checked), chain)
+    terminal.answer(verification)
     if parsed.record is not None:
-        chain = chain_of(bundle, _signature(parsed))
-        verification = verification_of(bundle, tuple(parities), tuple(not_checked), chain)
         _write_record(verification, bundle, parsed.record)
         terminal.say(f"filed in {parsed.record}: {JSON_NAME}, {HTML_NAME}, {SBOM_NAME}")
     if failed := [p for p in parities if not p.passed]:

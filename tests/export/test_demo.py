@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from miniseg_edge.export.demo import PLAN, SHOWN, main, speed_in_words
+from miniseg_edge.export.demo_words import Agreement, fastest, identical
 from miniseg_edge.export.quantization.search.plan import plan_from_file
 from miniseg_edge.slices.images import image_paths, slice_from_file
 
@@ -22,6 +24,22 @@ def test_what_is_within_noise_is_called_so() -> None:
     assert "no more than noise" in speed_in_words("one", quick[:2], "other", slow[:2]), "too few rounds"
 
 
+def test_the_sentence_about_masks_says_what_differs() -> None:
+    same, other = Agreement("openvino fp32", 0, 1.0), Agreement("openvino int8", 1, 0.5)
+    assert identical("native fp32", [same, other], 6, 1_572_864) == (
+        "native fp32 and openvino fp32 give identical masks of 6 slices (1,572,864 pixels); "
+        "openvino int8 differs from native fp32 in 1 pixel (Dice 0.5000 at worst)."
+    )
+    assert "identical" not in identical("native fp32", [other], 1, 4)
+
+
+def test_the_sentence_about_speed_claims_no_noise() -> None:
+    quick, slow = [10.0 + i % 3 for i in range(12)], [20.0 + i % 5 for i in range(12)]
+    assert fastest({"a": quick, "b": slow}).startswith("On this machine a is 2.")
+    assert "b is 2." in fastest({"a": slow, "b": quick})
+    assert fastest({"a": quick, "b": quick}) == "On this machine a and b do not differ beyond noise."
+
+
 @pytest.mark.slow
 def test_the_main_job_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--output", str(tmp_path)]) == 0
@@ -29,10 +47,17 @@ def test_the_main_job_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[s
     _, table = shown.split("One lesion, three runtimes, two precisions\n")
     assert all(len(line) <= 80 for line in table.splitlines()[:7])
     assert "$ miniseg-export" in shown
-    speed = shown.split("Inference of a slice on this machine\n")[1].splitlines()[-6:]
-    assert all("native fp32" in line and " to " in line for line in speed[:3]), "one for each of the others"
-    assert speed[-1].startswith("Look at ")
-    assert (tmp_path / "overview.png").is_file()
+    speed = shown.split("Inference of a slice on this machine\n")[1].splitlines()
+    assert sum("native fp32" in line and " to " in line for line in speed) == 3, "one for each of the others"
+    told = shown[shown.index("In turns;") :].splitlines()[2:]
+    assert told[0].startswith("native fp32, openvino fp32 and onnxruntime fp32 give identical masks of 6 slices")
+    assert told[1].startswith("On this machine ")
+    assert told[2].startswith("Look at ")
+    assert len(told) == 3
+    assert all(term in shown for term in ("near-tie", "flip", "Dice"))
+    assert shown.startswith("This demo exports")
+    overview = cv2.imread(str(tmp_path / "overview.png"))
+    assert overview.shape == (6 * 512 + 56, 6 * 512, 3), "all six phantoms; slice, truth and four masks of each"
     assert [str(shown) for shown in SHOWN] == ["native fp32", "openvino fp32", "onnxruntime fp32", "openvino int8"]
     results = [image_paths(tmp_path / f"{shown.runtime}-{shown.precision}") for shown in SHOWN]
     assert all(len(paths) == 12 for paths in results)

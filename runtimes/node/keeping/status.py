@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from miniseg_edge.console import terminal
+from miniseg_edge.console.voice import answering
 from miniseg_edge.errors import IntegrityError, UsageError
+from miniseg_edge.plurals import number_of
 from miniseg_edge.runtimes.node.keeping.records import DONE
 from miniseg_edge.runtimes.node.keeping.series_folder import SeriesFolder
 from miniseg_edge.runtimes.node.keeping.spool import Spool
 
 _SHOWN = 200
+_COLUMNS = ("series", "state", "images", "round", "objects", "reason")
 
 
 def show_status(root: Path) -> None:
@@ -17,13 +20,15 @@ def show_status(root: Path) -> None:
     spool = Spool(root)
     if not spool.series.is_dir():
         raise UsageError(f"{root} is no spool", "the --spool of a node", "nothing there")
-    rows = list(_rows(spool))
-    terminal.say("a node is at work here" if spool.is_at_work() else "no node is at work here")
-    terminal.table("Series", ("series", "state", "images", "round", "objects", "reason"), rows[:_SHOWN])
-    if len(rows) > _SHOWN:
-        terminal.say(f"... and {len(rows) - _SHOWN} more")
+    rows, at_work = list(_rows(spool)), spool.is_at_work()
+    terminal.answer({"at_work": at_work, "series": [dict(zip(_COLUMNS, row, strict=True)) for row in rows]})
+    with answering():
+        terminal.say("a node is at work here" if at_work else "no node is at work here")
+        terminal.table("Series", _COLUMNS, rows[:_SHOWN])
+        if len(rows) > _SHOWN:
+            terminal.say(f"... and {len(rows) - _SHOWN} more")
     if dead := len(spool.dead_keys()):
-        terminal.warn(f"{dead} dead letters; --retry-dead tries them again")
+        terminal.warn(f"{number_of(dead, 'dead letter')}; --retry-dead tries again")
 
 
 def _rows(spool: Spool) -> Iterator[tuple[str, ...]]:

@@ -1,0 +1,37 @@
+"""Writing to standard output and standard error, also where nobody reads them any more."""
+
+import os
+import sys
+from typing import TextIO
+
+
+class ReaderGoneError(BaseException):
+    """Whoever read our standard output has closed it, as `head` does; the command ends and says nothing."""
+
+
+def put(stream: TextIO, text: str) -> None:
+    """Writes at once, so that both streams in one file are in order. Raises: ReaderGoneError, of standard output."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _forget(stream)
+        if stream is sys.stdout:
+            raise ReaderGoneError from None
+
+
+def _forget(stream: TextIO) -> None:
+    """What the stream still holds goes nowhere, so that the interpreter does not fail to write it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def close_quietly() -> bool:
+    """Sends what is left in standard output; False if nobody reads it any more, which nothing will say again."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget(sys.stdout)
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""`miniseg-doctor`: what this machine can do, without a bundle."""
