@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures bundles: speed, accuracy, endurance. `miniseg-bench BUNDLE ...` means "
         "`miniseg-bench run BUNDLE ...`; a bundle with the name of a subcommand is given as ./NAME.",
         epilog="Exit codes: 0 done; 1 error, or a mask was wrong or something grew (soak, serve), or something got "
-        "worse beyond noise (compare); 2 usage; 3 the instrument is not to be trusted here (self-check).",
+        "worse beyond noise (compare); 2 usage; 3 measurements on this machine are not reliable (self-check).",
     )
     choices = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
     for subcommand in SUBCOMMANDS:

@@ -42,7 +42,7 @@ def built_artifact(
         tell: told how far a step is that takes long.
 
     Raises:
-        ExportError and its kin, MissingDependencyError, RuntimeUnavailableError: see `Builder.built`.
+        ExportError and its subclasses, MissingDependencyError, RuntimeUnavailableError: see `Builder.built`.
     """
     module = _written(graph, form, manifest.preprocessing.size)
     source = Source(lambda: _onnx(module, manifest, form), _macs(module, manifest), manifest, graph=graph)
@@ -50,7 +50,7 @@ def built_artifact(
 
 
 def onnx_of(graph: DeploymentGraph, manifest: Manifest, form: Form) -> tuple[OnnxModel, int]:
-    """The graph as ONNX in FP32, and its multiplications for one slice. Raises: ExportError and its kin."""
+    """The graph as ONNX in FP32, and its multiplications for one slice. Raises: ExportError and its subclasses."""
     module = _written(graph, form, manifest.preprocessing.size)
     return _onnx(module, manifest, form), _macs(module, manifest)
 

@@ -45,7 +45,7 @@ def candidate_bundle(plan: ExportPlan, calibration: Sequence[CalibrationSlice]) 
         calibration: what INT8 is fitted to.
 
     Raises:
-        ExportError and its kin: a step failed its check.
+        ExportError and its subclasses: a step failed its check.
         ParityError: no INT8 keeps the limits, and it was asked for by name.
     """
     checkpoint, interface, identity = plan.checkpoint, plan.interface, plan.checkpoint.identity

@@ -97,7 +97,7 @@ def _run(command: Callable[[Sequence[str]], int], name: str, *arguments: object)
     terminal.say(f"$ {shlex.join([name, *words])}", "good")
     code = command(words)
     if code != DONE:
-        raise ExportError(f"{name} failed", "exit code 0", str(code))
+        raise ExportError(f"{name} failed", expected="exit code 0", got=str(code))
 
 
 def _show(output: Path, names: list[str]) -> None:

@@ -29,8 +29,8 @@ def export_bundle(request: ExportRequest) -> ExportResult:
 
     Raises:
         OutputExistsError, IncompatibleError: before any work; the output may not be written, this CPU has no BF16.
-        CheckpointError and its kin: see `checkpoint_from_file`; StatisticsError, UsageError: see `planned`.
-        ExportError and its kin: a step failed its check.
+        CheckpointError and its subclasses: see `checkpoint_from_file`; StatisticsError, UsageError: see `planned`.
+        ExportError and its subclasses: a step failed its check.
         OutputError: nothing half-written stays.
     """
     check_destination(request.output, overwrite=request.overwrite)

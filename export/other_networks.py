@@ -30,19 +30,21 @@ def check_other_network(
     if alone := [target for target in dict.fromkeys(built) if target_named(target).miniseg_alone]:
         able = ", ".join(target for target, row in targets().items() if not row.miniseg_alone)
         raise UsageError(
-            f"{', '.join(alone)} is made of MiniSeg's blocks, which {name} does not have", f"of {able}",
-            ", ".join(dict.fromkeys(built)),
+            f"{', '.join(alone)} needs MiniSeg's blocks, which {name} does not have", expected=f"of {able}",
+            got=", ".join(dict.fromkeys(built)),
         )  # fmt: skip
     if int8:
         raise UsageError(
-            f"INT8 is searched over MiniSeg's blocks, which {name} does not have", "fp32, bf16 or fp16", "int8",
-            "The vendors' own quantizers take the bundle's ONNX.",
-        )  # fmt: skip
+            f"INT8 needs MiniSeg's blocks, which {name} does not have",
+            expected="fp32, bf16 or fp16",
+            got="int8",
+            remedy="Use the vendor's own quantizer on the bundle's ONNX.",
+        )
     if tune:
-        raise UsageError(f"{name} has one form", "an export without --tune", "--tune")
+        raise UsageError(f"{name} cannot be tuned", expected="an export without --tune", got="--tune")
     _check_size(network, size)
     if dynamic_size and (obstacle := obstacle_to(network, _ODD)) is not None:
-        raise ExportError(f"{name} does not take slices of any size", "a fixed --input-size", obstacle)
+        raise ExportError(f"{name} does not take slices of any size", expected="a fixed --input-size", because=obstacle)
 
 
 def _check_size(network: RegisteredNetwork, size: Size) -> None:
@@ -52,9 +54,12 @@ def _check_size(network: RegisteredNetwork, size: Size) -> None:
     name = network.identity.name
     if refusal.instead is None:
         wanted = f"logits (1, {network.classes}, H, W) for a slice (1, {network.in_channels}, H, W)"
-        raise ExportError(f"{name} does not segment", wanted, refusal.obstacle)
+        raise ExportError(f"{name} does not segment", expected=wanted, because=refusal.obstacle)
     taken = refusal.instead
     wanted = f"sides that are multiples of {taken.multiple}, such as --input-size {taken.height} {taken.width}"
     raise ExportError(
-        f"{name} does not take this size", wanted, f"{size[0]} x {size[1]}", f"It says: {refusal.obstacle}"
+        f"{name} does not take this size",
+        expected=wanted,
+        got=f"{size[0]} x {size[1]}",
+        remedy=f"{refusal.obstacle}",
     )

@@ -107,7 +107,9 @@ def planned(request: ExportRequest, checkpoint: Checkpoint, builds: tuple[Build,
     """
     said = request if checkpoint.training is None else _as_trained(request, checkpoint.training)
     if said.values == HU and said.window is None:
-        raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none here or in the checkpoint")
+        raise UsageError(
+            "a graph that takes HU needs a window", expected="--window LOW HIGH", got="none here or in the checkpoint"
+        )
     terminal.say(f"{checkpoint.name}: {checkpoint.identity.name}, {checkpoint.identity.classes} classes")
     statistics, source = resolved_statistics(said.statistics, checkpoint)
     size = said.size or PUBLISHED_SIZE
@@ -144,10 +146,14 @@ def resolved_statistics(given: Statistics | None, checkpoint: Checkpoint) -> tup
     """
     if given is None and checkpoint.statistics is None:
         raise StatisticsError(
-            f"the normalisation of {checkpoint.name} is unknown", "--mean and --std of its training slices", "neither",
-            "They are part of the training: averages over its slices of each slice's mean and std, on the 0..1 scale. "
-            "A guess (ImageNet's, say) gives wrong masks.",
-        )  # fmt: skip
+            f"the normalisation of {checkpoint.name} is unknown",
+            expected="--mean and --std of its training slices",
+            got="neither",
+            remedy=(
+                "They come from the training: the mean and std of each training slice on the 0..1 scale, averaged. "
+                "Guessed values, such as ImageNet's, give wrong masks."
+            ),
+        )
     if given is None:
         assert checkpoint.statistics is not None  # noqa: S101
         return checkpoint.statistics, "checkpoint"

@@ -23,7 +23,7 @@ class Architecture:
         in_channels: channels of the input image; 3 in the published network, which is fed grey as three equal ones.
 
     Raises:
-        ValueError: no MiniSeg has this shape, or it is absurdly large.
+        ValueError: no MiniSeg has this shape, or it is too large.
     """
 
     channels: tuple[int, int, int, int] = (8, 24, 32, 64)

@@ -9,8 +9,8 @@ MiniSegError
 │   ├── UnsupportedFormatError UNSUPPORTED_FORMAT not an image that we read, or a broken one
 │   │   └── TransferSyntaxError TRANSFER_SYNTAX   compressed in a way that nothing installed here decodes
 │   ├── WrongModalityError   WRONG_MODALITY       not CT
-│   ├── RescaleError         RESCALE              stored values cannot be turned into HU
-│   ├── HuValuesError        NOT_HU               values that are no HU: windowed, shifted, scaled, labels, constant
+│   ├── RescaleError         RESCALE              stored values cannot be converted to HU
+│   ├── HuValuesError        NOT_HU               values that are not HU: windowed, shifted, scaled, labels, constant
 │   ├── AmbiguousStudyError  SEVERAL_SERIES       several series or phases, and none was chosen
 │   │   └── SeveralPatientsError SEVERAL_PATIENTS several patients in one place
 │   ├── DicomSegError        DICOM_SEG            images that no DICOM SEG can refer to
@@ -67,27 +67,48 @@ from miniseg_edge.printable import printable
 
 
 class MiniSegError(Exception):
-    """Base of all errors here: what is wrong, what was expected, what came, how to mend it.
+    """Base class of all errors: what is wrong, why, what was expected, what came instead, and how to fix it.
 
-    Attributes are the constructor's arguments as printable text, since names of files and words of libraries stand in
-    them; `str(error)` joins them into one line that starts with the code.
+    `str(error)` is one line: `CODE: problem: because; expected ..., got ... . Remedy.` Details that are empty are left
+    out. `problem`, `because`, `expected` and `got` are phrases without a full stop; `remedy` is a sentence, or ends
+    with a command to run. All are attributes, as printable text: file names and messages of libraries may be part of
+    them.
     """
 
     code: ClassVar[str] = "ERROR"
 
-    def __init__(self, problem: str, *details: str) -> None:
-        # Positional arguments only, so that errors survive pickling between processes.
-        super().__init__(*map(printable, (problem, *details)))
-        self.problem, self.expected, self.got, self.remedy = (*self.args, "", "", "")[:4]
+    def __init__(self, problem: str, *, expected: str = "", got: str = "", because: str = "", remedy: str = "") -> None:
+        # The details are attributes, not `args`: exceptions are pickled by their `args` and their `__dict__`.
+        self.problem = printable(problem)
+        self.expected = printable(expected)
+        self.got = printable(got)
+        self.because = printable(because)
+        self.remedy = printable(remedy)
+        super().__init__(self.problem)
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The keyword arguments that are not empty: `Other(e.problem, **e.details)` raises another type."""
+        named = {"expected": self.expected, "got": self.got, "because": self.because, "remedy": self.remedy}
+        return {name: text for name, text in named.items() if text}
+
+    @property
+    def summary(self) -> str:
+        """The problem and its reason (`because`, otherwise `got`), without the code."""
+        if self.because:
+            return f"{self.problem}: {self.because}"
+        return f"{self.problem}, got {self.got}" if self.got else self.problem
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.problem}"
-        if self.expected:
-            text += f"; expected {self.expected}"
-        if self.got:
-            text += f", got {self.got}"
+        if self.because:
+            text += f": {self.because}"
+        if self.expected or self.got:
+            wanted = f"expected {self.expected}" if self.expected else ""
+            came = f"got {self.got}" if self.got else ""
+            text += "; " + ", ".join(filter(None, (wanted, came)))
         if self.remedy:
-            text += f". {self.remedy}"
+            text = f"{text.rstrip(' .')}. {self.remedy}"
         return text
 
 
@@ -140,13 +161,13 @@ class WrongModalityError(InputError):
 
 
 class RescaleError(InputError):
-    """Stored values cannot be turned into HU."""
+    """Stored values cannot be converted to HU."""
 
     code = "RESCALE"
 
 
 class HuValuesError(InputError):
-    """Values that are no HU: windowed, shifted, scaled, a label map, constant."""
+    """Values that are not HU: windowed, shifted, scaled, a label map, constant."""
 
     code = "NOT_HU"
 
@@ -210,7 +231,7 @@ class CheckpointError(MiniSegError):
 
 
 class UnsafeCheckpointError(CheckpointError):
-    """A pickle with code in it, or a file that holds no state dict."""
+    """A pickle with code in it, or a file that contains no state dict."""
 
     code = "UNSAFE_CHECKPOINT"
 
@@ -340,7 +361,7 @@ class DeadlineError(JobError):
 
 
 class WorkerDiedError(MiniSegError):
-    """Workers of an archive died of a series, as often as it is tried; or one worker after the other dies."""
+    """Workers of an archive died of a series, as often as it is tried; or the workers keep dying."""
 
     code = "WORKER_DIED"
 

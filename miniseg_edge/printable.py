@@ -2,7 +2,7 @@ r"""Text that is not ours, made safe to show: names of files, values of headers,
 
 A terminal obeys control characters: they move the cursor, set titles, and start lines that look like ours. Controls
 for bidirectional text and invisible characters make a line read otherwise than it is. Lone surrogates, which Python has
-in the place of bytes that are no text, cannot be written at all. All of them become escapes such as `\x1b`.
+in the place of bytes that are not text, cannot be written at all. All of them become escapes such as `\x1b`.
 """
 
 import html

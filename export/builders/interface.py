@@ -59,7 +59,7 @@ class Source:
         """The graph in FP32, with quantizers for INT8. Written when a builder asks for it, and once.
 
         Raises:
-            ExportError and its kin: see `onnx_from_graph`.
+            ExportError and its subclasses: see `onnx_from_graph`.
         """
         return self.write_onnx()
 
@@ -90,7 +90,7 @@ class Builder(ABC):
             tell: told how far a step is that takes long.
 
         Raises:
-            ExportError and its kin: a step failed its check.
+            ExportError and its subclasses: a step failed its check.
             MissingDependencyError, RuntimeUnavailableError: as `check`.
         """
 

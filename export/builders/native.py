@@ -27,7 +27,9 @@ class NativeBuilder(Builder):
     ) -> BuiltArtifact:
         """One file. Raises: ExportError, there is no graph of a MiniSeg."""
         if source.graph is None:
-            raise ExportError("a plan is written from the graph", "the deployment graph", "ONNX alone")
+            raise ExportError(
+                "a plan can only be written from the graph", expected="the deployment graph", got="only ONNX"
+            )
         plan = plan_from_graph(source.graph)
         size = source.manifest.preprocessing.size
         macs = multiplications(plan.header.architecture, plan.header.channels, size)  # fewer than the graph's

@@ -18,9 +18,11 @@ class OpenVinoBuilder(Builder):
         check_installed(("openvino",), "openvino")
         if build.precision == "bf16" and not has_bf16():
             raise IncompatibleError(
-                "this CPU has no BF16, so nothing in it can be proved here", "AVX-512 BF16 or AMX", "neither",
-                "Export on a machine like the one it is for, or leave --precision bf16 out.",
-            )  # fmt: skip
+                "this CPU has no BF16, so BF16 cannot be verified on it",
+                expected="AVX-512 BF16 or AMX",
+                got="neither",
+                remedy="Export on a machine like the target, or omit --precision bf16.",
+            )
 
     def built(
         self, source: Source, build: Build, options: EngineOptions = BY_DEFAULT, tell: Tell = lambda said: None

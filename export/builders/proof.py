@@ -24,7 +24,7 @@ def precision_shares(files: Sequence[bytes], build: Build, manifest: Manifest) -
     try:
         return reader_of(build.target).load().precision_shares(files, build.precision, grey) or ()
     except InferenceError as error:
-        raise ExportError(error.problem, error.expected, error.got) from error
+        raise ExportError(error.problem, **error.details) from error
 
 
 def check_int8(shares: Sequence[PrecisionShare], wanted: int) -> None:
@@ -32,4 +32,6 @@ def check_int8(shares: Sequence[PrecisionShare], wanted: int) -> None:
     found = sum(share.convolutions for share in shares if share.precision == "int8")
     if found < wanted:
         shown = ", ".join(f"{share.convolutions} convolutions in {share.precision}" for share in shares)
-        raise ExportError("the INT8 artefact does not run in INT8", f"{wanted} convolutions in int8", shown)
+        raise ExportError(
+            "the INT8 artefact does not run in INT8", expected=f"{wanted} convolutions in int8", got=shown
+        )

@@ -152,4 +152,4 @@ def _asked(process: MeasuringProcess, command: str, **arguments: Any) -> Any:
     try:
         return process.ask(command, **arguments)
     except InferenceError as error:
-        raise ExportError(f"{process.name} could not be measured", "a latency", error.got) from error
+        raise ExportError(f"{process.name} could not be measured", because=error.because) from error

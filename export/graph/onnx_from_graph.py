@@ -64,11 +64,11 @@ def onnx_from_graph(
             if program is not None:
                 _optimize(program)
     except Exception as error:  # the exporter raises many kinds; all of them mean the same
-        raise ExportError("torch cannot export the graph to ONNX", "a model", _reason(error)) from error
+        raise ExportError("torch cannot export the graph to ONNX", because=_reason(error)) from error
     finally:
         exporter_log.setLevel(level)
     if program is None:
-        raise ExportError("torch exported nothing", "an ONNX model", "none")
+        raise ExportError("torch exported no model", expected="an ONNX model", got="none")
     model = program.model_proto
     model.producer_name = "miniseg-edge"
     named_after_blocks(model)
@@ -124,21 +124,23 @@ def check_onnx(model: onnx.ModelProto, input_: TensorSpec, output: TensorSpec) -
     """Refuses what may not be shipped. Raises: ExportError, UnsafeModelError."""
     external = [t.name for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
     if external:
-        raise UnsafeModelError("the ONNX refers to external data", "one file", ", ".join(external[:8]))
+        raise UnsafeModelError("the ONNX refers to external data", expected="one file", got=", ".join(external[:8]))
     check_self_contained(model.SerializeToString())  # and elsewhere than in weights, as where it is run
     domains = {o.domain for o in model.opset_import} | {n.domain for n in model.graph.node}
     custom = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if n.domain not in _STANDARD_DOMAINS})
     if custom or model.functions or not domains <= _STANDARD_DOMAINS:
         found = custom or sorted(domains - _STANDARD_DOMAINS) or [f.name for f in model.functions]
-        raise UnsafeModelError("the ONNX has custom operators", "standard ones", ", ".join(found[:8]))
+        raise UnsafeModelError("the ONNX has custom operators", expected="standard ones", got=", ".join(found[:8]))
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError("the ONNX fails onnx.checker", "a valid model", str(error)[:300]) from error
+        raise ExportError("the ONNX fails onnx.checker", because=str(error)[:300]) from error
     for spec, values in ((input_, model.graph.input), (output, model.graph.output)):
         declared = [(value.name, _shape(value), _dtype(value)) for value in values]
         if declared != [(spec.name, spec.shape, spec.dtype)]:
-            raise ExportError("the ONNX has other inputs or outputs", f"{spec.name} {spec}", str(declared))
+            raise ExportError(
+                "the inputs or outputs of the ONNX are wrong", expected=f"{spec.name} {spec}", got=str(declared)
+            )
 
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:

@@ -34,11 +34,13 @@ def openvino_from_onnx(model: OnnxModel, input_: TensorSpec, output: TensorSpec)
     try:
         network = openvino.Core().read_model(model=model.data)
     except RuntimeError as error:
-        raise ExportError("OpenVINO cannot read the ONNX", "a model", str(error)[:300]) from error
+        raise ExportError("OpenVINO cannot read the ONNX", because=str(error)[:300]) from error
     for spec, ports in ((input_, network.inputs), (output, network.outputs)):
         found = [(port.any_name, _shape(port)) for port in ports]
         if found != [(spec.name, spec.shape)]:
-            raise ExportError("the IR has other inputs or outputs", f"{spec.name} {spec}", str(found))
+            raise ExportError(
+                "the inputs or outputs of the IR are wrong", expected=f"{spec.name} {spec}", got=str(found)
+            )
     _number_afresh(network)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"

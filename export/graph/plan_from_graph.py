@@ -36,13 +36,13 @@ def plan_from_graph(graph: DeploymentGraph) -> Plan:
     """The plan of a deployment graph; the same bytes on every machine.
 
     Raises:
-        ExportError: the network is no MiniSeg, so libminiseg has no blocks for it.
+        ExportError: the network is not a MiniSeg, so libminiseg has no blocks for it.
     """
     network = graph.network
     if not isinstance(network, MiniSeg):
         raise ExportError(
-            "the native engine runs MiniSeg alone", "a MiniSeg", "another network",
-            "Export it with --target onnx or --target openvino.",
+            "the native engine only runs MiniSeg", expected="a MiniSeg", got="another network",
+            remedy="Export it with --target onnx or --target openvino.",
         )  # fmt: skip
     return plan_of(_header(network, graph.feeding), list(_records(network, graph.feeding.interface.channels)))
 

@@ -60,7 +60,7 @@ def check_parity(
         gpu: where engines are opened, such as `cuda:1`; "" is the first GPU that takes them.
 
     Raises:
-        InputError and its kin: a slice or label is unusable.
+        InputError and its subclasses: a slice or label is unusable.
         InferenceError, NumericError: the reference itself failed, or an artefact did.
     """
     classes = bundle.manifest.network.classes

@@ -35,7 +35,9 @@ class ValidationSlice:
             return None
         label = label_from_file(self.label_path, self.classes)
         if label.shape != (shape := self.image().shape[:2]):
-            raise InputError(f"the label of {self.name} has another size", str(shape), str(label.shape))
+            raise InputError(
+                f"the label of {self.name} has a different size", expected=str(shape), got=str(label.shape)
+            )
         return label
 
 
@@ -85,14 +87,16 @@ def validation_set(images: Path, labels: Path | None, classes: int, channels: in
 
     Raises:
         NoImagesError: no slices, or no labels.
-        UsageError: a slice without a label, or two files of one stem.
+        UsageError: a slice without a label, or two files have the same stem.
     """
     paths = image_paths(images)
     by_stem = _by_stem(image_paths(labels)) if labels is not None else {}
     _by_stem(paths)
     missing = [p.stem for p in paths if p.stem not in by_stem] if labels is not None else []
     if missing:
-        raise UsageError("slices without a label", "a label of the same stem for each", ", ".join(missing[:12]))
+        raise UsageError(
+            "some slices have no label", expected="a label of the same stem for each", got=", ".join(missing[:12])
+        )
     slices = tuple(ValidationSlice(p.stem, p, by_stem.get(p.stem), classes, channels) for p in paths)
     return ValidationSet(f"{len(slices)} slices, {'with' if labels else 'no'} labels", slices)
 
@@ -102,7 +106,9 @@ def _by_stem(paths: list[Path]) -> dict[str, Path]:
     for path in paths:
         if path.stem in found:
             raise UsageError(
-                "two files of one stem", "one file for each slice", f"{found[path.stem].name}, {path.name}"
+                "two files have the same stem",
+                expected="one file for each slice",
+                got=f"{found[path.stem].name}, {path.name}",
             )
         found[path.stem] = path
     return found

@@ -86,9 +86,11 @@ def check_apart(calibration: Collection[CalibrationSlice], validation: Iterable[
     shared = [name for name, pixels in validation if pixels_sha256(pixels) in known]
     if shared:
         raise UsageError(
-            "calibration and validation share slices", "two sets without a common slice", ", ".join(shared[:12]),
-            "An artefact may not be judged on what it was fitted to: take them out of one of the folders.",
-        )  # fmt: skip
+            "calibration and validation share slices",
+            expected="two sets without a common slice",
+            got=", ".join(shared[:12]),
+            remedy="An artefact must not be judged on its calibration slices. Remove them from one of the folders.",
+        )
 
 
 def network_inputs(calibration: Iterable[CalibrationSlice], manifest: Manifest) -> tuple[FloatArray, ...]:

@@ -135,7 +135,7 @@ def _followed(model: onnx.ModelProto, tensor: str, numbered: npt.NDArray[np.floa
 
 
 _NOBODY = _Reader(onnx.NodeProto(), np.zeros(0, np.int64))
-"""In the place of something that is no dense convolution."""
+"""In the place of something that is not a dense convolution."""
 
 
 def _moved(model: onnx.ModelProto, node: onnx.NodeProto, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

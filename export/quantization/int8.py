@@ -69,7 +69,7 @@ class Int8Export:
         """The plan that was given, or what the search finds on this machine with this target, or the rule for engines.
 
         Raises:
-            UsageError: the file is no plan, or the network is too narrow for the rule.
+            UsageError: the file is not a plan, or the network is too narrow for the rule.
             ParityError: no set of groups keeps the limits.
             NoGainError: none of those that do is faster than FP32, and nobody asked for a slow one.
         """
@@ -86,9 +86,11 @@ class Int8Export:
         if not plan.faster and not export.slow_int8:
             journal.forget_rounds()
             raise NoGainError(
-                "INT8 is no faster than FP32 on this machine", "a speed above FP32's by more than noise", plan.reason,
-                "Take --precision fp32 or bf16, or build INT8 all the same with --slow-int8 or --quantization FILE.",
-            )  # fmt: skip
+                "INT8 is no faster than FP32 on this machine",
+                expected="a speed-up larger than the noise",
+                because=plan.reason,
+                remedy="Use --precision fp32 or bf16, or build INT8 anyway with --slow-int8 or --quantization FILE.",
+            )
         journal.close()
         return plan
 
@@ -103,7 +105,7 @@ class Int8Export:
             engine_options, tell: see `engine_files`.
 
         Raises:
-            UsageError, ExportError and its kin: see `Quantizer.quantized`, `Builder.built`.
+            UsageError, ExportError and its subclasses: see `Quantizer.quantized`, `Builder.built`.
         """
         onnx = self.quantizer.quantized(groups, self.manifest.input, self.manifest.output)
         source = Source.of_onnx(onnx, self.macs, self.manifest, self.quantizer.convolutions(groups))
@@ -114,8 +116,8 @@ class Int8Export:
         wanted = f"groups of which every convolution reads and gives {WIDE} channels or more"
         if not groups:
             raise UsageError(
-                "the network is too narrow for INT8 on tensor cores", wanted, "none",
-                "Take --precision fp16, or say by --quantization FILE what to quantize.",
+                "the network is too narrow for INT8 on tensor cores", expected=wanted, got="none",
+                remedy="Use --precision fp16, or choose what to quantize with --quantization FILE.",
             )  # fmt: skip
         judge = self._judge(groups, limits)
         return largest(self._ladder(groups, judge), judge, seed, wanted)

@@ -55,7 +55,7 @@ class Quantizer:
             ExportError: an operator that is unknown, or values that are not finite.
         """
         if not inputs:
-            raise UsageError("there is nothing to calibrate on", "slices", "none")
+            raise UsageError("there are no calibration slices", expected="slices", got="none")
         plain = onnx.load_from_string(model.data)
         groups = groups_of(plain, scheme.left_alone)
         names = {name for group in groups.values() for name in group}
@@ -77,7 +77,7 @@ class Quantizer:
         """The graph with these groups in INT8 and the rest in FP32. Raises: UsageError: an unknown group, or none."""
         if not groups or not set(groups) <= self.groups.keys():
             got = ", ".join(sorted(set(groups) - self.groups.keys())) or "no group"
-            raise UsageError("these groups cannot be quantized", f"some of {', '.join(self.groups)}", got)
+            raise UsageError("these groups cannot be quantized", expected=f"some of {', '.join(self.groups)}", got=got)
         weights = {name: self.weights[name] for name in self.convolutions(groups)}
         return with_quantizers(self.exact, weights, self.steps)
 

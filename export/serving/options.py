@@ -34,11 +34,11 @@ class Serving:
         known = set(self.layouts) <= set(LAYOUTS) and len(set(self.layouts)) == len(self.layouts)
         if not self.layouts or not known:
             got = ", ".join(self.layouts)
-            raise UsageError("the layouts make no sense", f"each of {', '.join(LAYOUTS)} at most once", got)
+            raise UsageError("the layouts are invalid", expected=f"each of {', '.join(LAYOUTS)} at most once", got=got)
         numbers = {"instances": self.instances, "threads": self.threads, "max-batch": self.max_batch,
                    "max-queue": self.max_queue}  # fmt: skip
         if wrong := [f"--{name} {number}" for name, number in numbers.items() if number is not None and number < 1]:
-            raise UsageError("a server cannot be set so", "numbers from 1 on", ", ".join(wrong))
+            raise UsageError("the server options are invalid", expected="numbers from 1 on", got=", ".join(wrong))
 
 
 def add_serving_options(parser: argparse.ArgumentParser) -> None:
@@ -57,5 +57,5 @@ def serving_options(parsed: argparse.Namespace) -> Serving | None:
     said = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
     if not layouts and said:
         got = ", ".join(f"--{name.replace('_', '-')}" for name in said)
-        raise UsageError("a server's options without a server", "--target triton or --target ovms", got)
+        raise UsageError("server options need a server target", expected="--target triton or --target ovms", got=got)
     return Serving(layouts, **said) if layouts else None

@@ -53,7 +53,7 @@ def check_network(
     found += [_described(network.get_output(i)) for i in range(network.num_outputs)]
     wanted = [(spec.name, spec.shape, spec.dtype) for spec in ends]
     if found != wanted:
-        raise ExportError("the network has other inputs or outputs", str(wanted), str(found))
+        raise ExportError("the inputs or outputs of the network are wrong", expected=str(wanted), got=str(found))
     heavy = (trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION)
     from_int8 = _from_int8(trt, network)
     read = {
@@ -68,7 +68,9 @@ def check_network(
     if precision == "int8" and not quantized:
         wrong = ["none is quantized"]
     if wrong:
-        raise ExportError("convolutions are not in the precision asked for", precision, "; ".join(wrong)[:300])
+        raise ExportError(
+            "convolutions are not in the requested precision", expected=precision, got="; ".join(wrong)[:300]
+        )
 
 
 def engine_precisions(inspected: str) -> Mapping[str, int]:
@@ -97,7 +99,9 @@ def check_engine(found: Mapping[str, int], precision: str) -> None:
     wanted = ("int8", "fp16") if precision == "int8" else (precision,)
     if 2 * sum(found.get(name, 0) for name in wanted) <= total:
         shares = ", ".join(f"{name} {count} of {total}" for name, count in sorted(found.items()))
-        raise ExportError("the engine is not in the precision asked for", f"most layers in {precision}", shares)
+        raise ExportError(
+            "the engine is not in the requested precision", expected=f"most layers in {precision}", got=shares
+        )
 
 
 def check_quantized(inspected: str, quantized: Collection[str]) -> None:
@@ -113,9 +117,9 @@ def check_quantized(inspected: str, quantized: Collection[str]) -> None:
     wrong = [name for name in quantized if not re.search(rf"(?<![\w./]){re.escape(name)}(?![\w./])", said)]
     if wrong:
         raise ExportError(
-            "quantized convolutions do not run in INT8", f"all {len(quantized)} in layers that read int8",
-            f"{len(wrong)} in others: {'; '.join(wrong)}"[:300],
-            "Leave their groups out: --quantization FILE, with the plan of a bundle and fewer groups.",
+            "quantized convolutions do not run in INT8", expected=f"all {len(quantized)} in layers that read int8",
+            got=f"{len(wrong)} in others: {'; '.join(wrong)}"[:300],
+            remedy="Exclude their groups with --quantization FILE: the plan of a bundle with fewer groups.",
         )  # fmt: skip
 
 
@@ -131,7 +135,9 @@ def _told(inspected: str) -> list[dict[str, Any]]:
 
 
 def _unreadable(inspected: str) -> ExportError:
-    return ExportError("the engine inspector's answer cannot be read", "JSON with Layers", repr(inspected[:200]))
+    return ExportError(
+        "the engine inspector's report cannot be read", expected="JSON with Layers", got=repr(inspected[:200])
+    )
 
 
 def _tensors(entry: Mapping[str, Any], end: str) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def engine_files(
 
     Args:
         vendor: whose.
-        onnx: the model, in the precision asked for.
+        onnx: the model, in the requested precision.
         manifest: how it is fed.
         build: target and precision.
         quantized: names of the convolutions that are to run in INT8.
@@ -55,7 +55,7 @@ def engine_files(
     Raises:
         MissingDependencyError: the vendor's package is not installed.
         RuntimeUnavailableError: the vendor builds on the GPU, and there is none.
-        ExportError and its kin: see `engine_from_onnx`.
+        ExportError and its subclasses: see `engine_from_onnx`.
     """
     folder = build.folder
     version = vendor.version()

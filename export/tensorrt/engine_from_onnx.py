@@ -115,8 +115,8 @@ def _unbuilt(vendor: Vendor, log: VendorLog) -> MiniSegError:
     found = log.failure(f"{vendor.title} cannot build the engine", "an engine")
     if type(found) is not InferenceError:
         return found
-    remedy = _DECONVOLUTION if "deconv" in found.got.lower() else ""
-    return ExportError(found.problem, found.expected, found.got, remedy)
+    remedy = _DECONVOLUTION if "deconv" in found.because.lower() else ""
+    return ExportError(found.problem, expected=found.expected, because=found.because, remedy=remedy)
 
 
 _DECONVOLUTION = (
@@ -132,7 +132,9 @@ def _network(trt: Any, builder: Any, task: EngineTask, log: VendorLog) -> Any:
     if not parser.parse(task.onnx):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         reasons = "; ".join(f"{error.node_operator()} {error.node_name()}: {error.desc()}" for error in errors)
-        raise ExportError("the vendor's parser refuses the ONNX", "a model that it reads", reasons[:300])
+        raise ExportError(
+            "the vendor's parser rejects the ONNX", expected="a model that it reads", because=reasons[:300]
+        )
     check_network(trt, network, (task.input, task.output), task.precision, task.quantized)
     return network
 
@@ -152,9 +154,11 @@ def _configure(trt: Any, config: Any, options: EngineOptions, vendor: Vendor) ->
             known = trt.ComputeCapability.__members__
             if f"SM{number}" not in known:
                 offered = ", ".join(name for name in known if name.startswith("SM"))
-                raise UsageError(f"{vendor.title} builds for no such compute capability", offered, f"SM{number}")
+                raise UsageError(
+                    f"{vendor.title} does not build for this compute capability", expected=offered, got=f"SM{number}"
+                )
             if not config.set_compute_capability(known[f"SM{number}"], index):
-                raise ExportError(f"{vendor.title} refuses a compute capability", "true", f"SM{number}")
+                raise ExportError(f"{vendor.title} rejects a compute capability", expected="true", got=f"SM{number}")
 
 
 def _takes_timing_cache(config: Any, stored: bytes) -> bool:
@@ -173,7 +177,9 @@ def _flags(trt: Any, config: Any, options: EngineOptions) -> tuple[str, ...]:
     found = tuple(sorted(name for name, flag in known.items() if config.get_flag(flag)))
     wrong = [name for name, wanted in _wanted_flags(options).items() if (name in found) != wanted]
     if wrong:
-        raise ExportError("the builder did not take its flags", str(_wanted_flags(options)), ", ".join(found) or "none")
+        raise ExportError(
+            "the builder ignored its flags", expected=str(_wanted_flags(options)), got=", ".join(found) or "none"
+        )
     return found
 
 
@@ -183,7 +189,7 @@ def _workspace_bytes(trt: Any, config: Any, options: EngineOptions) -> int:
         return 0
     wanted, found = options.workspace_mib * 2**20, int(config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE))
     if found != wanted:
-        raise ExportError("the builder did not take the workspace", f"{wanted} bytes", f"{found} bytes")
+        raise ExportError("the builder ignored the workspace", expected=f"{wanted} bytes", got=f"{found} bytes")
     return wanted
 
 

@@ -101,5 +101,7 @@ def _rounded(weights: TensorProto, name: str) -> TensorProto:
     with np.errstate(over="ignore"):
         found = numpy_helper.to_array(weights).astype(np.float16)
     if not np.isfinite(found).all():
-        raise ExportError(f"{weights.name} is beyond FP16", f"at most {np.finfo(np.float16).max}", "a larger weight")
+        raise ExportError(
+            f"{weights.name} is beyond FP16", expected=f"at most {np.finfo(np.float16).max}", got="a larger weight"
+        )
     return numpy_helper.from_array(found, name)

@@ -49,9 +49,9 @@ def rebuild(
         trust: public key whose owner must have signed the old one.
 
     Raises:
-        BundleError and its kin: see `open_bundle`.
+        BundleError and its subclasses: see `open_bundle`.
         UsageError: the bundle has no engine to build from.
-        MissingDependencyError: no engine's vendor is installed here.
+        MissingDependencyError: no engine vendor is installed here.
         RuntimeUnavailableError: there is no GPU, or not this one.
         IncompatibleError: the vendor does not serve it.
         ExportError, ParityError and their kin: an engine could not be built, or draws another lesion; nothing changed.
@@ -65,7 +65,9 @@ def rebuild(
     here = [(source, wanted) for source, wanted in sources if is_installed(wanted)]
     if not here:
         targets = ", ".join(sorted({wanted for _, wanted in sources}))
-        raise MissingDependencyError("no engine's vendor is installed", "see docs/tensorrt.md", targets)
+        raise MissingDependencyError(
+            "no engine vendor is installed", remedy="Install one: docs/tensorrt.md.", got=targets
+        )
     gpu = gpu_named(device) if device else gpus()[0]
     for vendor in filter(None, (vendor_of(wanted) for _, wanted in here)):
         check_served(vendor, gpu)
@@ -140,12 +142,16 @@ def _sources(bundle: Bundle, target: str | None) -> list[tuple[Artifact, str]]:
     able = {name: row.precisions for name, row in targets().items()}
     found = [*own, *(artifact for artifact in others if artifact.precision in able[target or artifact.target])]
     if not found:
-        raise UsageError("nothing to rebuild", "a bundle with an engine in a precision that the target has", "none")
+        raise UsageError(
+            "there is nothing to rebuild",
+            expected="a bundle with an engine in a precision that the target has",
+            got="none",
+        )
     return [(artifact, target or artifact.target) for artifact in found]
 
 
 def _judged(bundle: Bundle, target: str, precision: str, gpu: Gpu) -> Bundle:
-    """The same with the record of where it was judged, and how. Raises: ParityError, InferenceError and its kin."""
+    """Adds the record of where and how it was judged. Raises: ParityError, InferenceError and its subclasses."""
     manifest, runtime = bundle.manifest, reader_of(target).name
     with load(bundle, runtime, gpu.device, precision=precision) as segmenter:
         artifact = segmenter.choice.artifact

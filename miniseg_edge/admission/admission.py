@@ -85,7 +85,9 @@ class Admission:
         """
         check_operators(graph.operators, rules, allowed)
         if len(graph.nodes) > MAX_NODES:
-            raise UnsafeModelError("the model is not admitted", f"at most {MAX_NODES} operators", f"{len(graph.nodes)}")
+            raise UnsafeModelError(
+                "the model is not admitted", expected=f"at most {MAX_NODES} operators", got=f"{len(graph.nodes)}"
+            )
         self._graph, self._rules = graph, rules
         self._admitted: set[Shape] = set()
 
@@ -142,13 +144,15 @@ def check_operators(
     """Refuses operators that are on no list, or not on this model's. Raises: UnsafeModelError."""
     if strange := [name for name in found if name not in rules]:
         raise UnsafeModelError(
-            "the model has operators that are not admitted", "arithmetic on tensors whose sizes are known beforehand",
-            ", ".join(strange)[:200], "docs/networks.md lists what a network may be made of.",
-        )  # fmt: skip
+            "the model has operators that are not admitted",
+            expected="arithmetic on tensors whose sizes are known beforehand",
+            got=", ".join(strange)[:200],
+            remedy="The operators of a network are listed in docs/networks.md.",
+        )
     if allowed is not None and (strange := [name for name in found if name not in allowed]):
         raise UnsafeModelError(
-            "the model has operators that its manifest does not record", ", ".join(sorted(allowed))[:200],
-            ", ".join(strange)[:200], "Export it again with miniseg-export.",
+            "the model has operators that its manifest does not record", expected=", ".join(sorted(allowed))[:200],
+            got=", ".join(strange)[:200], remedy="Export it again with miniseg-export.",
         )  # fmt: skip
 
 
@@ -162,6 +166,8 @@ def _check_stated(shape: Shape, stated: Shape | None) -> None:
 
 def _refused(place: str, reason: str) -> UnsafeModelError:
     return UnsafeModelError(
-        "the model is not admitted", "operators on tensors of known and bounded size", f"{place}: {reason}",
-        "Export it again with miniseg-export.",
-    )  # fmt: skip
+        "the model is not admitted",
+        expected="operators on tensors of known and bounded size",
+        got=f"{place}: {reason}",
+        remedy="Export it again with miniseg-export.",
+    )

@@ -61,7 +61,7 @@ class Call:
         """An input's only element."""
         found = self.numbers(index)
         if len(found) != 1:
-            raise NotAdmittedError(f"input {index} is no single number")
+            raise NotAdmittedError(f"input {index} is not a single number")
         return found[0]
 
     def floats(self, index: int) -> tuple[float, ...]:
@@ -83,7 +83,7 @@ class Call:
         if isinstance(found, str):
             return integers(found)
         if not isinstance(found, tuple):
-            raise NotAdmittedError(f"{name} is no list of numbers")
+            raise NotAdmittedError(f"{name} is not a list of numbers")
         return tuple(_whole(number) for number in found)
 
     def whole(self, name: str, default: int | None = None) -> int:
@@ -93,7 +93,7 @@ class Call:
             return default
         one = integers(found) if isinstance(found, str) else (found,)
         if len(one) != 1 or not isinstance(one[0], int):
-            raise NotAdmittedError(f"{name} is no whole number")
+            raise NotAdmittedError(f"{name} is not a whole number")
         return one[0]
 
     def flag(self, name: str, *, default: bool = False) -> bool:
@@ -109,7 +109,7 @@ class Call:
         """An attribute that is a text, in lower case."""
         found = self.attribute(name)
         if found is not None and not isinstance(found, str):
-            raise NotAdmittedError(f"{name} is no text")
+            raise NotAdmittedError(f"{name} is not text")
         return default if found is None else found.lower()
 
 
@@ -121,7 +121,7 @@ def integers(text: str) -> tuple[int, ...]:
     """Whole numbers between commas. Raises: NotAdmittedError."""
     found = [_INTEGER.fullmatch(part) for part in text.split(",")] if text.strip() else []
     if not all(found):
-        raise NotAdmittedError(f"{text[:40]!r} is no list of whole numbers")
+        raise NotAdmittedError(f"{text[:40]!r} is not a list of whole numbers")
     return tuple(int(part[1]) for part in found if part is not None)
 
 

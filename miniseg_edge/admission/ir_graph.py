@@ -70,9 +70,11 @@ def graph_from_ir(xml_: bytes, weights: bytes) -> Graph:
         return _graph(_parsed(xml_), weights)
     except NotAdmittedError as reason:
         raise UnsafeModelError(
-            "the IR is more than a plain network", "layers of OpenVINO's opsets, weights, one input and one output",
-            str(reason), "Export it again with miniseg-export.",
-        ) from reason  # fmt: skip
+            "the IR is more than a plain network",
+            expected="layers of OpenVINO's opsets, weights, one input and one output",
+            because=str(reason),
+            remedy="Export it again with miniseg-export.",
+        ) from reason
 
 
 def _parsed(xml_: bytes) -> _Element:
@@ -116,7 +118,7 @@ def _parsed(xml_: bytes) -> _Element:
 
 
 def _no_ir(got: str) -> IncompatibleError:
-    return IncompatibleError("the openvino artefact is no IR", "an .xml file", got)
+    return IncompatibleError("the openvino artefact is not an IR", expected="an .xml file", got=got)
 
 
 @dataclass

@@ -19,7 +19,7 @@ def admission_of(bundle: Bundle, artifact: Artifact) -> Admission:
     """Admits an artefact's model for slices of the bundle's size.
 
     Raises:
-        IncompatibleError: no such model.
+        IncompatibleError: unknown model.
         UnsafeModelError: an operator that is not admitted or not recorded in the manifest, a size that cannot be
             inferred or is too much, or another input and output than the manifest says.
     """
@@ -58,8 +58,8 @@ def _read(files: Mapping[str, bytes]) -> tuple[Graph, Mapping[str, Operator]]:
 def _check_port(port: Port, spec: TensorSpec) -> None:
     if spec.name not in port.name.split(",") or port.shape != spec.shape:
         raise UnsafeModelError(
-            "the model has other inputs or outputs than its manifest says", f"{spec.name} {spec.shape}",
-            f"{port.name[:80]!r} {str(port.shape)[:80]}", "Export it again with miniseg-export.",
+            "the model's inputs or outputs differ from its manifest", expected=f"{spec.name} {spec.shape}",
+            got=f"{port.name[:80]!r} {str(port.shape)[:80]}", remedy="Export it again with miniseg-export.",
         )  # fmt: skip
 
 

@@ -109,8 +109,8 @@ def graph_from_onnx(model: bytes) -> Graph:
         return _graph(_Reader(model).message(_MODEL, 0, len(model)), model)
     except NotAdmittedError as reason:
         raise UnsafeModelError(
-            "the ONNX is more than a plain network", "standard operators, weights, one input and one output",
-            str(reason), "Export it again with miniseg-export.",
+            "the ONNX is more than a plain network", expected="standard operators, weights, one input and one output",
+            because=str(reason), remedy="Export it again with miniseg-export.",
         ) from reason  # fmt: skip
 
 
@@ -173,7 +173,7 @@ class _Reader:
         try:
             return self.model[start:end].decode()
         except UnicodeDecodeError as reason:
-            raise NotAdmittedError("a name that is no UTF-8") from reason
+            raise NotAdmittedError("a name that is not UTF-8") from reason
 
     def _numbers(self, type_: type, wire: int, position: int, behind: int) -> tuple[int, ...] | tuple[float, ...]:
         """A repeated field's numbers: packed into one value, or one of many."""

@@ -29,7 +29,9 @@ def golden_image(bundle: Bundle, golden: GoldenSlice) -> ByteArray:
     if channels == 1:
         return pixels
     if len(pixels) % channels:
-        raise BundleError(f"{golden.image} has a wrong height", f"{channels} channels of one height", f"{len(pixels)}")
+        raise BundleError(
+            f"{golden.image} has a wrong height", expected=f"{channels} channels of one height", got=f"{len(pixels)}"
+        )
     return np.ascontiguousarray(pixels.reshape(channels, -1, pixels.shape[1]).transpose(1, 2, 0))
 
 
@@ -58,7 +60,9 @@ def _float_array(data: bytes, shape: tuple[int, ...], name: str) -> FloatArray:
     wanted = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
     if header != wanted or len(content) != 4 * math.prod(shape):
         raise BundleError(
-            f"{name} is not what the manifest says", f"float32 {shape}", f"{header[:120]!r}, {len(content)} bytes"
+            f"{name} does not match the manifest",
+            expected=f"float32 {shape}",
+            got=f"{header[:120]!r}, {len(content)} bytes",
         )
     return np.frombuffer(content, "<f4").reshape(shape)
 

@@ -322,28 +322,31 @@ def manifest_from_json(data: bytes) -> Manifest:
     version = found.get("schema_version")
     if version != SCHEMA_VERSION:
         raise IncompatibleError(
-            "the bundle has another schema", f"schema_version {SCHEMA_VERSION}", repr(version)[:80],
-            "Export the checkpoint again with this version, or install the version that made the bundle.",
+            "the bundle has an unsupported schema", expected=f"schema_version {SCHEMA_VERSION}", got=repr(version)[:80],
+            remedy="Export the checkpoint again with this version, or install the version that made the bundle.",
         )  # fmt: skip
     files = found.get("files")
     for name in files if isinstance(files, dict) else ():
         check_name(name)
     if alike := same_elsewhere(files if isinstance(files, dict) else ()):
         raise PathEscapeError(
-            "the manifest names files that are one on Windows and macOS", "names that differ in more than case",
-            ", ".join(alike)[:200],
-        )  # fmt: skip
+            "the manifest names files that are the same on Windows and macOS",
+            expected="names that differ in more than case",
+            got=", ".join(alike)[:200],
+        )
     if found.get("digest") != _digest(found):
         raise IntegrityError(
-            f"{MANIFEST_NAME} was changed after it was written", _digest(found), str(found.get("digest"))[:80],
-            "Copy the bundle again from where it was made; nothing in it may be edited.",
-        )  # fmt: skip
+            f"{MANIFEST_NAME} was changed after the export",
+            expected=_digest(found),
+            got=str(found.get("digest"))[:80],
+            remedy="Copy the bundle again from where it was made; its files must not be edited.",
+        )
     try:
         manifest = record_from_object(Manifest, found, MANIFEST_NAME)
     except BundleError:
         raise
     except MiniSegError as error:  # statistics or a window that make no sense
-        raise BundleError(f"{MANIFEST_NAME}: {error.problem}", error.expected, error.got) from error
+        raise BundleError(f"{MANIFEST_NAME}: {error.problem}", **error.details) from error
     _check_references(manifest)
     return manifest
 
@@ -353,8 +356,8 @@ def check_name(name: str) -> None:
     if len(name) > 200 or not all(map(is_portable, name.split("/"))):
         raise PathEscapeError(
             "the manifest names a file outside the bundle",
-            "a plain relative path with forward slashes, of names that every system has",
-            repr(name[:200]),
+            expected="a plain relative path with forward slashes, of names that every system has",
+            got=repr(name[:200]),
         )
 
 
@@ -374,16 +377,20 @@ def _check_references(manifest: Manifest) -> None:
     named += [path for golden in manifest.golden for path in (golden.image, golden.logit)]
     named += [path for a in manifest.artifacts if a.compiled is not None for path in a.compiled.sources]
     if not manifest.golden:
-        raise BundleError(f"{MANIFEST_NAME} names no golden slices", "at least one", "none")
+        raise BundleError(f"{MANIFEST_NAME} names no golden slices", expected="at least one", got="none")
     if not all(artifact.files for artifact in manifest.artifacts):
-        raise BundleError(f"{MANIFEST_NAME} names an artefact without files", "at least one", "none")
+        raise BundleError(f"{MANIFEST_NAME} has an artefact without files", expected="at least one", got="none")
     unlisted = sorted(set(named) - manifest.files.keys())
     if unlisted:
-        raise BundleError(f"{MANIFEST_NAME} points at files that it does not list", "", ", ".join(unlisted))
+        raise BundleError(f"{MANIFEST_NAME} refers to files that it does not list", got=", ".join(unlisted))
     if len(manifest.files) > MAX_FILES or any(not 0 <= f.bytes <= MAX_FILE_BYTES for f in manifest.files.values()):
-        raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_FILES} files of {MAX_FILE_BYTES} bytes")
+        raise BundleError(
+            f"{MANIFEST_NAME} lists too many bytes", expected=f"at most {MAX_FILES} files of {MAX_FILE_BYTES} bytes"
+        )
     if (total := sum(f.bytes for f in manifest.files.values())) > MAX_BUNDLE_BYTES:
-        raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_BUNDLE_BYTES} bytes in all", f"{total}")
+        raise BundleError(
+            f"{MANIFEST_NAME} lists too many bytes", expected=f"at most {MAX_BUNDLE_BYTES} bytes in all", got=f"{total}"
+        )
     _check_interface(manifest)
 
 
@@ -394,11 +401,19 @@ def _check_interface(manifest: Manifest) -> None:
     wanted = interface.input(size), interface.output(size, network.classes)
     for spec, found in zip(wanted, (manifest.input, manifest.output), strict=True):
         if (spec.name, spec.shape, spec.dtype) != (found.name, found.shape, found.dtype):
-            raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"{spec.name} {spec}", f"{found.name} {found}")
+            raise BundleError(
+                f"{MANIFEST_NAME} contradicts itself", expected=f"{spec.name} {spec}", got=f"{found.name} {found}"
+            )
     if interface.channels not in (1, network.in_channels):
         got = f"{interface.channels} channels"
-        raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"1 or {network.in_channels} channels", got)
+        raise BundleError(
+            f"{MANIFEST_NAME} contradicts itself", expected=f"1 or {network.in_channels} channels", got=got
+        )
     if interface.values == HU and manifest.preprocessing.window is None:
-        raise BundleError(f"{MANIFEST_NAME} contradicts itself", "a window for a graph that takes HU", "none")
+        raise BundleError(
+            f"{MANIFEST_NAME} contradicts itself", expected="a window for a graph that takes HU", got="none"
+        )
     if manifest.origin != origin_of(manifest):
-        raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"origin {origin_of(manifest)}", manifest.origin[:80])
+        raise BundleError(
+            f"{MANIFEST_NAME} contradicts itself", expected=f"origin {origin_of(manifest)}", got=manifest.origin[:80]
+        )

@@ -86,6 +86,6 @@ def _after_location(model: bytes, position: int, end: int, field: int, wire: int
     if field == _DATA_LOCATION and wire == VARINT and not any(digit & 0x7F for digit in model[position:behind]):
         return behind
     raise UnsafeModelError(
-        "the ONNX refers to external data", "one file", "a tensor that lies elsewhere",
-        "Export it again with miniseg-export.",
+        "the ONNX refers to external data", expected="one file", got="a tensor that lies elsewhere",
+        remedy="Export it again with miniseg-export.",
     )  # fmt: skip

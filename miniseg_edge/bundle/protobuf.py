@@ -62,4 +62,4 @@ def integer(model: bytes, position: int, end: int) -> tuple[int, int]:
 
 def refuse(got: str) -> NoReturn:
     """Raises: IncompatibleError."""
-    raise IncompatibleError("the onnx artefact is no ONNX", "fields of onnx.proto", got)
+    raise IncompatibleError("the onnx artefact is not an ONNX", expected="fields of onnx.proto", got=got)

@@ -56,10 +56,16 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, len(self.passes)) < 1:
-            raise UsageError("nothing to train", "at least one epoch, one pass and one slice a batch", str(self))
+            raise UsageError(
+                "the recipe trains nothing",
+                expected="at least one epoch, one pass and one slice per batch",
+                got=str(self),
+            )
         for one in self.passes:
             if one.max_crop_px < 0 or 2 * one.max_crop_px >= self.side_px(one):
-                raise UsageError("a pass crops everything", "less than half a side from each side", str(one))
+                raise UsageError(
+                    "a pass crops the whole slice", expected="less than half a side from each side", got=str(one)
+                )
 
     def side_px(self, one: Pass) -> int:
         """Side of a pass's square input."""

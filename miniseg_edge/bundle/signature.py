@@ -60,8 +60,8 @@ def signer_from_key(path: Path, password: bytes | None = None) -> Signer:
         config = signing.Config().use_elliptic_key_signer(private_key=path, password=password)
     except Exception as error:  # each kind of wrong key raises another error
         raise SignatureError(
-            f"{path.name} cannot sign", _PRIVATE_KEY, _reason(error),
-            "Make one: openssl ecparam -genkey -name prime256v1 -noout -out bundle.key",
+            f"{path.name} cannot sign", expected=_PRIVATE_KEY, because=_reason(error),
+            remedy="Create one: openssl ecparam -genkey -name prime256v1 -noout -out bundle.key",
         ) from error  # fmt: skip
     return Signer(config)
 
@@ -93,8 +93,8 @@ def check_signature(signature: bytes, read: Callable[[frozenset[str]], Files], t
         config = verifying.Config().use_elliptic_key_verifier(public_key=trust)
     except Exception as error:  # each kind of wrong key raises another error
         raise SignatureError(
-            f"{Path(trust).name} cannot check a signature", _PUBLIC_KEY, _reason(error),
-            "openssl ec -in bundle.key -pubout writes it.",
+            f"{Path(trust).name} cannot check a signature", expected=_PUBLIC_KEY, because=_reason(error),
+            remedy="Write it with openssl ec -in bundle.key -pubout.",
         ) from error  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="miniseg-trust-") as folder:
         path = Path(folder) / SIGNATURE_NAME
@@ -105,9 +105,11 @@ def check_signature(signature: bytes, read: Callable[[frozenset[str]], Files], t
             if held.failure is not None:
                 raise held.failure from None
             raise SignatureError(
-                "the bundle's signature does not hold", "one by the owner of the trusted key, for these files",
-                _reason(error) or type(error).__name__, "Get the bundle from its maker, and the key by another way.",
-            ) from error  # fmt: skip
+                "the bundle's signature is not valid",
+                expected="one by the owner of the trusted key, for these files",
+                because=_reason(error) or type(error).__name__,
+                remedy="Get the bundle from its maker, and the key through another channel.",
+            ) from error
 
 
 def _check_form(signature: bytes) -> None:
@@ -117,7 +119,9 @@ def _check_form(signature: bytes) -> None:
     key = material.get("publicKey") if isinstance(material, dict) else None
     if not isinstance(key, dict) or not isinstance(key.get("hint"), str):
         raise SignatureError(
-            f"{SIGNATURE_NAME} is no signature by a key", "what miniseg-export --sign writes", "another kind"
+            f"{SIGNATURE_NAME} is not a signature by a key",
+            expected="what miniseg-export --sign writes",
+            got="another kind",
         )
 
 
@@ -128,8 +132,8 @@ def _signed_names(signature: bytes) -> frozenset[str]:
         return frozenset(str(resource["name"]) for resource in json.loads(payload)["predicate"]["resources"])
     except (KeyError, TypeError, ValueError) as error:
         raise SignatureError(
-            f"{SIGNATURE_NAME} signs something else", "files by name", type(error).__name__,
-            "Sign the bundle again, with miniseg-export --sign KEY or model-signing 1.",
+            f"{SIGNATURE_NAME} signs something else", expected="files by name", because=type(error).__name__,
+            remedy="Sign the bundle again, with miniseg-export --sign KEY or model-signing 1.",
         ) from error  # fmt: skip
 
 

@@ -40,7 +40,13 @@ def exit_code_of(work: Callable[[], bool | None]) -> int:
         return FAILED
     except OSError as error:
         terminal.fail(
-            str(OutputError("the system refused", "files that can be read and written, and free space", str(error)))
+            str(
+                OutputError(
+                    "the operating system refused access",
+                    expected="files that can be read and written, and free space",
+                    because=str(error),
+                )
+            )
         )
         return FAILED
     except KeyboardInterrupt:

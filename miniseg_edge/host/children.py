@@ -32,8 +32,8 @@ def python_command(module: str, *arguments: str) -> list[str]:
     """
     if getattr(sys, "frozen", False):
         raise UsageError(
-            "a frozen app has no Python for processes of its own", "an installed Python", "a frozen app",
-            "Of an archive, --distributed serial needs none; or run the command from a Python installation.",
+            "a frozen application cannot start Python processes", expected="an installed Python", got="a frozen app",
+            remedy="Use --distributed serial, or run the command from a Python installation.",
         )  # fmt: skip
     return [sys.executable, *_flags(), "-c", _BEGIN, module, *arguments]
 

@@ -49,9 +49,9 @@ def require(module: str, extra: str) -> ModuleType:
     except (ImportError, OSError, RuntimeError) as error:  # libraries that a package loads itself, each in its own way
         raise MissingDependencyError(
             f"{module} cannot be imported",
-            f"the extra {extra!r}",
-            str(error),
-            f'pip install "miniseg-edge[{extra}]"',
+            expected=f"the extra {extra!r}",
+            because=str(error),
+            remedy=f'Run: pip install "miniseg-edge[{extra}]"',
         ) from error
 
 
@@ -84,9 +84,9 @@ def check_installed(packages: Iterable[str], extra: str) -> None:
     if missing := [package for package in packages if not installed(package)]:
         raise MissingDependencyError(
             "packages are missing",
-            f"the extra {extra!r}",
-            f"no {', '.join(missing)}",
-            f'pip install "miniseg-edge[{extra}]"',
+            expected=f"the extra {extra!r}",
+            got=f"no {', '.join(missing)}",
+            remedy=f'Run: pip install "miniseg-edge[{extra}]"',
         )
     for package in packages:
         check_floor(package)
@@ -100,7 +100,10 @@ def check_floor(package: str) -> None:
     if release is None or tuple(map(int, release[0].split("."))) < floor:
         wanted = f"{package} {'.'.join(map(str, floor))} or newer"
         raise OutdatedDependencyError(
-            f"{package} has known holes", wanted, found, f'pip install "{package}>={wanted.split()[1]}"'
+            f"{package} has known vulnerabilities",
+            expected=wanted,
+            got=found,
+            remedy=f'Run: pip install "{package}>={wanted.split()[1]}"',
         )
 
 

@@ -31,17 +31,23 @@ def bytes_from_file(path: Path, limit: int, error: type[MiniSegError]) -> bytes:
     """
     try:
         if not path.is_file():
-            raise error(f"{path} is no file", "a readable file", "a folder" if path.is_dir() else "nothing there")
+            raise error(
+                f"{path} is not a file",
+                expected="a readable file",
+                got="a folder" if path.is_dir() else "nothing there",
+            )
         with open(path, "rb", opener=_opened_at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):  # it was one a moment ago
-                raise error(f"{path} is no file", "a readable file", "something that was put in its place")
+                raise error(
+                    f"{path} is not a file", expected="a readable file", got="something that was put in its place"
+                )
             size = status.st_size
             data = file.read(size) if size <= limit else b""
     except OSError as reason:
-        raise error(f"{path} cannot be read", "a readable file", reason.strerror or str(reason)) from reason
+        raise error(f"{path} cannot be read", because=reason.strerror or str(reason)) from reason
     if size > limit:
-        raise error(f"{path} is too large", f"at most {limit} bytes", f"{size} bytes")
+        raise error(f"{path} is too large", expected=f"at most {limit} bytes", got=f"{size} bytes")
     return data
 
 
@@ -72,7 +78,9 @@ def replace_file(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
     except OSError as reason:
         raise OutputError(
-            f"{path} cannot be written", "a writable folder with free space", reason.strerror or str(reason)
+            f"{path} cannot be written",
+            expected="a writable folder with free space",
+            because=reason.strerror or str(reason),
         ) from reason
     finally:  # an interruption leaves no temporary file either
         if temporary is not None:

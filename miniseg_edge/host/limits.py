@@ -39,11 +39,11 @@ def limit_behind(error: Exception) -> HostLimitError | None:
         return None
     said = " ".join(str(error).split())[:300] or type(error).__name__
     if isinstance(error, MemoryError) or _NO_MEMORY.search(said):
-        return HostMemoryError("memory is exhausted", "free memory", said, "What was written is whole.")
+        return HostMemoryError("memory is exhausted", because=said, remedy="What was written is whole.")
     if _NO_THREADS.search(said) and not isinstance(error, OSError):  # a pipe that is empty says the same
         return HostThreadsError(
-            "the host allows no more threads", "a thread more", said,
-            "Raise its limit (ulimit -u, a container's pids limit), free memory for its stack, or ask for fewer "
+            "the host allows no more threads", because=said,
+            remedy="Raise its limit (ulimit -u, a container's pids limit), free memory for its stack, or ask for fewer "
             "(threads=1, streams=1).",
         )  # fmt: skip
     return None

@@ -1,4 +1,4 @@
-"""File names that mean the same file on every system: what one of them refuses or changes is no name for us."""
+"""File names that mean the same file on every system: what one of them refuses or changes is not a name for us."""
 
 from collections import Counter
 from collections.abc import Iterable

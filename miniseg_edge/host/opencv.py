@@ -13,9 +13,9 @@ try:
 except ImportError as error:
     raise MissingDependencyError(
         "OpenCV cannot be loaded",
-        "opencv-python with its system libraries, or opencv-python-headless",
-        str(error),
-        "Without a display: pip uninstall opencv-python && pip install opencv-python-headless; "
+        expected="opencv-python with its system libraries, or opencv-python-headless",
+        because=str(error),
+        remedy="Without a display: pip uninstall opencv-python && pip install opencv-python-headless; "
         "or on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0.",
     ) from error
 

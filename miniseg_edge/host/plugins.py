@@ -31,9 +31,11 @@ def extended(ours: tuple[Row, ...], group: str) -> tuple[Row, ...]:
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
         row, kind = loaded(point), type(ours[0])
         if not isinstance(row, kind):
-            raise UsageError(f"the entry point {point.name} in {group} is wrong", kind.__name__, type(row).__name__)
+            raise UsageError(
+                f"the entry point {point.name} in {group} is wrong", expected=kind.__name__, got=type(row).__name__
+            )
         if row.name in (other.name for other in rows):
-            raise UsageError(f"{row.name} is in {group} twice", "a name of its own", point.value)
+            raise UsageError(f"{row.name} is in {group} twice", expected="a name of its own", got=point.value)
         rows.append(row)
     return tuple(rows)
 
@@ -43,4 +45,6 @@ def loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"{point.name} of {point.group} cannot be imported", point.value, str(error)[:200]) from error
+        raise UsageError(
+            f"{point.name} of {point.group} cannot be imported", expected=point.value, because=str(error)[:200]
+        ) from error

@@ -20,7 +20,7 @@ _importing = threading.RLock()
 
 
 def _forget_threads() -> None:
-    """In a child that a fork made: a thread of the parent may have held the lock."""
+    """In a forked child: a thread of the parent may have held the lock."""
     global _importing  # noqa: PLW0603
     _importing = threading.RLock()
 

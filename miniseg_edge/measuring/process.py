@@ -51,10 +51,10 @@ class MeasuringProcess:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise InferenceError(f"{self.name}: the process died", "an answer", f"none to {command}")
+            raise InferenceError(f"{self.name}: the process died", because=f"no answer to {command}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise InferenceError(f"{self.name} failed", "an answer", str(answer["error"]))
+            raise InferenceError(f"{self.name} failed", because=str(answer["error"]))
         return answer["answer"]
 
     def close(self) -> None:

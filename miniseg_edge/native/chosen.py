@@ -21,5 +21,7 @@ def chosen_instruction_set() -> InstructionSet:
     if not name:
         return max(here.values())
     if name not in here:
-        raise UsageError(f"{VARIABLE} names no instruction set that is here", ", ".join(here), name)
+        raise UsageError(
+            f"{VARIABLE} names an instruction set that this machine does not have", expected=", ".join(here), got=name
+        )
     return here[name]

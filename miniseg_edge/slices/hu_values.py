@@ -7,7 +7,7 @@ hardly anything between lung and fat. So values are counted slice by slice (`val
 
 The rules, in their order:
 
-1. One value, two values, or a few small whole numbers are no CT: constant, a mask, a label map.
+1. One value, two values, or a few small whole numbers are not CT: constant, a mask, a label map.
 2. Padding is set aside, so that it is evidence of nothing: what lies below -1248 within 64 HU, and the fullest bin from
    -1248 to -600. Scanners and readers write -1000, -1024, -1500, -2000 and -3024 there.
 3. Air and tissue at an offset of 880 or more are HU + that offset: an intercept is missing.
@@ -77,7 +77,7 @@ _GREY = "Grey values go through segment(), or as PNG; --rescale SLOPE INTERCEPT 
 _RESCALE = "Say what turns them into HU: --rescale SLOPE INTERCEPT, or rescale=(slope, intercept)."
 _ADD_1024 = "Add it: --rescale 1 -1024, or rescale=(1, -1024)."
 _EITHER = "Add the intercept: --rescale 1 -1024, or rescale=(1, -1024); grey values go through segment(), or as PNG."
-_INSIST = "--assume-hu, or assume_hu=True, takes them as HU."
+_INSIST = "--assume-hu, or assume_hu=True, accepts them as HU."
 
 
 def judged(counts: ValueCounts) -> Verdict:
@@ -108,8 +108,8 @@ def checked(counts: ValueCounts, *, assume_hu: bool = False) -> tuple[str, ...]:
     if verdict.likeness is Likeness.DOUBTFUL:
         return (f"the values may not be HU: {verdict.looks_like}",)
     raise HuValuesError(
-        "the values are not HU", "air near -1000 and soft tissue near 0", verdict.looks_like,
-        f"{verdict.remedy} {_INSIST}",
+        "the values are not HU", expected="air near -1000 and soft tissue near 0", got=verdict.looks_like,
+        remedy=f"{verdict.remedy} {_INSIST}",
     )  # fmt: skip
 
 

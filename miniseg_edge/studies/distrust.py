@@ -32,4 +32,4 @@ def distrusted(name: str, refusal: Callable[[str], MiniSegError] | None = None) 
         kind = type(error).__name__
         if refusal is not None:
             raise refusal(kind) from None
-        raise UnsupportedFormatError(f"{name} is unusable", "an intact CT image", kind) from None
+        raise UnsupportedFormatError(f"{name} is unusable", expected="an intact CT image", got=kind) from None

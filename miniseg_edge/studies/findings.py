@@ -96,7 +96,7 @@ def findings_from_counts(counts: Measured, geometry: Geometry, ran: Ran) -> Find
     """
     if len(counts.pixels) != len(geometry.positions_mm):
         wanted, got = f"{len(geometry.positions_mm)} slices", f"{len(counts.pixels)}"
-        raise InputError("the masks do not fit the volume", wanted, got)
+        raise InputError("the masks do not fit the volume", expected=wanted, got=got)
     return Findings(
         schema_version=FINDINGS_SCHEMA_VERSION,
         finding=any(counts.pixels),
@@ -113,5 +113,7 @@ def findings_from_counts(counts: Measured, geometry: Geometry, ran: Ran) -> Find
 def findings_from_mask(mask: ByteArray, geometry: Geometry, ran: Ran) -> Findings:
     """Measures a mask (D, H, W) uint8, lesion above 0; see `findings_from_counts`. Raises: InputError."""
     if mask.ndim != 3:
-        raise InputError("the mask does not fit the volume", f"({len(geometry.positions_mm)}, H, W)", str(mask.shape))
+        raise InputError(
+            "the mask does not fit the volume", expected=f"({len(geometry.positions_mm)}, H, W)", got=str(mask.shape)
+        )
     return findings_from_counts(measured(mask), geometry, ran)

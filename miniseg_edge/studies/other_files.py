@@ -1,4 +1,4 @@
-"""Files beside a study that are no DICOM: which of them surely are something else, and what.
+"""Files beside a study that are not DICOM: which of them surely are something else, and what.
 
 A file that is not known to be something else may be a slice that was damaged on its way. It is not left out: a series
 must not shrink without a word.
@@ -49,7 +49,7 @@ _TEXT = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(0x20, 0x7F)) | set(range(0x8
 
 
 def known_as(name: str, start: bytes) -> str | None:
-    """What a file that is no DICOM surely is, in a word; None if it may be a damaged slice.
+    """What a file that is not DICOM surely is, in a word; None if it may be a damaged slice.
 
     Args:
         name: of the file; its last part and that one's suffix count.

@@ -89,7 +89,9 @@ def provenance_of(path: Path) -> Provenance:
 
 def _silent(name: str) -> UnsupportedFormatError:
     return UnsupportedFormatError(
-        f"{name} does not say what drew it", "a mask, an overlay or findings from miniseg-segment", "another file"
+        f"{name} has no record of the bundle that made it",
+        expected="a mask, an overlay or findings from miniseg-segment",
+        got="another file",
     )
 
 

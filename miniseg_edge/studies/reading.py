@@ -52,10 +52,16 @@ def open_study(
     """
     path = _existing(source)
     if rescale is not None and not (all(map(math.isfinite, rescale)) and rescale[0]):
-        raise UsageError("no such rescale", "finite numbers, a slope other than 0", f"{rescale[0]:g} {rescale[1]:g}")
+        raise UsageError(
+            "the rescale is invalid",
+            expected="finite numbers, a slope other than 0",
+            got=f"{rescale[0]:g} {rescale[1]:g}",
+        )
     if (nifti := nifti_at(path)) is not None:
         if series is not None or longest_part:
-            raise UsageError("a NIfTI file holds one volume", "no series and no part to choose", "one of them")
+            raise UsageError(
+                "a NIfTI file contains one volume", expected="neither --series nor --part", got="one of them"
+            )
         study, others = study_from_nifti(nifti.file, phase), nifti.remarks
         study = study if rescale is None else rescaled(study, *rescale)
     else:
@@ -76,12 +82,14 @@ def list_series(source: str | os.PathLike[str], *, rescale: Rescale | None = Non
     """
     path = _existing(source)
     if nifti_at(path) is not None:
-        raise UsageError("only DICOM has series to list", "a DICOM study", "a NIfTI file, which is one volume")
+        raise UsageError(
+            "only DICOM studies have series to list", expected="a DICOM study", got="a NIfTI file, which is one volume"
+        )
     return series_in_dicom(path, Reading(rescale=rescale))
 
 
 def _existing(source: str | os.PathLike[str]) -> Path:
     path = Path(source)
     if not path.exists():
-        raise NoImagesError(f"{path.name} does not exist", "a file or a folder", "nothing there")
+        raise NoImagesError(f"{path.name} does not exist", expected="a file or a folder", got="nothing there")
     return path.parent if is_dicomdir(path.name) and path.is_file() else path

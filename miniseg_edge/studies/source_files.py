@@ -69,7 +69,7 @@ class DiskFile:
         """As `SourceFile` says; a pipe or a device in the file's place is none."""
         if not self.path.is_file():
             got = "a link to nothing" if self.path.is_symlink() else "something else in its place"
-            raise UnsupportedFormatError(f"{self.name} is no file", "a readable file", got)
+            raise UnsupportedFormatError(f"{self.name} is not a file", expected="a readable file", got=got)
         return self.path.open("rb")
 
     def read(self) -> bytes:
@@ -112,19 +112,20 @@ class ZipMember:
         member = self._zip.getinfo(self.path)
         if member.file_size > MAX_FILE_BYTES:
             raise UnsupportedFormatError(
-                f"{self.name} is too large", f"at most {MAX_FILE_BYTES} bytes", f"{member.file_size}"
+                f"{self.name} is too large", expected=f"at most {MAX_FILE_BYTES} bytes", got=f"{member.file_size}"
             )
         if member.flag_bits & _ENCRYPTED:
             raise UnsupportedFormatError(
-                f"{self.name} is encrypted", "a zip without a password", "one with a password", "Unzip it first."
+                f"{self.name} is encrypted",
+                expected="a zip without a password",
+                got="one with a password",
+                remedy="Unzip it first.",
             )
         try:
             with self._zip.open(member) as opened:
                 return opened.read(count)
         except Exception as error:  # zipfile and its decompressors raise many kinds
-            raise UnsupportedFormatError(
-                f"{self.name} cannot be unpacked", "an intact zip", type(error).__name__
-            ) from None
+            raise UnsupportedFormatError(f"{self.name} cannot be unpacked", because=type(error).__name__) from None
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def files_at(source: Path) -> FoundFiles:
     else:
         return FoundFiles((DiskFile(source),))
     if not found.files:
-        raise NoImagesError(f"{source.name} is empty", "DICOM files, or a NIfTI file", "no file in it")
+        raise NoImagesError(f"{source.name} is empty", expected="DICOM files, or a NIfTI file", got="no file in it")
     return found
 
 
@@ -160,7 +161,7 @@ def is_zip(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(len(ZIP_SIGNATURES[0])) in ZIP_SIGNATURES
     except OSError as reason:
-        raise UnsupportedFormatError(f"{path.name} cannot be read", "a readable file", str(reason.strerror)) from None
+        raise UnsupportedFormatError(f"{path.name} cannot be read", because=str(reason.strerror)) from None
 
 
 def _files_below(source: Path) -> FoundFiles:
@@ -169,9 +170,11 @@ def _files_below(source: Path) -> FoundFiles:
 
     def refuse(reason: OSError) -> None:
         raise InputError(
-            f"the folder {Path(str(reason.filename)).name} cannot be listed", "a folder that can be read",
-            str(reason.strerror), "What lies in it may belong to the series. Get permission, or name a folder below.",
-        ) from None  # fmt: skip
+            f"the folder {Path(str(reason.filename)).name} cannot be listed",
+            expected="a folder that can be read",
+            because=str(reason.strerror),
+            remedy="Its files may belong to the series. Get permission, or name a subfolder.",
+        ) from None
 
     for folder, folders, names in os.walk(source, followlinks=False, onerror=refuse):
         folders.sort()
@@ -185,16 +188,18 @@ def _members(source: Path) -> tuple[SourceFile, ...]:
     try:
         opened = zipfile.ZipFile(source)
     except Exception as error:  # zipfile raises many kinds about hostile files
-        raise UnsupportedFormatError(
-            f"{source.name} is no readable zip", "an intact zip", type(error).__name__
-        ) from None
+        raise UnsupportedFormatError(f"{source.name} is not a readable zip", because=type(error).__name__) from None
     members = sorted(member.filename for member in opened.infolist() if not member.is_dir())
     _check_count(len(members))
     if len(set(members)) < len(members):
-        raise UnsupportedFormatError(f"{source.name} holds two files of one name", "one file a name", "two")
+        raise UnsupportedFormatError(
+            f"{source.name} contains two files of the same name", expected="one file per name", got="two"
+        )
     return tuple(ZipMember(name, opened) for name in members)
 
 
 def _check_count(count: int) -> None:
     if count > MAX_FILES:
-        raise InputError("the study has too many files", f"at most {MAX_FILES}", "more", "Name a folder below.")
+        raise InputError(
+            "the study has too many files", expected=f"at most {MAX_FILES}", got="more", remedy="Name a subfolder."
+        )

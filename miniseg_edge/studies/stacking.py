@@ -111,10 +111,10 @@ def stacked(planes: Sequence[Plane], same_pixels: Callable[[int, int], bool], *,
 def _check_finite(places: _Floats, spacings: _Floats) -> None:
     """Of positions (N, 3) and pixel spacings (N, 2). Raises: GeometryError."""
     if not np.isfinite(places).all():
-        raise GeometryError("a slice's position is no point in space", "finite numbers", "NaN or infinity")
+        raise GeometryError("a slice's position is invalid", expected="finite numbers", got="NaN or infinity")
     if (bad := ~(np.isfinite(spacings) & (spacings > 0)).all(axis=1)).any():
         spacing = " x ".join(f"{s:g}" for s in spacings[bad.argmax()])
-        raise GeometryError("a slice's pixel spacing is no distance", "finite mm above 0", spacing)
+        raise GeometryError("a slice's pixel spacing is invalid", expected="finite mm above 0", got=spacing)
 
 
 def unit_directions(directions: _Floats) -> _Floats:
@@ -126,9 +126,9 @@ def unit_directions(directions: _Floats) -> _Floats:
         worst = int(np.nan_to_num(off, nan=np.inf).argmax())
         row, column = lengths[worst]
         raise GeometryError(
-            "a slice's orientation is not that of an image",
-            "two unit vectors at a right angle",
-            f"lengths {row:.4g} and {column:.4g}, product {products[worst]:.4g}",
+            "a slice's orientation is invalid",
+            expected="two unit vectors at a right angle",
+            got=f"lengths {row:.4g} and {column:.4g}, product {products[worst]:.4g}",
         )
     rows = directions[:, 0] / lengths[:, :1]
     columns = directions[:, 1] - (rows * directions[:, 1]).sum(axis=1, keepdims=True) * rows
@@ -141,9 +141,9 @@ def _check_parallel(directions: _Floats) -> None:
     degrees = math.degrees(2 * math.asin(min(1.0, float(chords.max()) / 2)))
     if degrees > TURNED_DEGREES:
         raise GeometryError(
-            "the slices are not parallel: some are turned against the others",
-            f"at most {TURNED_DEGREES} degrees", f"{degrees:.2f} degrees",
-            "Segment each orientation by itself: keep its files in a folder of their own.",
+            "the slices are not parallel",
+            expected=f"at most {TURNED_DEGREES} degrees", got=f"{degrees:.2f} degrees",
+            remedy="Put the files of each orientation into a separate folder, and segment each folder.",
         )  # fmt: skip
 
 
@@ -152,16 +152,16 @@ def _check_one_spacing(spacings: _Floats) -> None:
     off = np.abs(spacings - spacings[0]).max(axis=1)
     if (off > _SPACING_TOLERANCE * spacings[0].min()).any():
         one, other = (f"{a:g} x {b:g}" for a, b in (spacings[0], spacings[off.argmax()]))
-        raise GeometryError("the slices differ in pixel spacing", "one spacing", f"{one} and {other} mm")
+        raise GeometryError("the slices differ in pixel spacing", expected="one spacing", got=f"{one} and {other} mm")
 
 
 def _check_axial(normal: _Floats) -> None:
     if abs(normal[2]) < AXIAL:
         kind = "coronal" if abs(normal[1]) > abs(normal[0]) else "sagittal"
         raise NotAxialError(
-            f"the slices are {kind}", "axial slices, as the network was trained on",
-            f"a normal {math.degrees(math.acos(min(1.0, abs(float(normal[2]))))):.0f} degrees off the body's axis",
-            "Use the axial series of the study, or reconstruct one.",
+            f"the slices are {kind}", expected="axial slices, as the network was trained on",
+            got=f"a normal {math.degrees(math.acos(min(1.0, abs(float(normal[2]))))):.0f} degrees off the body's axis",
+            remedy="Use the axial series of the study, or reconstruct one.",
         )  # fmt: skip
 
 
@@ -178,9 +178,9 @@ def _without_twins(
             dropped += 1
         else:
             raise GeometryError(
-                "two different slices lie at one position", "one slice a position",
-                f"several at {heights[index]:.2f} mm along the normal",
-                "Keep the files of one scan and reconstruction in a folder of their own.",
+                "two different slices have the same position", expected="one slice per position",
+                got=f"several at {heights[index]:.2f} mm along the normal",
+                remedy="Put the files of each scan and reconstruction into a separate folder.",
             )  # fmt: skip
     return kept, [f"slices that were there twice left out: {dropped}"] if dropped else []
 
@@ -189,17 +189,17 @@ def _even_steps(places: _Floats, normal: _Floats, first: Plane) -> tuple[_Floats
     """The step (3,) between ordered slices, the planes' distance, both in mm, and remarks. Raises: as `stacked`."""
     if len(places) == 1:
         if first.thickness_mm is None:
-            raise NoGeometryError("a single slice has no thickness", "a slice thickness in mm", "none")
+            raise NoGeometryError("a single slice has no thickness", expected="a slice thickness in mm", got="none")
         return normal * first.thickness_mm, first.thickness_mm, []
     even, sideways_mm = _even(places, normal, first), _sideways_mm(first)
     if np.abs(even.along).max() > _along_mm(even.spacing):
         raise _gap(places @ normal)
     if (worst := int(even.sideways.argmax())) >= 0 and even.sideways[worst] > sideways_mm:
         raise GeometryError(
-            "slices are shifted sideways against each other",
-            f"at most {sideways_mm:.3g} mm, a quarter of a pixel",
-            f"{even.sideways[worst]:.3g} mm at {float(places[worst] @ normal):.2f} mm along the normal",
-            "Fetch the series again, or reconstruct it with one field of view.",
+            "some slices are shifted sideways",
+            expected=f"at most {sideways_mm:.3g} mm, a quarter of a pixel",
+            got=f"{even.sideways[worst]:.3g} mm at {float(places[worst] @ normal):.2f} mm along the normal",
+            remedy="Fetch the series again, or reconstruct it with one field of view.",
         )  # fmt: skip
     off = (("along the normal", np.abs(even.along).max()), ("sideways", even.sideways.max()))
     remarks = [f"slices lie up to {mm:.2f} mm off their even places {way}" for way, mm in off if mm > UNREMARKABLE_MM]
@@ -237,10 +237,10 @@ def _gap(heights: _Floats) -> GeometryGapError:
     digits = next((d for d in (2, 3) if f"{usual:.{d}f}" != f"{steps[worst]:.{d}f}"), 4)
     return GeometryGapError(
         "a slice is missing or the slices are unevenly spaced along their normal",
-        f"{usual:.{digits}f} mm between slices",
-        f"{steps[worst]:.{digits}f} mm between the slices at {heights[worst]:.{digits}f} mm and "
+        expected=f"{usual:.{digits}f} mm between slices",
+        got=f"{steps[worst]:.{digits}f} mm between the slices at {heights[worst]:.{digits}f} mm and "
         f"{heights[worst + 1]:.{digits}f} mm",
-        "Fetch the series again, or segment its longest evenly spaced part: --part, or longest_part=True.",
+        remedy="Fetch the series again, or segment its longest evenly spaced part: --part, or longest_part=True.",
     )  # fmt: skip
 
 

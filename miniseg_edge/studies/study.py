@@ -59,7 +59,7 @@ class Study:
             index: 0..len - 1, in the geometry's order.
 
         Raises:
-            UnsupportedFormatError: truncated or corrupt; its kin TransferSyntaxError: nothing here decodes it.
+            UnsupportedFormatError: truncated or corrupt; its subclasses TransferSyntaxError: nothing here decodes it.
             InputError: not finite, or changed since the study was opened.
             HostMemoryError: it does not fit into memory.
         """

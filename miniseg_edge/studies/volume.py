@@ -64,7 +64,7 @@ class Geometry:
     def __post_init__(self) -> None:
         for name, value in (("pixel", min(self.pixel_spacing_mm)), ("slice", self.slice_spacing_mm)):
             if not (math.isfinite(value) and value > 0):
-                raise GeometryError(f"the {name} spacing is no distance", "finite mm above 0", f"{value:g}")
+                raise GeometryError(f"the {name} spacing is invalid", expected="finite mm above 0", got=f"{value:g}")
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -204,7 +204,9 @@ class Volume:
     def __post_init__(self) -> None:
         if self.voxels_hu.ndim != 3 or len(self.voxels_hu) != len(self.geometry.positions_mm):
             got = f"{self.voxels_hu.shape} and {len(self.geometry.positions_mm)} positions"
-            raise InputError("a volume's slices and positions do not match", "(D, H, W) and D positions", got)
+            raise InputError(
+                "a volume's slices and positions do not match", expected="(D, H, W) and D positions", got=got
+            )
 
 
 def volume_from_array(voxels_hu: npt.NDArray[np.generic], spacing_mm: tuple[float, float, float]) -> Volume:
@@ -220,9 +222,9 @@ def volume_from_array(voxels_hu: npt.NDArray[np.generic], spacing_mm: tuple[floa
     """
     if not isinstance(voxels_hu, np.ndarray) or voxels_hu.dtype.kind not in "iuf":
         got = str(getattr(voxels_hu, "dtype", type(voxels_hu).__name__))
-        raise InputError("a volume has a wrong type", "an integer or floating NumPy array in HU", got)
+        raise InputError("a volume has a wrong type", expected="an integer or floating NumPy array in HU", got=got)
     if voxels_hu.ndim != 3 or 0 in voxels_hu.shape:
-        raise InputError("a volume has a wrong shape", "(D, H, W)", str(voxels_hu.shape))
+        raise InputError("a volume has a wrong shape", expected="(D, H, W)", got=str(voxels_hu.shape))
     depth, height, width = voxels_hu.shape
     check_volume_budget(depth, height, width)
     hu, remarks = hu_in_range(voxels_hu)
@@ -235,7 +237,7 @@ def hu_in_range(hu: npt.NDArray[np.generic]) -> tuple[FloatArray, tuple[str, ...
     """HU of any shape as float32 within 16 bits, and what was done to them. Raises: InputError (NaN, infinity)."""
     low, high = float(hu.min()), float(hu.max())
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError("a slice is not finite", "finite HU", "NaN or infinity")
+        raise InputError("a slice is not finite", expected="finite HU", got="NaN or infinity")
     if low < LOW_HU or high > HIGH_HU:
         clipped = np.clip(hu, LOW_HU, HIGH_HU).astype(np.float32)
         return clipped, (f"values outside {LOW_HU:g}..{HIGH_HU:g} HU clipped",)
@@ -262,7 +264,9 @@ def check_volume_budget(depth: int, height: int, width: int) -> None:
     """Refuses volumes over the budget before anything is allocated. Raises: InputError."""
     check_pixel_budget(height, width)
     if depth * height * width > MAX_VOXELS:
-        raise InputError("a volume is too large", f"at most {MAX_VOXELS} voxels", f"{depth} x {height} x {width}")
+        raise InputError(
+            "a volume is too large", expected=f"at most {MAX_VOXELS} voxels", got=f"{depth} x {height} x {width}"
+        )
 
 
 def _point(vector: npt.NDArray[np.float64]) -> Point:

@@ -107,7 +107,11 @@ def _train(parsed: argparse.Namespace) -> None:
 
 def _request(parsed: argparse.Namespace) -> TrainingRequest:
     if (parsed.validation is None) != (parsed.validation_masks is None):
-        raise UsageError("half of a validation set", "--validation and --validation-masks together", "one of them")
+        raise UsageError(
+            "a validation set needs slices and masks",
+            expected="--validation and --validation-masks together",
+            got="one of them",
+        )
     return TrainingRequest(
         data=LabelledFolder(parsed.images, parsed.masks),
         output=parsed.output,

@@ -17,7 +17,7 @@ def train(request: TrainingRequest) -> tuple[Trained, ...]:
     """Runs the whole training; progress goes to the terminal.
 
     Raises:
-        InputError and its kin: slices or masks that cannot be used.
+        InputError and its subclasses: slices or masks that cannot be used.
         OutputExistsError, OutputError, UsageError, NumericError: see `train_fold`.
     """
     device = chosen_device(request.device)

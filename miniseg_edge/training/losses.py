@@ -23,17 +23,19 @@ def class_weights(labels: Iterable[ByteArray], classes: int) -> Tensor:
         classes: the network's.
 
     Raises:
-        InputError: no labelled pixel, or a label that is no class.
+        InputError: no labelled pixel, or a label that is not a class.
     """
     counts = np.zeros(256, dtype=np.int64)
     for label in labels:
         counts += np.bincount(label.ravel(), minlength=256)
     strange = np.flatnonzero(counts[classes:IGNORED_LABEL]) + classes
     if strange.size:
-        raise InputError("a label is no class", f"0..{classes - 1}, or {IGNORED_LABEL} to ignore", str(strange[0]))
+        raise InputError(
+            "a label is not a class", expected=f"0..{classes - 1}, or {IGNORED_LABEL} to ignore", got=str(strange[0])
+        )
     labelled = counts[:classes]
     if not labelled.any():
-        raise InputError("nothing is labelled", "at least one pixel that is not ignored", "none")
+        raise InputError("no pixel is labelled", expected="at least one pixel that is not ignored", got="none")
     weights = 1.0 / np.log(_WEIGHT_OFFSET + labelled / labelled.sum())
     return torch.from_numpy(weights.astype(np.float32))
 

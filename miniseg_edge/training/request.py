@@ -68,9 +68,11 @@ class TrainingRequest:
         ways = (self.folds is not None, self.validation is not None, self.on_all)
         if sum(ways) > 1:
             raise UsageError(
-                "what to validate on is said twice", "one of --folds, --validation and --on-all", "several"
+                "the validation set is ambiguous", expected="one of --folds, --validation and --on-all", got="several"
             )
         if self.on_all and self.selecting == "best":
-            raise UsageError("nothing to select on", "held-out slices", "--on-all with --select best")
+            raise UsageError(
+                "there are no slices to select on", expected="held-out slices", got="--on-all with --select best"
+            )
         if self.seed < 0:
-            raise UsageError("no such seed", "0 or more", str(self.seed))
+            raise UsageError("the seed is invalid", expected="0 or more", got=str(self.seed))

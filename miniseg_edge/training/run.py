@@ -45,7 +45,7 @@ def train_fold(request: TrainingRequest, start: Start, fold: Fold, folder: Path)
     """Trains one fold in a folder, or goes on with what was begun there, or finds it done.
 
     Raises:
-        OutputExistsError: the folder holds another training.
+        OutputExistsError: the folder contains another training.
         OutputError: disk full, no permission; what was written before is still there.
         InputError, UsageError, NumericError: see `Trainer`.
     """
@@ -80,9 +80,11 @@ class FoldRun:
             return Trained(self._fold.number, path, record)
         if not self._request.overwrite:
             raise OutputExistsError(
-                f"{path} exists and is of another training", "the same data, recipe and seed, or an empty folder",
-                "others", "Choose another --output or add --overwrite.",
-            )  # fmt: skip
+                f"{path} exists and belongs to another training",
+                expected="the same data, recipe and seed, or an empty folder",
+                got="others",
+                remedy="Choose another --output or add --overwrite.",
+            )
         return None
 
     def run(self) -> Trained:
@@ -216,5 +218,7 @@ def chosen_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"{name} is no device here", "auto, cpu, or cuda with a GPU", type(error).__name__) from error
+        raise UsageError(
+            f"{name} is not a device here", expected="auto, cpu, or cuda with a GPU", because=type(error).__name__
+        ) from error
     return device

@@ -66,7 +66,7 @@ def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -
     """Checks what a request wants to start from.
 
     Raises:
-        CheckpointError and its kin: the initial checkpoint cannot be used.
+        CheckpointError and its subclasses: the initial checkpoint cannot be used.
         UsageError: no such network, one too large, or a pass whose size it does not take.
         MissingDependencyError: it needs a package that is not installed.
     """
@@ -97,4 +97,6 @@ def _check_network(network: SegmentationNetwork, recipe: Recipe) -> None:
             wanted = "a network that segments"
             if (taken := refusal.instead) is not None:
                 wanted = f"sides that are multiples of {taken.multiple}, such as {taken.height}"
-            raise UsageError(f"the network does not take slices of {side} x {side}", wanted, got, hint)
+            raise UsageError(
+                f"the network does not take slices of {side} x {side}", expected=wanted, got=got, remedy=hint
+            )

@@ -42,9 +42,11 @@ class StateFile:
             return found
         if not overwrite:
             raise OutputExistsError(
-                f"{self.path.parent} holds another training", "the same data, recipe and seed, or an empty folder",
-                "others", "Choose another --output or add --overwrite.",
-            )  # fmt: skip
+                f"{self.path.parent} contains another training",
+                expected="the same data, recipe and seed, or an empty folder",
+                got="others",
+                remedy="Choose another --output or add --overwrite.",
+            )
         return None
 
     def write(self, state: Mapping[str, Any]) -> None:
@@ -62,6 +64,6 @@ class StateFile:
         try:
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-            terminal.warn(f"{self.path} is no training state: {str(error).splitlines()[0][:200]}")
+            terminal.warn(f"{self.path} is not a training state: {str(error).splitlines()[0][:200]}")
             return None
         return found if isinstance(found, dict) else None

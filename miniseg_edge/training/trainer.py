@@ -56,7 +56,7 @@ class Trainer:
 
     Raises:
         UsageError: a MiniSeg without auxiliary heads, or fewer slices than one batch.
-        InputError: channels that are not the network's, or a label that is no class.
+        InputError: channels that are not the network's, or a label that is not a class.
     """
 
     def __init__(
@@ -133,7 +133,12 @@ class Trainer:
             loss = segmentation_loss(heads, labels.to(self._device), self._weights, self._recipe.auxiliary_weight)
         value = float(loss.detach())
         if not np.isfinite(value):
-            raise NumericError("the training loss is not finite", "a number", str(value), "Lower the learning rate.")
+            raise NumericError(
+                "the training loss is not finite",
+                expected="a number",
+                got=str(value),
+                remedy="Lower the learning rate.",
+            )
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.zero_grad()
@@ -145,13 +150,17 @@ class Trainer:
 
 def _check(network: SegmentationNetwork, samples: Sequence[Sample], recipe: Recipe) -> None:
     if not getattr(network, "auxiliary", True):
-        raise UsageError("the network cannot be trained", "one with auxiliary heads", "one without")
+        raise UsageError("the network cannot be trained", expected="one with auxiliary heads", got="one without")
     if len(samples) < recipe.batch_size:
-        raise UsageError("there are too few slices", f"at least one batch of {recipe.batch_size}", str(len(samples)))
+        raise UsageError(
+            "there are too few slices", expected=f"at least one batch of {recipe.batch_size}", got=str(len(samples))
+        )
     for sample in samples:
         if sample.image.shape[2:] not in ((), (network.in_channels,)):
             expected = f"(H, W), or (H, W, {network.in_channels})"
-            raise InputError(f"{sample.name} has other channels", expected, str(sample.image.shape))
+            raise InputError(
+                f"{sample.name} has an unexpected number of channels", expected=expected, got=str(sample.image.shape)
+            )
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -39,16 +39,24 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
 def refuse_archive_options(parsed: argparse.Namespace) -> None:
     """Raises: UsageError, if an option of archives came without --distributed."""
     if given := [f"--{name.replace('_', '-')}" for name in _OPTIONS if getattr(parsed, name) not in (None, False)]:
-        raise UsageError("these options are for archives", f"--distributed {'|'.join(EXECUTORS)}", ", ".join(given))
+        raise UsageError(
+            "these options only apply to archives",
+            expected=f"--distributed {'|'.join(EXECUTORS)}",
+            got=", ".join(given),
+        )
 
 
 def segment_archive_command(parsed: argparse.Namespace) -> bool:
     """Segments the archive, shows what came of it; whether no series failed. Raises: as `segment_archive`."""
     refused = [f"--{name.replace('_', '-')}" for name in _OF_ONE_STUDY if getattr(parsed, name)]
     if refused:
-        raise UsageError("these options are for one study", "an archive goes on by itself", ", ".join(refused))
+        raise UsageError(
+            "these options only apply to one study", expected="an archive, which always resumes", got=", ".join(refused)
+        )
     if parsed.distributed != RAY and (parsed.ray_address or parsed.ray_folder):
-        raise UsageError("--ray-address and --ray-folder are Ray's", "--distributed ray", parsed.distributed)
+        raise UsageError(
+            "--ray-address and --ray-folder need Ray", expected="--distributed ray", got=parsed.distributed
+        )
     output, formats = output_folder(parsed.output), tuple(parsed.format or (NIFTI, JSON))
     with ExitStack() as bars:
         report = segment_archive(
@@ -97,7 +105,11 @@ def _who(parsed: argparse.Namespace) -> dict[str, Any]:
     if not parsed.gpu_workers:
         return {"workers": parsed.workers, "runtime": parsed.runtime, "device": parsed.device}
     if parsed.device != AUTO or parsed.distributed not in (RAY, PROCESSES):
-        raise UsageError("--gpu-workers decides on devices", "no --device, and Ray or processes", parsed.device)
+        raise UsageError(
+            "--gpu-workers cannot be combined with --device",
+            expected="no --device, and Ray or processes",
+            got=parsed.device,
+        )
     cpus: tuple[Crew, ...] = () if parsed.workers == 0 else (Crew(parsed.workers or 1, parsed.runtime, "cpu"),)
     gpus: tuple[Crew, ...]
     if parsed.distributed == RAY:  # which shows each actor its own GPU as the first

@@ -44,7 +44,7 @@ def on_ray(work: Work, crews: Sequence[Crew], series: Sequence[Series], setting:
                 if row[_ROW]:
                     yield row_from_json(row[_ROW].encode())
         except ray.exceptions.RayError as error:
-            raise InferenceError("Ray failed", "workers that run", type(error).__name__) from error
+            raise InferenceError("Ray failed", because=type(error).__name__) from error
 
 
 class Desk:
@@ -78,7 +78,7 @@ class Actor:
         except DeviceLostError:
             os._exit(LOST_EXIT_CODE)  # Ray starts another process, which can use the GPU again
         except MiniSegError as error:  # raised here, it would reach the driver as one of Ray's
-            return {_ROW: "", _ERROR: json.dumps([type(error).__name__, *error.args])}
+            return {_ROW: "", _ERROR: json.dumps([type(error).__name__, error.problem, error.details])}
 
 
 def _next(rows: Iterator[dict[str, str]]) -> dict[str, str] | None:
@@ -103,6 +103,6 @@ def _pool(crew: Crew, told: tuple[object, ...]) -> dict[str, Any]:
 
 
 def _error_from(text: str) -> MiniSegError:
-    name, *details = json.loads(text)
-    found: MiniSegError = getattr(errors, name)(*details)
+    name, problem, details = json.loads(text)
+    found: MiniSegError = getattr(errors, name)(problem, **details)
     return found

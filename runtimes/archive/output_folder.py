@@ -60,7 +60,9 @@ class OutputFolder:
             count = len(list(folder.glob(f".attempt-{run}-*"))) + 1
             (folder / f".attempt-{run}-{count}").touch()
         except OSError as error:
-            raise OutputError(f"{folder} cannot be written", "a writable folder", error.strerror or "") from error
+            raise OutputError(
+                f"{folder} cannot be written", expected="a writable folder", because=error.strerror or ""
+            ) from error
         return count
 
     def commit(self, row: Row) -> None:
@@ -100,9 +102,11 @@ class OutputFolder:
             if found != record:
                 differ = [name for name in vars(record) if getattr(found, name) != getattr(record, name)]
                 raise OutputExistsError(
-                    f"{self.output} holds another run", ", ".join(f"{n} {getattr(found, n)}" for n in differ),
-                    ", ".join(f"{getattr(record, n)}" for n in differ), "Choose another --output, or go on as before.",
-                )  # fmt: skip
+                    f"{self.output} belongs to another run",
+                    expected=", ".join(f"{n} {getattr(found, n)}" for n in differ),
+                    got=", ".join(f"{getattr(record, n)}" for n in differ),
+                    remedy="Choose another --output, or use the earlier settings.",
+                )
             return
         replace_file(path, json_from_record(record).encode())
 
@@ -118,10 +122,12 @@ class OutputFolder:
             self.output.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.output / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise OutputError(f"{self.output} cannot be written", "a writable folder", error.strerror or "") from error
+            raise OutputError(
+                f"{self.output} cannot be written", expected="a writable folder", because=error.strerror or ""
+            ) from error
         try:
             if not lock_file(handle):
-                raise OutputError(f"{self.output} is in use", "one run at a time", "another that is at work")
+                raise OutputError(f"{self.output} is in use", expected="one run at a time", got="a run in progress")
             yield
         finally:
             os.close(handle)
@@ -129,11 +135,13 @@ class OutputFolder:
     def _check_ours(self) -> None:
         """Before so much as a lock is put into somebody else's folder."""
         if self.output.exists() and not self.output.is_dir():
-            raise OutputError(f"{self.output} is no folder", "a folder, or nothing yet", "a file")
+            raise OutputError(f"{self.output} is not a folder", expected="a folder, or nothing yet", got="a file")
         if not self.output.is_dir() or (self.output / RUN).is_file():
             return
         if any(not path.name.startswith(".") for path in self.output.iterdir()):  # ours may have been left
-            raise OutputExistsError(f"{self.output} holds other files", "an archive's output, or nothing", "another")
+            raise OutputExistsError(
+                f"{self.output} contains other files", expected="an archive's output, or nothing", got="another"
+            )
 
     def clear_scratch(self) -> None:
         """Removes copies that a killed run left in the output folder."""

@@ -35,7 +35,7 @@ class WorkerProcess:
         if not self._sent((work, crew)) or self._received() != _READY:
             last_words = self._last_words()
             self.close()
-            raise WorkerDiedError("a worker's process cannot be started", "one that comes up", last_words)
+            raise WorkerDiedError("a worker's process cannot be started", because=last_words)
 
     def process(self, series: Series) -> Row | None:
         """The series' row, or None: the process has died of it, or before it. Raises: as `Worker.process`."""
@@ -82,7 +82,7 @@ def main() -> None:
     """The worker's side: works on what comes through standard input until that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # what libraries print is not a answer
     worker = Worker(*pickle.load(sys.stdin.buffer))  # noqa: S301  our own driver's
     waiting: queue.SimpleQueue[Series] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, waiting), name="miniseg-driver", daemon=True).start()
@@ -108,7 +108,7 @@ def _answer(worker: Worker, series: Series) -> Row | Exception:
     except (MiniSegError, OSError) as error:
         return error
     except Exception as error:
-        return MiniSegError("something unforeseen", "a row", type(error).__name__)
+        return MiniSegError("an unexpected error occurred", because=type(error).__name__)
 
 
 def _send(message: object, stream: Any) -> None:

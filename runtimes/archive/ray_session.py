@@ -56,9 +56,11 @@ class RaySetting:
     def __post_init__(self) -> None:
         if self.folder is not None and len(os.fsencode(self.folder.absolute())) > MAX_FOLDER_LETTERS:
             raise UsageError(
-                "Ray's folder has too long a path", f"at most {MAX_FOLDER_LETTERS} letters", str(self.folder),
-                "Ray keeps sockets below it, whose paths the system limits.",
-            )  # fmt: skip
+                "the path of Ray's folder is too long",
+                expected=f"at most {MAX_FOLDER_LETTERS} letters",
+                got=str(self.folder),
+                remedy="Ray creates sockets in it, and the system limits the length of their paths.",
+            )
 
 
 @contextmanager
@@ -111,7 +113,7 @@ def _begin(ray: Any, setting: RaySetting, crews: Sequence[Crew], stack: ExitStac
             except Exception as error:
                 if not left:
                     wanted = "a machine, or an address, where it runs"
-                    raise InferenceError("Ray cannot be started", wanted, str(error)) from error
+                    raise InferenceError("Ray cannot be started", expected=wanted, because=str(error)) from error
             else:
                 return
             gc.collect()
@@ -134,7 +136,12 @@ def _check_resources(ray: Any, crews: Sequence[Crew]) -> None:
     there = ray.cluster_resources()
     for name, wanted in (("CPU", sum(c.workers for c in crews)), ("GPU", sum(c.workers * c.gpus for c in crews))):
         if there.get(name, 0) < wanted:
-            raise UsageError(f"Ray has too few of {name}", f"{wanted:g}", f"{there.get(name, 0):g}", "Fewer --workers.")
+            raise UsageError(
+                f"Ray has too few of {name}",
+                expected=f"{wanted:g}",
+                got=f"{there.get(name, 0):g}",
+                remedy="Use fewer --workers.",
+            )
 
 
 @contextmanager

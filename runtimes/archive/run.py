@@ -117,8 +117,8 @@ def segment_archive(
         UsageError: arguments that make no sense; a bundle without a window.
         InputError: the source cannot be opened; NoImagesError: it holds no series.
         OutputExistsError: the folder holds something else's output; OutputError: it cannot be written, or is in use.
-        BundleError and its kin, RuntimeUnavailableError, InferenceError: no Segmenter can be opened.
-        WorkerDiedError: one worker after the other dies.
+        BundleError and its subclasses, RuntimeUnavailableError, InferenceError: no Segmenter can be opened.
+        WorkerDiedError: the workers keep dying.
         MissingDependencyError: the extras `scale` and `dicom` are not installed.
     """
     chosen = _crews(crews, 1 if workers is None and executor == SERIAL else workers, runtime, device)
@@ -127,7 +127,12 @@ def segment_archive(
     check_seg_frames(seg_frames)
     opened = open_bundle(bundle, trust=trust)
     if opened.manifest.preprocessing.window is None:
-        raise UsageError("this bundle takes no HU", "one with a window", "none", "Export again with --window LOW HIGH.")
+        raise UsageError(
+            "this bundle does not accept HU",
+            expected="one with a window",
+            got="none",
+            remedy="Export again with --window LOW HIGH.",
+        )
     work = Work(
         bundle=str(Path(bundle).absolute()),
         trust=None if trust is None else str(Path(trust).absolute()),
@@ -154,7 +159,9 @@ def segment_archive(
         found = find_series(opened_source, lambda done, of: progress("finding", done, of))
         find_s = time.perf_counter() - start
         if not found.series:
-            raise NoImagesError("the archive holds no series", "DICOM or NIfTI", f"{found.other_files} other files")
+            raise NoImagesError(
+                "the archive contains no series", expected="DICOM or NIfTI", got=f"{found.other_files} other files"
+            )
         rows = folder.rows()
         to_do = _to_do(found.series, rows, folder, opened_source, retry_failed=retry_failed, progress=progress)
         table = Table(output, rows.values())
@@ -190,19 +197,29 @@ def _crews(crews: Sequence[Crew] | None, workers: int | None, runtime: str, devi
     if crews is None:
         return (Crew(usable_cores() if workers is None else workers, runtime, device),)
     if not crews or workers is not None or (runtime, device) != (AUTO, AUTO):
-        raise UsageError("crews say themselves who works", "crews, or workers, runtime and device", "both, or no crew")
+        raise UsageError(
+            "crews already set workers, runtime and device",
+            expected="crews, or workers, runtime and device",
+            got="both, or no crew",
+        )
     return tuple(crews)
 
 
 def _check(executor: str, crews: Sequence[Crew], source: str, output: Path, formats: Sequence[str]) -> None:
     if executor not in EXECUTORS:
-        raise UsageError("nothing runs workers under that name", ", ".join(EXECUTORS), executor)
+        raise UsageError("the executor is unknown", expected=", ".join(EXECUTORS), got=executor)
     if executor == SERIAL and (len(crews), crews[0].workers) != (1, 1):
-        raise UsageError("a serial run has one worker", "workers=1", f"{sum(crew.workers for crew in crews)}")
+        raise UsageError(
+            "a serial run has one worker", expected="workers=1", got=f"{sum(crew.workers for crew in crews)}"
+        )
     if unknown := [name for name in formats if name not in FORMATS]:
-        raise UsageError("no such format", ", ".join(FORMATS), ", ".join(unknown))
+        raise UsageError("the format is unknown", expected=", ".join(FORMATS), got=", ".join(unknown))
     if not is_url(source) and output.resolve().is_relative_to(Path(source).resolve()):
-        raise UsageError("the output lies in the archive", "another --output", "masks that would be found as series")
+        raise UsageError(
+            "the output folder is inside the archive",
+            expected="another --output",
+            got="a folder that would be searched for series",
+        )
     check_installed(("pyarrow", "fsspec", *(("ray",) if executor == RAY else ())), "scale")
     check_installed(("pydicom", "nibabel", "highdicom"), "dicom")
 
@@ -269,6 +286,8 @@ def _lives(rows: Iterator[Row]) -> Generator[Row, None, None]:
         yield row
         if deaths == MAX_DEATHS_IN_A_ROW:
             raise WorkerDiedError(
-                "one worker after the other dies", "workers that live", f"{deaths} series in a row that none survived",
-                "Fewer workers need less memory; --retry-failed does these again.",
-            )  # fmt: skip
+                "the workers keep dying",
+                expected="workers that survive",
+                got=f"{deaths} series in a row that none survived",
+                remedy="Use fewer workers to need less memory. --retry-failed repeats these series.",
+            )

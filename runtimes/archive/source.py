@@ -27,7 +27,7 @@ class ArchiveFile:
         bytes: its size.
         stamp: what the storage says of it beside that; equal stamps mean the same content if `known_by` says so.
         known_by: "times" or "etag", if the stamp changes whenever the file is written; else "content".
-        is_outside: whether it is a link out of the archive, which is not followed.
+        is_outside: whether it is a link to outside the archive, which is not followed.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Source(Protocol):
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
         """The files as local paths while inside; copies, if any, lie in `scratch`.
 
-        Raises: InputError; PathEscapeError: one is a link out of the archive.
+        Raises: InputError; PathEscapeError: one is a link to outside the archive.
         """
 
 
@@ -95,7 +95,9 @@ class FolderSource:
 
     def __init__(self, root: Path, *, follow_links: bool = False) -> None:
         if not root.exists():
-            raise NoImagesError(f"{root.name} does not exist", "a folder, a file or a URL", "nothing there")
+            raise NoImagesError(
+                f"{root.name} does not exist", expected="a folder, a file or a URL", got="nothing there"
+            )
         self._root, self._follow_links = root, follow_links
         self._inside = root.resolve()
         self._links_out = 0
@@ -118,7 +120,7 @@ class FolderSource:
             paths = (Path(folder) / name for name in names)
             found += [self._file(path) for path in paths if _may_be_file(path)]
         if self._root in closed:
-            raise InputError("the source cannot be listed", "a folder that can be read", "no permission")
+            raise InputError("the source cannot be listed", expected="a folder that can be read", got="no permission")
         found += [self._file(path) for path in closed]  # which no reader can read: that is what their rows say
         return sorted(found, key=lambda file: file.name)
 
@@ -164,9 +166,11 @@ class FolderSource:
         path = self._root / name
         if self._is_refused(path):
             raise PathEscapeError(
-                f"{name} is a link out of the archive", "a file in the archive", "a link that is not followed",
-                "Copy the file into the archive, or add --follow-links.",
-            )  # fmt: skip
+                f"{name} is a link to outside the archive",
+                expected="a file in the archive",
+                got="a link that is not followed",
+                remedy="Copy the file into the archive, or add --follow-links.",
+            )
         return path
 
 
@@ -180,9 +184,11 @@ class UrlSource:
             self._root = str(root).rstrip("/")
             there = self._system.exists(root)
         except Exception as error:  # each file system has errors of its own, which may quote credentials
-            raise InputError("the source cannot be opened", "a URL of fsspec's", type(error).__name__) from None
+            raise InputError(
+                "the source cannot be opened", expected="a URL of fsspec's", because=type(error).__name__
+            ) from None
         if not there:
-            raise NoImagesError("the source does not exist", "files at the URL", "nothing there")
+            raise NoImagesError("the source does not exist", expected="files at the URL", got="nothing there")
 
     @property
     def folder(self) -> Path | None:
@@ -199,7 +205,7 @@ class UrlSource:
         try:
             found = self._system.find(self._root, detail=True)
         except Exception as error:
-            raise InputError("the source cannot be listed", "files at the URL", type(error).__name__) from None
+            raise InputError("the source cannot be listed", because=type(error).__name__) from None
         return [_far_file(self._name(str(path)), entry) for path, entry in sorted(found.items())]
 
     def opened(self, name: str) -> BinaryIO:
@@ -217,7 +223,7 @@ class UrlSource:
             try:
                 self._system.get([self._path(name) for name in names], [str(path) for path in copies])
             except Exception as error:
-                raise InputError("the series cannot be fetched", "readable files", type(error).__name__) from None
+                raise InputError("the series cannot be fetched", because=type(error).__name__) from None
             yield copies
 
     def _name(self, path: str) -> str:

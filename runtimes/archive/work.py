@@ -62,4 +62,6 @@ class Crew:
 
     def __post_init__(self) -> None:
         if not (type(self.workers) is int and 1 <= self.workers <= 100_000 and self.gpus >= 0):
-            raise UsageError("no such crew", "1 worker or more", f"{self.workers} with {self.gpus} GPUs")
+            raise UsageError(
+                "the crew is invalid", expected="at least 1 worker", got=f"{self.workers} with {self.gpus} GPUs"
+            )

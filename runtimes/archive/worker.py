@@ -60,7 +60,7 @@ class Worker:
 
         Raises:
             OutputError: results cannot be written: no series' fault.
-            BundleError and its kin, RuntimeUnavailableError, InferenceError: the Segmenter cannot be opened.
+            BundleError and its subclasses, RuntimeUnavailableError, InferenceError: the Segmenter cannot be opened.
             DeviceLostError: this process cannot use its GPU again; the series is for another.
         """
         done = self._journal.row(series.key)
@@ -69,7 +69,9 @@ class Worker:
             return done
         attempt = self._journal.begin(series.key, self._work.run)
         if attempt > ATTEMPTS:
-            died = WorkerDiedError("workers died of this series", "one that lives", f"{ATTEMPTS} that did not")
+            died = WorkerDiedError(
+                "this series crashed its workers", expected="a worker that survives", got=f"{ATTEMPTS} that did not"
+            )
             source = source_at(self._work.source, follow_links=self._work.follow_links)
             content = content_sha256(partial(source.opened, name) for name in series.files)
             row = self._row(series, FAILED, _Clock(), content, error=died)
@@ -89,7 +91,9 @@ class Worker:
             work, crew = self._work, self._crew
             bundle = open_bundle(work.bundle, trust=work.trust)
             if bundle.manifest.digest != work.bundle_digest:
-                raise IntegrityError("the bundle is another one here", work.bundle_digest, bundle.manifest.digest)
+                raise IntegrityError(
+                    "the bundle differs on this machine", expected=work.bundle_digest, got=bundle.manifest.digest
+                )
             source = source_at(work.source, follow_links=work.follow_links)
             segmenter = load(bundle, crew.runtime, crew.device, work.threads, streams=1, precision=work.precision)
             self._opened = segmenter, source

@@ -63,7 +63,7 @@ atexit.register(lambda: _under_way.wait())  # noqa: PLW0108  the one of that mom
 
 
 def _forget() -> None:
-    """In a child that a fork made: the threads that were counted are not there."""
+    """In a forked child: the threads that were counted are not there."""
     global _under_way  # noqa: PLW0603
     _under_way = _UnderWay()
 

@@ -28,7 +28,7 @@ _first_users: dict[str, int] = {}
 
 
 def _note_inherited() -> None:
-    """In a child that a fork made: the host may have used torch by itself."""
+    """In a forked child: the host may have used torch by itself."""
     if "torch" in sys.modules:
         _first_users.setdefault("torch", os.getppid())
 
@@ -52,9 +52,11 @@ class Home:
         """Refuses `what` in another process. Raises: ForkedError."""
         if not self.is_here:
             raise ForkedError(
-                f"{what} was opened in another process", "the process that opened it", "a child that a fork made",
-                "Load the bundle in the child.",
-            )  # fmt: skip
+                f"{what} was opened in another process",
+                expected="the process that opened it",
+                got="a forked child",
+                remedy="Load the bundle in the child.",
+            )
 
 
 @contextmanager
@@ -77,13 +79,15 @@ def check_fork() -> None:
     here = os.getpid()
     if any(process != here for process, _ in tuple(_calls)):
         raise ForkedError(
-            "this process was forked while another thread was using an engine", "a fork while all engines are idle",
-            "locks that the other thread may have held", "Start the child with spawn or forkserver.",
-        )  # fmt: skip
+            "this process was forked while another thread was using an engine",
+            expected="a fork while all engines are idle",
+            got="locks that another thread may hold",
+            remedy="Start the child with spawn or forkserver.",
+        )
 
 
 def only_here(results: Generator[Result, None, None]) -> Iterator[Result]:
-    """The same results; in a child that a fork made while they were taken, ForkedError in the place of the next one.
+    """The same results; in a forked child while they were taken, ForkedError in the place of the next one.
 
     Their threads did not come along, so that waiting for the next one, or for their end, would have no end.
     """
@@ -109,6 +113,8 @@ def claim(library: str, *, used: bool = True) -> None:
     first = _first_users.setdefault(library, here) if used else _first_users.get(library, here)
     if first != here:
         raise ForkedError(
-            f"{library} was used in the process that this one was forked from", "a process of its own", "a fork",
-            "Start the child with spawn or forkserver, or take another runtime.",
-        )  # fmt: skip
+            f"{library} was used before this process was forked",
+            expected="a process of its own",
+            got="a fork",
+            remedy="Start the child with spawn or forkserver, or use another runtime.",
+        )

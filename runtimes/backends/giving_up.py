@@ -67,7 +67,7 @@ class Caller:
             self._interrupts.append(interrupt)
         try:
             if self._given_up:  # asked after `interrupt` is there, so that one of the two is seen
-                raise CancelledError("the call was given up", "a caller that waits", "none")
+                raise CancelledError("the call was abandoned", expected="a waiting caller", got="none")
             yield
         finally:
             with self._lock:

@@ -79,8 +79,8 @@ class Runtime(ABC):
         except Exception as error:  # vendors raise kinds of their own
             raise limit_behind(error) or InferenceError(
                 f"{self.name} cannot open the {artifact.target} artefact on {device}",
-                "a model that it reads",
-                _short(error),
+                expected="a model that it reads",
+                because=_short(error),
             ) from error
 
     @classmethod
@@ -174,7 +174,7 @@ class Runtime(ABC):
 
         Raises:
             InputError: wrong shape or dtype.
-            ForkedError: in a child that a fork made.
+            ForkedError: in a forked child.
             ClosedError: after `close`.
             UnsafeModelError: a network whose cost on this shape cannot be told, or is too much.
             InferenceError: the vendor's engine failed.
@@ -184,9 +184,13 @@ class Runtime(ABC):
         """
         self._home.check(f"the {self.name} runtime")
         if self._closed:
-            raise ClosedError(f"the {self.name} runtime is closed", "an open runtime", "", "Load the bundle again.")
+            raise ClosedError(
+                f"the {self.name} runtime is closed", expected="an open runtime", remedy="Load the bundle again."
+            )
         if not self.input.admits(values.shape) or values.dtype != np.float32:
-            raise InputError("the network's input is wrong", str(self.input), f"{values.shape} {values.dtype}")
+            raise InputError(
+                "the network's input is wrong", expected=str(self.input), got=f"{values.shape} {values.dtype}"
+            )
         if self._admission is not None:
             self._admission.admit(values.shape)
         try:
@@ -195,19 +199,21 @@ class Runtime(ABC):
         except MiniSegError:
             raise
         except Exception as error:
-            failed = InferenceError(f"{self.name} failed on {self.device}", "an inference", _short(error))
+            failed = InferenceError(f"{self.name} failed on {self.device}", because=_short(error))
             raise limit_behind(error) or failed from error
         wanted = (len(values), self.output.shape[1], *values.shape[2:])
         if found.shape != wanted or found.dtype != self.output.dtype:
             raise InferenceError(
-                f"{self.name} gave a wrong output", f"{wanted} {self.output.dtype}", f"{found.shape} {found.dtype}"
+                f"{self.name} returned a wrong output",
+                expected=f"{wanted} {self.output.dtype}",
+                got=f"{found.shape} {found.dtype}",
             )
         if not _finite(found):
             raise NumericError(
-                f"{self.name} gave a non-finite output",
-                "finite logits",
-                "NaN or infinity",
-                "The mask was discarded.",
+                f"{self.name} returned a non-finite output",
+                expected="finite logits",
+                got="NaN or infinity",
+                remedy="The mask was discarded.",
             )
         return found
 
@@ -245,9 +251,11 @@ def _check_code(artifact: Artifact, runs_code: bool) -> None:
     found = artifact.compiled is not None and artifact.compiled.is_code
     if found != runs_code:
         raise BundleError(
-            f"the manifest is wrong about the {artifact.target} artefact", f"is_code {runs_code}", f"is_code {found}",
-            "Export it again with miniseg-export.",
-        )  # fmt: skip
+            f"the manifest misdescribes the {artifact.target} artefact",
+            expected=f"is_code {runs_code}",
+            got=f"is_code {found}",
+            remedy="Export it again with miniseg-export.",
+        )
 
 
 def _finite(found: FloatArray | ByteArray) -> bool:

@@ -60,9 +60,11 @@ class Native(Runtime):
             library()
         except (OSError, NativeError) as error:
             raise RuntimeUnavailableError(
-                "libminiseg cannot be loaded", "the library that the package's wheel or installation brings",
-                str(error), "Install the package again; from a checkout that needs g++ 12, clang++ 12 or ziglang.",
-            ) from error  # fmt: skip
+                "libminiseg cannot be loaded",
+                expected="the library of the installed package",
+                because=str(error),
+                remedy="Install the package again. From a checkout, g++ 12, clang++ 12 or ziglang is needed.",
+            ) from error
         return ("cpu",)
 
     @classmethod
@@ -128,7 +130,7 @@ class Native(Runtime):
         with self._contexts.borrowed() as borrowed:
             whole = _ran(borrowed.of((height, width)), values, found)
         if not whole:  # said when the context is back: it is as good as before
-            raise CancelledError("the call was given up", "a caller that waits", "none")
+            raise CancelledError("the call was abandoned", expected="a waiting caller", got="none")
         return found
 
     def _check_size(self, size: tuple[int, int]) -> None:
@@ -136,10 +138,14 @@ class Native(Runtime):
         height, width = size
         if max(size) > MAX_SIDE:
             wanted = f"at most {MAX_SIDE} x {MAX_SIDE} pixels"
-            raise InputError("the slice is too large for the native runtime", wanted, f"{height} x {width}")
+            raise InputError(
+                "the slice is too large for the native runtime", expected=wanted, got=f"{height} x {width}"
+            )
         if (work := self._description.parameters * height * width) > MAX_WORK:
             raise UnsafeModelError(
-                "the network is too large for slices of this size", f"at most {MAX_WORK} multiplications", f"{work}"
+                "the network is too large for slices of this size",
+                expected=f"at most {MAX_WORK} multiplications",
+                got=f"{work}",
             )
 
 
@@ -188,8 +194,8 @@ def _check_network(found: Description, manifest: Manifest) -> None:
     got = (found.channels, found.classes, found.hu)
     if got != wanted:
         raise IncompatibleError(
-            "the plan is of another network than the manifest says", _shown(*wanted), _shown(*got),
-            "Export it again with miniseg-export.",
+            "the plan's network is not the one in the manifest", expected=_shown(*wanted), got=_shown(*got),
+            remedy="Export it again with miniseg-export.",
         )  # fmt: skip
 
 
@@ -210,16 +216,25 @@ def _error_of(error: NativeError) -> Exception:
     said = error.message
     known: dict[Code, Exception] = {
         Code.MEMORY: HostMemoryError(
-            "memory is exhausted", "free memory", said, "Take smaller slices or fewer streams."
+            "memory is exhausted", because=said, remedy="Take smaller slices or fewer streams."
         ),
         Code.THREADS: HostThreadsError(
-            "the host allows no more threads", "a thread more", said, "Ask for fewer (threads=1)."
+            "the host allows no more threads",
+            because=said,
+            remedy="Ask for fewer (threads=1).",
         ),
-        Code.FORKED: ForkedError("the native runtime was opened in another process", "its own", said, "Load it here."),
-        Code.CANCELLED: CancelledError("the run was cancelled", "a run to its end", said),
+        Code.FORKED: ForkedError(
+            "the native runtime was opened in another process",
+            because=said,
+            remedy="Load the bundle in this process.",
+        ),
+        Code.CANCELLED: CancelledError("the run was cancelled", because=said),
         Code.VERSION: IncompatibleError(
-            "libminiseg cannot open the plan", "a plan of its version", said, "Export again."
+            "libminiseg cannot open the plan",
+            expected="a plan of a supported version",
+            because=said,
+            remedy="Export again.",
         ),
-        Code.PLAN: InferenceError("libminiseg cannot open the plan", "a whole plan", said),
+        Code.PLAN: InferenceError("libminiseg cannot open the plan", expected="a whole plan", because=said),
     }
-    return known.get(error.code, InferenceError("libminiseg failed", "an inference", said))
+    return known.get(error.code, InferenceError("libminiseg failed", because=said))

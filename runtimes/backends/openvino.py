@@ -66,8 +66,8 @@ class OpenVino(Runtime):
         found = [device.lower() for device in _openvino().Core().available_devices]
         if not found:  # it passes over a device that it cannot start, without a word
             raise RuntimeUnavailableError(
-                "openvino finds no device", "cpu", "none",
-                "If this is a CPU that it supports: the host may allow this process no more threads or memory.",
+                "openvino found no device", expected="cpu", got="none",
+                remedy="On a supported CPU, check the limits on threads and memory of this process.",
             )  # fmt: skip
         return tuple(sorted(found, key=lambda device: (device != "cpu", device)))
 
@@ -143,9 +143,11 @@ class OpenVino(Runtime):
     def _open(self, bundle: Bundle, files: list[bytes]) -> None:
         if self.mismatch(self.artifact, self.device) is not None:
             raise IncompatibleError(
-                "this CPU cannot run the artefact's precision", "AVX-512 BF16 or AMX for bf16", "neither",
-                "Take fp32 where the bundle has it, or another runtime; or export it with --precision fp32 as well.",
-            )  # fmt: skip
+                "this CPU cannot run the artefact's precision",
+                expected="AVX-512 BF16 or AMX for bf16",
+                got="neither",
+                remedy="Use fp32 if the bundle has it, or another runtime, or export again with --precision fp32.",
+            )
         core = _openvino().Core()
         model = core.read_model(model=files[0], weights=files[1])
         # A free batch makes every call slow, a call with one slice too; that is compiled apart, for one slice.
@@ -164,7 +166,10 @@ class OpenVino(Runtime):
         found = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if found != wanted:
             raise IncompatibleError(
-                f"{self.device} cannot run the artefact's precision", wanted, found, "Export it for this machine."
+                f"{self.device} cannot run the artefact's precision",
+                expected=wanted,
+                got=found,
+                remedy="Export it for this machine.",
             )
 
     def _config(self) -> dict[str, Any]:
@@ -232,7 +237,7 @@ def _shares(operators: Sequence[Any]) -> tuple[PrecisionShare, ...]:
         micros[precision] += int(taken)
     total = sum(micros.values())
     if not total:
-        raise InferenceError("the compiled model has no counters", "times of its operators", "none")
+        raise InferenceError("the compiled model has no counters", expected="times of its operators", got="none")
     found = (PrecisionShare(name, count[name], convolutions[name], micros[name] / total) for name in count)
     return tuple(sorted(found, key=lambda share: (-share.time_share, share.precision)))
 

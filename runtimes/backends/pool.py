@@ -45,7 +45,7 @@ class Pool(Generic[Item]):
         with self._lock:
             self._lock.wait_for(lambda: self._closed or self._out < self._most)
             if self._closed:
-                raise ClosedError("the runtime is closed", "an open runtime", "", "Load the bundle again.")
+                raise ClosedError("the runtime is closed", expected="an open runtime", remedy="Load the bundle again.")
             item = self._spare.pop() if self._spare else None
             self._out += 1
         sound = False

@@ -69,7 +69,7 @@ class RuntimeEntry:
             try:
                 self.load().devices()
             except (RuntimeUnavailableError, MissingDependencyError, ForkedError) as error:
-                return f"{error.problem}, {error.got}"
+                return error.summary
         return None
 
     def fitting(self, artifact: Artifact, device: str) -> tuple[str | None, str]:
@@ -148,7 +148,7 @@ def reader_of(target: str) -> RuntimeEntry:
     for entry in _OURS if target in (ours.target for ours in _OURS) else registry():
         if entry.target == target:
             return entry
-    raise RuntimeUnavailableError(f"no runtime reads {target} artefacts", "one that is installed here", "none")
+    raise RuntimeUnavailableError(f"no runtime reads {target} artefacts", expected="an installed runtime", got="none")
 
 
 @dataclass(frozen=True)
@@ -166,18 +166,20 @@ def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: s
     """Picks the runtime, device and artefact to open, and says why; "auto" takes FP32 wherever it finds it.
 
     Raises:
-        UsageError: no runtime has that name.
+        UsageError: the runtime is unknown.
         RuntimeUnavailableError: the bundle or the machine cannot serve what was asked for.
         MissingDependencyError: the package is there but cannot be imported.
     """
     if runtime != AUTO:
         entry = entry_named(runtime)
         if (obstacle := entry.obstacle(bundle, precision)) is not None:
-            raise RuntimeUnavailableError(f"the runtime {runtime} cannot serve this bundle", "", obstacle)
+            raise RuntimeUnavailableError(f"the runtime {runtime} cannot serve this bundle", because=obstacle)
         artifact = _read(entry, bundle, precision)
         offered = entry.load().devices()
         if device != AUTO and device not in offered:
-            raise RuntimeUnavailableError(f"{runtime} has no device {device} here", ", ".join(offered), device)
+            raise RuntimeUnavailableError(
+                f"{runtime} has no device {device} here", expected=", ".join(offered), got=device
+            )
         # Where nothing fits the first is taken: opening it gives the error with its reason.
         found = device if device != AUTO else entry.fitting(artifact, AUTO)[0] or offered[0]
         return Choice(entry, found, artifact, "asked for")
@@ -205,7 +207,7 @@ def _chosen_for_you(bundle: Bundle, device: str, precision: str) -> Choice:
                 passed_over += [f"{name}: not in FP32, and so only if asked for" for name in left]
             reason = "first in order of speed" + "".join(f"; {why}" for why in passed_over)
             return Choice(entry, found, _read(entry, bundle, precision), reason)
-    raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over + absent))
+    raise RuntimeUnavailableError("no runtime can serve this bundle here", because="; ".join(passed_over + absent))
 
 
 def entry_named(name: str) -> RuntimeEntry:
@@ -214,7 +216,7 @@ def entry_named(name: str) -> RuntimeEntry:
         if entry.name == name:
             return entry
     known = ", ".join(entry.name for entry in registry())
-    raise UsageError("no runtime has that name", f"{AUTO}, {known}", name)
+    raise UsageError("the runtime is unknown", expected=f"{AUTO}, {known}", got=name)
 
 
 def _read(entry: RuntimeEntry, bundle: Bundle, precision: str) -> Artifact:

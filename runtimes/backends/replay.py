@@ -24,7 +24,7 @@ def replayed(
         limits: that decide what a near-tie is.
 
     Raises:
-        BundleError: a golden slice is not what the manifest says.
+        BundleError: a golden slice does not match the manifest.
         Whatever `drawn` raises.
     """
     for golden in bundle.manifest.golden:
@@ -44,9 +44,11 @@ def replay(runtime: Runtime, bundle: Bundle) -> tuple[SliceParity, ...]:
     found = tuple(replayed(bundle, lambda image: _drawn(runtime, bundle, image), limits))
     if broken := failures(found, limits):
         raise ParityError(
-            f"{runtime.name} on {runtime.device} does not draw the reference's lesion on the golden slices",
-            "the stored masks", "; ".join(broken), "Use another artefact of the bundle, and keep this one's report.",
-        )  # fmt: skip
+            f"{runtime.name} on {runtime.device} does not reproduce the reference's lesion on the golden slices",
+            expected="the stored masks",
+            because="; ".join(broken),
+            remedy="Use another artefact of the bundle, and keep the report of this one.",
+        )
     return found
 
 

@@ -36,7 +36,7 @@ def trained_network(bundle: Bundle) -> Any:
 
     artifact = bundle.manifest.artifact(REFERENCE_TARGET)
     if artifact is None:
-        raise BundleError(f"{bundle.name} has no reference", "the weights as trained", "none")
+        raise BundleError(f"{bundle.name} has no reference", expected="the weights as trained", got="none")
     return reference_network(bundle.manifest.network, load(bundle.contents[artifact.files[0]]))
 
 

@@ -255,8 +255,8 @@ class Desk:
             self.to_draw.put(case)
             return
         self.failed(case, LateSlicesError(
-            "late slices of a series that was answered and deleted", "the whole series",
-            f"{missing} slices fewer", "Send the whole series again, or keep images longer (--late).",
+            "late slices of a series that was answered and deleted", expected="the whole series",
+            got=f"{missing} slices fewer", remedy="Send the whole series again, or keep images longer (--late).",
         ))  # fmt: skip
 
     def _ended(self, case: Case, end: End, error: MiniSegError | None) -> None:

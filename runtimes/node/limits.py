@@ -46,7 +46,9 @@ class NodeLimits:
         if not 4096 <= self.pdu_bytes <= 2**24:
             wrong.append("pdu_bytes")
         if wrong:
-            raise UsageError("no such limits", "numbers above 0, PDUs of 4096 bytes to 16 MiB", ", ".join(wrong))
+            raise UsageError(
+                "the limits are invalid", expected="numbers above 0, PDUs of 4096 bytes to 16 MiB", got=", ".join(wrong)
+            )
 
     @property
     def object_bytes(self) -> int:

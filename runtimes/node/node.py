@@ -104,7 +104,7 @@ class Node:
 
         Raises:
             UsageError: the port cannot be bound.
-            DeviceLostError and its kin: this process cannot segment again; the next one goes on.
+            DeviceLostError and its subclasses: this process cannot segment again; the next one goes on.
         """
         settings, limits = self._settings, self._settings.limits
         self._senders = [self._sender(archive) for archive in archives]
@@ -208,7 +208,7 @@ class Node:
         try:
             return opens()
         except OSError as error:
-            raise UsageError("a port cannot be bound", "a free one", error.strerror or str(error)) from error
+            raise UsageError("a port cannot be bound", because=error.strerror or str(error)) from error
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping.set()

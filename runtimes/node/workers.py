@@ -86,7 +86,10 @@ class Workers:
         case.tries += 1
         if found.attempt() > DEATHS:
             self._desk.failed(
-                case, WorkerDiedError("nodes died of this series", "one that lives", f"{DEATHS} that died")
+                case,
+                WorkerDiedError(
+                    "this series crashed the node", expected="a worker that survives", got=f"{DEATHS} that died"
+                ),
             )
             return
         try:

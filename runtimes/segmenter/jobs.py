@@ -30,7 +30,7 @@ class Job(Future[Segmentation]):
     A slice that the engine has begun by then is given up: the native runtime ends it between two layers; a vendor's
     engine cannot be interrupted, and its mask is dropped.
     Callbacks run in threads of their own, in no fixed order, so that one that hangs or fails holds up nothing else.
-    In a child that a fork made, one that was not settled before raises ForkedError.
+    In a forked child, one that was not settled before raises ForkedError.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Job(Future[Segmentation]):
 
     def cancel(self) -> bool:
         """Gives the slice up, begun or not; whether that was in time. Its `result()` then raises CancelledError."""
-        self.settle(CancelledError("the job was cancelled", "a mask", "a call of cancel()"))
+        self.settle(CancelledError("the job was cancelled", expected="a mask", got="a call of cancel()"))
         return self.cancelled()
 
     def cancelled(self) -> bool:
@@ -99,10 +99,13 @@ class Jobs:
     def submit(self, prepared: PreparedSlice, deadline_s: float | None) -> Job:
         """Queues a slice; never waits. Raises: UsageError, BusyError, ClosedError; RuntimeError: no thread for it."""
         if deadline_s is not None and not (math.isfinite(deadline_s) and deadline_s > 0):
-            raise UsageError("no such deadline", "finite seconds above 0, or None", f"{deadline_s}")
+            raise UsageError("the deadline is invalid", expected="finite seconds above 0, or None", got=f"{deadline_s}")
         if not self._room.acquire(blocking=False):
             raise BusyError(
-                "too many jobs are waiting", f"at most {MAX_JOBS}", "one more", "Wait for one of them, or use stream()."
+                "too many jobs are waiting",
+                expected=f"at most {MAX_JOBS}",
+                got="one more",
+                remedy="Wait for one of them, or use stream().",
             )
         job = Job()
         with self._changed:
@@ -195,8 +198,8 @@ def _in_a_thread(fn: Callable[[Future[Segmentation]], object], job: Future[Segme
 
 
 def _late() -> DeadlineError:
-    return DeadlineError("a job was not done in time", "a mask before its deadline", "none")
+    return DeadlineError("the job missed its deadline", expected="a mask before its deadline", got="none")
 
 
 def _closed() -> ClosedError:
-    return ClosedError("the Segmenter is closed", "an open one", "", "Load the bundle again.")
+    return ClosedError("the Segmenter is closed", expected="an open one", remedy="Load the bundle again.")

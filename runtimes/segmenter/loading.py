@@ -58,7 +58,7 @@ def load(
             Of several names the next is tried. The second engine has as long, whenever it is first needed.
 
     Raises:
-        BundleError and its kin: see `open_bundle`.
+        BundleError and its subclasses: see `open_bundle`.
         UsageError, RuntimeUnavailableError, MissingDependencyError: see `choose`.
         UnsafeModelError, IncompatibleError: the artefact is not admitted; see docs/bundle.md.
         DeadlineError: an engine was not opened in `deadline_s`.
@@ -68,11 +68,19 @@ def load(
     """
     for name, value in (("threads", threads), ("streams", streams)):
         if value is not None and (type(value) is not int or not 1 <= value <= MAX_THREADS):
-            raise UsageError(f"{name} has a wrong value", f"1..{MAX_THREADS}", repr(value))
+            raise UsageError(f"{name} has a wrong value", expected=f"1..{MAX_THREADS}", got=repr(value))
     if deadline_s is not None and not (type(deadline_s) in (int, float) and 0 < deadline_s <= MAX_DEADLINE_S):
-        raise UsageError("no such deadline", f"None, or seconds above 0, at most {MAX_DEADLINE_S:g}", repr(deadline_s))
+        raise UsageError(
+            "the deadline is invalid",
+            expected=f"None, or seconds above 0, at most {MAX_DEADLINE_S:g}",
+            got=repr(deadline_s),
+        )
     if isinstance(bundle, Bundle) and trust is not None:
-        raise UsageError("an opened bundle has no signature", "trust= where it is opened", "trust= with a Bundle")
+        raise UsageError(
+            "the signature of an opened bundle cannot be checked",
+            expected="trust= where it is opened",
+            got="trust= with a Bundle",
+        )
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle, trust=trust)
     check_fork()
     if isinstance(runtime, str):
@@ -98,7 +106,9 @@ def load(
             _log.warning("%s is passed over: %s", name, error)
             passed_over.append(f"{name}: {error}")
     raise RuntimeUnavailableError(
-        "no runtime that was declared can serve this bundle", ", ".join(runtime) or "names", "; ".join(passed_over)
+        "no declared runtime can serve this bundle",
+        expected=", ".join(runtime) or "names",
+        because="; ".join(passed_over),
     )
 
 

@@ -68,7 +68,7 @@ class Preparation:
             assume_hu: whether the caller insists that the values are HU.
             judged: whether the values are judged elsewhere, as those of a volume.
 
-        Raises: InputError, its kin HuValuesError, UsageError.
+        Raises: InputError, its subclasses HuValuesError, UsageError.
         """
         window = self._known_window()
         hu = checked_hu(slice_hu, self.interface.channels)
@@ -93,8 +93,8 @@ class Preparation:
     def _known_window(self) -> Window:
         if self.window is None:
             raise UsageError(
-                "this bundle has no HU window", "one from miniseg-export --window LOW HIGH", "none",
-                "Export again with --window, or window the slice yourself and call segment().",
+                "this bundle has no HU window", expected="one from miniseg-export --window LOW HIGH", got="none",
+                remedy="Export again with --window, or window the slice yourself and call segment().",
             )  # fmt: skip
         return self.window
 
@@ -102,18 +102,20 @@ class Preparation:
         size = (values.shape[0], values.shape[1])
         if self.size not in (None, size) and self.masks_alone:
             raise InputError(
-                "a slice has another size than the bundle, whose graph gives masks alone",
-                f"{self.size}", f"{size}", "Export with --graph-output logit, or with --dynamic-size.",
-            )  # fmt: skip
+                "the slice's size differs from the bundle's, and its graph only returns masks",
+                expected=f"{self.size}",
+                got=f"{size}",
+                remedy="Export with --graph-output logit, or with --dynamic-size.",
+            )
         return PreparedSlice(network_input(values, self.size or size), size, remarks)
 
 
 def check_volume(volume: object, channels: int) -> None:
-    """Refuses what is no stack of slices, (D, H, W) or (D, H, W, C). Raises: InputError."""
+    """Refuses what is not a stack of slices, (D, H, W) or (D, H, W, C). Raises: InputError."""
     axes, shape = (3, "(D, H, W)") if channels == 1 else (4, f"(D, H, W, {channels})")
     if not isinstance(volume, np.ndarray) or volume.ndim != axes or 0 in volume.shape:
         got = getattr(volume, "shape", type(volume).__name__)
-        raise InputError("a volume has a wrong shape", f"a NumPy array {shape}", str(got))
+        raise InputError("a volume has a wrong shape", expected=f"a NumPy array {shape}", got=str(got))
     check_unmasked(volume)
 
 

@@ -55,8 +55,8 @@ class Segmentation:
         """The logit maps as (C - 1, H, W), whatever the number of classes. Raises: UsageError, as `logit`."""
         if self.maps is None:
             raise UsageError(
-                "this bundle's graph gives masks alone", "one that gives logits", "--graph-output mask",
-                "Export again with --graph-output logit.",
+                "this bundle's graph only returns masks", expected="one that gives logits", got="--graph-output mask",
+                remedy="Export again with --graph-output logit.",
             )  # fmt: skip
         return self.maps
 

@@ -41,7 +41,7 @@ class Segmenter:
     """A bundle opened on one runtime.
 
     Thread-safety: one Segmenter serves many threads; results equal the serial ones. It belongs to the process that
-    loaded it: in a child that a fork made, every method raises ForkedError, and `close` does nothing.
+    loaded it: in a forked child, every method raises ForkedError, and `close` does nothing.
 
     Every method, and what it returns, raises HostLimitError where the host has no memory or no threads for it; the next
     call is not affected.
@@ -396,7 +396,7 @@ class Segmenter:
 
     def __reduce__(self) -> NoReturn:
         raise UsageError(
-            "a Segmenter cannot be sent to another process", "a bundle's path", "", "Load the bundle there."
+            "a Segmenter cannot be sent to another process", expected="a bundle's path", remedy="Load the bundle there."
         )
 
     def __enter__(self) -> "Segmenter":
@@ -409,4 +409,4 @@ class Segmenter:
 
 
 def _closed() -> ClosedError:
-    return ClosedError("the Segmenter is closed", "an open one", "", "Load the bundle again.")
+    return ClosedError("the Segmenter is closed", expected="an open one", remedy="Load the bundle again.")

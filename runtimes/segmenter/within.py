@@ -35,9 +35,11 @@ def within(deadline_s: float | None, work: Callable[[], Result], what: str) -> R
     if not future.done():
         caller.give_up()
         raise DeadlineError(
-            f"{what} was not done in time", f"at most {deadline_s:g} s", "more",
-            "If the machine is merely slow, allow more: deadline_s, --deadline, for miniseg-serve --start-deadline.",
-        )  # fmt: skip
+            f"{what} was not done in time",
+            expected=f"at most {deadline_s:g} s",
+            got="more",
+            remedy="If the machine is slow, raise deadline_s, --deadline or, for miniseg-serve, --start-deadline.",
+        )
     return future.result()
 
 

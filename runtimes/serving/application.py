@@ -73,7 +73,9 @@ async def _refused(request: Request, error: MiniSegError) -> Response:
 
 
 async def _no_path(request: Request, error: HTTPException) -> Response:
-    answer = answer_of_error(RequestError("no such path or method", "one of the protocol's", str(error.status_code)))
+    answer = answer_of_error(
+        RequestError("unknown path or method", expected="one of the protocol's", got=str(error.status_code))
+    )
     return Response(answer.body, error.status_code, {**answer.headers, **(error.headers or {})})
 
 

@@ -28,10 +28,13 @@ class Gate:
     def enter(self) -> "Place":
         """Lets a request in; its place is to be used in a `with` block. Raises: BusyError, ClosedError."""
         if self.stopping:
-            raise ClosedError("the service is stopping", "one that runs", "", "Try again in a moment.")
+            raise ClosedError("the service is stopping", expected="one that runs", remedy="Try again in a moment.")
         if self.inside >= self.capacity:
             raise BusyError(
-                "too many requests", f"at most {self.capacity} at once", "one more", "Try again in a moment."
+                "too many requests",
+                expected=f"at most {self.capacity} at once",
+                got="one more",
+                remedy="Try again in a moment.",
             )
         self.inside += 1
         self._entered = True

@@ -112,25 +112,37 @@ def _lengths(headers: Mapping[str, str], limit: int) -> _Lengths:
         RequestError: unknown, or no lengths; or a body that is encoded. TooLargeError: over the limit.
     """
     if "transfer-encoding" in headers:
-        raise RequestError("a body in chunks, or encoded", "Content-Length alone", "Transfer-Encoding")
+        raise RequestError("the body is chunked or encoded", expected="only Content-Length", got="Transfer-Encoding")
     if headers.get("content-encoding", "identity") != "identity":
-        raise RequestError("a compressed body", "one as it is", "Content-Encoding", "Send it without compression.")
+        raise RequestError(
+            "the body is compressed",
+            expected="an uncompressed body",
+            got="Content-Encoding",
+            remedy="Send it without compression.",
+        )
     if "content-length" not in headers:
-        raise RequestError("a body of unknown length", "Content-Length", "none", "Send it in one piece.")
+        raise RequestError(
+            "the body has no length",
+            expected="Content-Length",
+            got="none",
+            remedy="Send it in one piece, with its length.",
+        )
     length = _whole(headers["content-length"], "Content-Length")
     if length > limit:
-        raise TooLargeError("a request is too large", f"at most {limit} bytes", f"{length}", "Send fewer slices.")
+        raise TooLargeError(
+            "the request is too large", expected=f"at most {limit} bytes", got=f"{length}", remedy="Send fewer slices."
+        )
     if JSON_LENGTH.lower() not in headers:
         return _Lengths(length, None)
     json_length = _whole(headers[JSON_LENGTH.lower()], JSON_LENGTH)
     if json_length > length:
-        raise RequestError("the JSON is longer than the body", f"at most {length} bytes", f"{json_length}")
+        raise RequestError("the JSON is longer than the body", expected=f"at most {length} bytes", got=f"{json_length}")
     return _Lengths(length, json_length)
 
 
 def _whole(text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise RequestError(f"{what} makes no sense", "a whole number", "something else")
+        raise RequestError(f"{what} is invalid", expected="a whole number", got="something else")
     return int(text)
 
 
@@ -153,7 +165,7 @@ async def _filled(receive: Receive, body: Body) -> bool:
         body.add(message.get("body", b""))
         more = message.get("more_body", False)
     if not body.complete:
-        raise RequestError("a body is shorter than its length", f"{body.size} bytes", "fewer")
+        raise RequestError("the body is shorter than its Content-Length", expected=f"{body.size} bytes", got="fewer")
     return True
 
 

@@ -29,7 +29,11 @@ class Limits:
             and 1 <= self.max_body_mb <= MAX_BODY_MB
         ):
             wanted = f"a queue of 0..{MAX_QUEUE}, a deadline up to {MAX_DEADLINE_S:g} s, bodies of 1..{MAX_BODY_MB} MiB"
-            raise UsageError("no such limits", wanted, f"{self.queue}, {self.deadline_s:g} s, {self.max_body_mb} MiB")
+            raise UsageError(
+                "the limits are invalid",
+                expected=wanted,
+                got=f"{self.queue}, {self.deadline_s:g} s, {self.max_body_mb} MiB",
+            )
 
     @property
     def max_body_bytes(self) -> int:

@@ -56,7 +56,7 @@ class Workers:
             return answer_of_error(error), 0
         except Exception as error:
             self._seldom.warn("a request failed", error=error)
-            return answer_of_error(MiniSegError("the service failed", "", type(error).__name__)), 0
+            return answer_of_error(MiniSegError("the service failed", because=type(error).__name__)), 0
 
     def _done(self, data: memoryview | None, json_length: int | None, deadline: Deadline) -> tuple[Answer, int]:
         deadline.left_s()

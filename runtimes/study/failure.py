@@ -11,5 +11,5 @@ def failure_of(error: Exception) -> MiniSegError:
     if (limit := limit_behind(error)) is not None:
         return limit
     if isinstance(error, OSError):
-        return InputError("the series cannot be read", "readable files", error.strerror or type(error).__name__)
-    return MiniSegError("something unforeseen", "a result", type(error).__name__)
+        return InputError("the series cannot be read", because=error.strerror or type(error).__name__)
+    return MiniSegError("an unexpected error occurred", because=type(error).__name__)

@@ -62,17 +62,21 @@ def check_outputs(output: Path, formats: tuple[str, ...], study: Study, *, overw
     """Refuses before any work what could not be written after it.
 
     Raises:
-        OutputExistsError, OutputError: a result is there already, or the output is a file.
-        UsageError: a DICOM result of what is no DICOM.
+        OutputExistsError, OutputError: a result is already registered, or the output is a file.
+        UsageError: a DICOM result of what is not DICOM.
     """
     rows = chosen(formats)
     if not study.origin.images and (refused := [row.name for row in rows if row.refers_to_dicom]):
-        raise UsageError(f"{', '.join(refused)} refers to DICOM images", "a DICOM study", study.origin.format)
+        raise UsageError(
+            f"{', '.join(refused)} refers to DICOM images", expected="a DICOM study", got=study.origin.format
+        )
     if output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is no folder", "a folder, or nothing yet", "a file")
+        raise OutputError(f"{output} is not a folder", expected="a folder, or nothing yet", got="a file")
     for path in (output / name for row in rows for name in row.files(len(study))):
         if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
+            raise OutputExistsError(
+                f"{path} exists", expected="a new file", remedy="Choose another --output or add --overwrite."
+            )
 
 
 def write_results(
@@ -81,7 +85,7 @@ def write_results(
     """Writes each format, every file whole or not at all; `shown` if somebody watches the progress.
 
     Raises:
-        DicomSegError: there are no DICOM results, also none from before; the other formats are written.
+        DicomSegError: there are not DICOM results, also none from before; the other formats are written.
         OutputError, and as the formats' own functions.
     """
     window = segmenter.bundle.manifest.preprocessing.window

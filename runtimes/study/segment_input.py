@@ -44,9 +44,9 @@ def kind_of(source: Path) -> Kind:
             return "study"
     if slices:
         raise UsageError(
-            "the folder holds pictures and a study", "one of them",
-            f"{len(pictures)} pictures, and {slices} DICOM or NIfTI files",
-            "Name a file, or move the pictures away.",
+            "the folder contains both pictures and a study", expected="one of them",
+            got=f"{len(pictures)} pictures, and {slices} DICOM or NIfTI files",
+            remedy="Name a file, or move the pictures elsewhere.",
         )  # fmt: skip
     return "images"
 
@@ -54,14 +54,16 @@ def kind_of(source: Path) -> Kind:
 def output_folder(given: Path | None) -> Path:
     """Where results go. Raises: UsageError, if nothing says it; --list alone needs no such place."""
     if given is None:
-        raise UsageError("there is nowhere to put the results", "--output DIR", "none")
+        raise UsageError("no output folder was given", expected="--output DIR", got="none")
     return given
 
 
 def seg_frames_of(chosen: SegFrames | None, formats: Sequence[str]) -> SegFrames:
     """Which slices DICOM results have. Raises: UsageError, if somebody chose them for other formats."""
     if chosen is not None and not set(OF_SEG_FRAMES) & set(formats):
-        raise UsageError("--seg-frames is for a DICOM SEG", f"--format {DICOM_SEG}", ", ".join(formats))
+        raise UsageError(
+            "--seg-frames only applies to a DICOM SEG", expected=f"--format {DICOM_SEG}", got=", ".join(formats)
+        )
     return chosen or RANGE
 
 
@@ -70,10 +72,12 @@ def page_of(study: Study, formats: Sequence[str], compare: Path | None, *, name_
 
     Raises:
         UsageError: something was chosen and no page asked for, or the study names no patient.
-        InputError and its kin: no such mask, or one of another study; see `study_labels`.
+        InputError and its subclasses: no such mask, or one of another study; see `study_labels`.
     """
     if HTML not in formats and (compare is not None or name_patient):
-        raise UsageError("--compare and --name-patient are for a page", f"--format {HTML}", ", ".join(formats))
+        raise UsageError(
+            "--compare and --name-patient only apply to a page", expected=f"--format {HTML}", got=", ".join(formats)
+        )
     if compare is not None and not compare.exists():
         raise _missing(compare, "a NIfTI mask, a DICOM SEG, or a folder with one of them")
     other = None if compare is None else Other(compare.name, study_labels(study, compare))
@@ -84,18 +88,18 @@ def check_apart(source: Path, output: Path, kind: Kind) -> None:
     """Refuses an output folder from which results would be read as input the next time, or where they would replace it.
 
     Raises:
-        UsageError: the output is the input folder or, of a study, lies in it; or a result would replace the input.
+        UsageError: the output is the input folder or, of a study, lies in it; or a result would overwrite the input.
     """
     inside, outside = output.resolve(), source.resolve()
     if not source.is_dir() and not is_dicomdir(source.name):
         if kind == "study" and inside == outside.parent and source.name in {row.file for row in FORMATS.values()}:
-            raise UsageError("a result would replace the input", "another --output", source.name)
+            raise UsageError("a result would overwrite the input", expected="another --output", got=source.name)
         return
     outside = outside if source.is_dir() else outside.parent
     if inside == outside or (kind == "study" and inside.is_relative_to(outside)):
         raise UsageError(
-            "the output lies in the input folder", "another --output", output.name or str(output),
-            "Results there would be taken for input the next time.",
+            "the output folder is the input folder", expected="another --output", got=output.name or str(output),
+            remedy="The next run would read the results as input.",
         )  # fmt: skip
 
 
@@ -109,4 +113,4 @@ def _missing(source: Path, wanted: str = "an image, a DICOM file or folder, or a
     there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     near = difflib.get_close_matches(source.name, there, n=3)
     remedy = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
-    return NoImagesError(f"{source} does not exist", wanted, "nothing there", remedy)
+    return NoImagesError(f"{source} does not exist", expected=wanted, got="nothing there", remedy=remedy)

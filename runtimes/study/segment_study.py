@@ -85,7 +85,9 @@ def segmented_study(
             for index, drawn in enumerate(earlier.input_sha256):
                 read_one(index)
                 if hashes[index] != drawn:
-                    raise IntegrityError(f"slice {index} is another one than was drawn", drawn, hashes[index])
+                    raise IntegrityError(
+                        f"slice {index} is not the slice that was segmented", expected=drawn, got=hashes[index]
+                    )
                 progress(min(index + 1, start), len(study))
         yield from mask[:start]
         for result in segmenter.segment_read_hu(read, range(start, len(study)), judged=True):

@@ -74,17 +74,19 @@ def kept(folder: Path, drawing: Drawing) -> Done:
     """
     path = folder / KEPT
     if not path.is_file():
-        raise UsageError(f"{folder} has nothing to go on with", KEPT, "none", "Leave --resume out.")
+        raise UsageError(f"{folder} contains nothing to resume", expected=KEPT, got="none", remedy="Omit --resume.")
     line, masks = _parts(path, drawing.slices * drawing.size[0] * drawing.size[1])
     record = record_from_object(Unfinished, object_from_json(line, KEPT, IntegrityError), KEPT, IntegrityError)
     if record.drawing != drawing:
         raise UsageError(
-            "what was kept was drawn otherwise", str(record.drawing), str(drawing),
-            "Go on with the same study, bundle, runtime, device and precision, or leave --resume out.",
+            "the kept masks were made with other settings", expected=str(record.drawing), got=str(drawing),
+            remedy="Resume with the same study, bundle, runtime, device and precision, or omit --resume.",
         )  # fmt: skip
     shape = (len(record.input_sha256), *drawing.size)
     if len(masks) != math.prod(shape) or sha256_of(masks) != record.mask_sha256:
-        raise IntegrityError(f"{KEPT} was changed", f"SHA-256 {record.mask_sha256}", "another", "Leave --resume out.")
+        raise IntegrityError(
+            f"{KEPT} was changed", expected=f"SHA-256 {record.mask_sha256}", got="another", remedy="Omit --resume."
+        )
     return Done(np.frombuffer(masks, np.uint8).reshape(shape), record.input_sha256)
 
 
@@ -99,4 +101,6 @@ def _parts(path: Path, limit: int) -> tuple[bytes, bytes]:
         with gzip.open(path) as file:
             return file.readline(MAX_RECORD_BYTES), file.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise IntegrityError(f"{path.name} cannot be read", "what was kept", type(error).__name__) from error
+        raise IntegrityError(
+            f"{path.name} cannot be read", expected="what was kept", because=type(error).__name__
+        ) from error

@@ -45,7 +45,7 @@ def chain_of(bundle: Bundle, signature: str, result: Path | None = None) -> tupl
         result: a mask, an overlay, or findings from miniseg-segment, or None.
 
     Raises:
-        UnsupportedFormatError: the result does not say what drew it.
+        UnsupportedFormatError: the result has no record of the bundle that made it.
         IntegrityError: another bundle drew it.
     """
     drawn_by = None if result is None else provenance_of(result)
@@ -71,9 +71,11 @@ def _cut(text: str, length: int) -> str:
 def _result(path: Path, drawn_by: Provenance, bundle: Bundle) -> Link:
     if drawn_by.bundle_digest != bundle.manifest.digest:
         raise IntegrityError(
-            f"{path.name} was drawn by another bundle", f"bundle {bundle.manifest.digest}", drawn_by.bundle_digest,
-            "Look for the bundle of that digest.",
-        )  # fmt: skip
+            f"{path.name} was made by another bundle",
+            expected=f"bundle {bundle.manifest.digest}",
+            got=drawn_by.bundle_digest,
+            remedy="Find the bundle with that digest.",
+        )
     facts = [Fact("SHA-256", sha256_of(path.read_bytes())), Fact("drawn by", drawn_by.short or NOT_RECORDED)]
     facts += [
         Fact("input SHA-256", drawn_by.input_sha256 or NOT_RECORDED),

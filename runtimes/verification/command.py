@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record", type=Path, metavar="DIR", help=f"file there what was checked: {JSON_NAME}, {HTML_NAME}, {SBOM_NAME}"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a record that is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace a record that is already registered")
     parser.add_argument(
         "--deadline",
         type=seconds,
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _explain(parsed: argparse.Namespace) -> None:
     if parsed.record is not None:
-        raise UsageError("a record holds the chain by itself", "--explain or --record", "both")
+        raise UsageError("a record already contains the chain", expected="--explain or --record", got="both")
     bundle = open_bundle(parsed.bundle, trust=parsed.trust)
     show_chain(chain_of(bundle, _signature(parsed), Path(parsed.explain) if parsed.explain else None))
 
@@ -87,7 +87,7 @@ def _verify(parsed: argparse.Namespace) -> None:
         terminal.say(f"filed in {parsed.record}: {JSON_NAME}, {HTML_NAME}, {SBOM_NAME}")
     if failed := [p for p in parities if not p.passed]:
         reasons = "; ".join(f"{p.runtime} {p.precision}: {', '.join(p.failures)}" for p in failed)
-        raise ParityError("this machine does not reproduce the reference", "the stored masks", reasons)
+        raise ParityError("this machine does not reproduce the reference", expected="the stored masks", because=reasons)
     terminal.points("What its export remarked:", bundle.manifest.parity.remarks)
     terminal.say("verified", "good")
 
@@ -96,7 +96,9 @@ def _check_record(folder: Path, *, overwrite: bool) -> None:
     """Refuses before the work what must not be replaced after it. Raises: OutputExistsError."""
     for path in (folder / JSON_NAME, folder / HTML_NAME, folder / SBOM_NAME):
         if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another folder or add --overwrite.")
+            raise OutputExistsError(
+                f"{path} exists", expected="a new file", remedy="Choose another folder or add --overwrite."
+            )
 
 
 def _write_record(verification: Verification, bundle: Bundle, folder: Path) -> None:
@@ -139,7 +141,7 @@ def _replayed_by_all(bundle: Bundle, deadline_s: float) -> tuple[list[TargetPari
                 terminal.warn(f"not checked: {not_checked[-1]}")
     if not checked:
         raise RuntimeUnavailableError(
-            "no runtime at hand can serve this bundle", "one of its targets' runtimes", "none"
+            "no runtime can serve this bundle here", expected="one of its targets' runtimes", got="none"
         )
     return found, not_checked
 
@@ -150,7 +152,7 @@ def replay_golden(
     """Runs the bundle's golden slices through one artefact and compares with the stored reference.
 
     Raises:
-        BundleError: a golden slice is not what the manifest says.
+        BundleError: a golden slice does not match the manifest.
         IncompatibleError: this machine cannot run the artefact; UnsafeModelError: it is not admitted.
         DeadlineError: it takes longer than `deadline_s` to open and run.
         InferenceError, NumericError: the runtime failed.

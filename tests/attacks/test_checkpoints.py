@@ -115,7 +115,7 @@ def test_an_archive_writes_nothing_wherever_its_names_point(tiny_checkpoint_path
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pth")
-    with pytest.raises(CheckpointError, match="is no file"):
+    with pytest.raises(CheckpointError, match="is not a file"):
         checkpoint_from_file(tmp_path / "pipe.pth")
 
 

@@ -232,11 +232,11 @@ class TestSense:
 
     @pytest.mark.parametrize("size", [-1, MAX_FILE_BYTES + 1])
     def test_an_absurd_file_size_is_refused(self, size: int) -> None:
-        check_refused(edited(("files", "parity.json", "bytes"), lambda _: size), "lists too much")
+        check_refused(edited(("files", "parity.json", "bytes"), lambda _: size), "lists too many bytes")
 
     def test_too_many_files_are_refused(self) -> None:
         many = {f"{i}.bin": {"sha256": "0" * 64, "bytes": 0} for i in range(MAX_FILES)}
-        check_refused(edited(("files",), lambda files: files | many), "lists too much")
+        check_refused(edited(("files",), lambda files: files | many), "lists too many bytes")
 
     @pytest.mark.parametrize("tensor", ["input", "output"])
     @pytest.mark.parametrize("shape", [[1, 1, 32, 33], [1, 2, 32, 32], [32, 32], []])

@@ -61,7 +61,9 @@ def on_grid(values: FloatArray | Matrix, bits: int, *, by_row: bool = False) -> 
     axes = tuple(range(1, values.ndim)) if by_row else None
     largest = np.maximum(values.max(axis=axes, keepdims=by_row), -values.min(axis=axes, keepdims=by_row))
     if not np.isfinite(largest).all():
-        raise ExportError("the network's values overflow on a calibration slice", "finite values", "NaN or infinity")
+        raise ExportError(
+            "the network's values overflow on a calibration slice", expected="finite values", got="NaN or infinity"
+        )
     exponent = np.maximum(np.frexp(largest.astype(np.float64))[1], _SMALLEST_EXPONENT)
     integers = np.multiply(values, np.ldexp(1.0, bits - exponent), dtype=np.float64)
     return Grid(np.rint(integers, out=integers), np.asarray(np.ldexp(1.0, exponent - bits)))

@@ -45,8 +45,8 @@ class Evaluator:
         unknown = sorted({node.op_type for node in model.graph.node} - OPERATORS.keys())
         if unknown:
             raise ExportError(
-                "INT8 cannot be calibrated on this graph with the same bits on every machine",
-                f"operators among {', '.join(sorted(OPERATORS))}", ", ".join(unknown),
+                "INT8 calibration of this graph would not be reproducible",
+                expected=f"operators among {', '.join(sorted(OPERATORS))}", got=", ".join(unknown),
             )  # fmt: skip
         self._constants = constants_of(model)
         self._input, self._watched = model.graph.input[0].name, frozenset(watched)

@@ -253,7 +253,9 @@ def _elementwise(by: Callable[..., Any]) -> Callable[..., Array]:
 
 def _unsupported(kind: str, what: str) -> ExportError:
     return ExportError(
-        "the graph cannot be observed in the same bits on every machine", f"{kind} as MiniSeg's graphs have it", what
+        "observing this graph would not be reproducible",
+        expected=f"{kind} as MiniSeg's graphs have it",
+        got=what,
     )
 
 

@@ -66,5 +66,7 @@ def plan_from_file(path: Path) -> QuantizationPlan:
     """Reads a plan. Raises: UsageError, naming the place, if it is none."""
     found = object_from_json(bytes_from_file(path, MAX_PLAN_BYTES, UsageError), path.name, UsageError)
     if (version := found.get("schema_version")) != PLAN_SCHEMA_VERSION:
-        raise UsageError(f"{path.name} has another schema", str(PLAN_SCHEMA_VERSION), repr(version)[:80])
+        raise UsageError(
+            f"{path.name} has an unsupported schema", expected=str(PLAN_SCHEMA_VERSION), got=repr(version)[:80]
+        )
     return record_from_object(QuantizationPlan, found, path.name, UsageError)

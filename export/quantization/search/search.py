@@ -173,9 +173,14 @@ def _nothing(verdicts: Mapping[Groups, Verdict]) -> ParityError:
         else "; ".join(nearest.failures)
     )
     return ParityError(
-        "no set of groups keeps the lesion in INT8", "the limits on the calibration slices", got,
-        "Do not use INT8 for this checkpoint, or accept other limits, or say by --quantization FILE what to quantize.",
-    )  # fmt: skip
+        "no set of groups passes the parity limits in INT8",
+        expected="the limits on the calibration slices",
+        got=got,
+        remedy=(
+            "Do not use INT8 for this checkpoint, relax the limits, or choose what to "
+            "quantize with --quantization FILE."
+        ),
+    )
 
 
 def _reason(best: Trial, found: Speed, everything: Groups) -> str:

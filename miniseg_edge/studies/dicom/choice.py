@@ -105,7 +105,10 @@ def _several(offers: Sequence[_Offer], possible: Sequence[_Offer]) -> AmbiguousS
         else f"none of the study's {len(offers)} volumes can be segmented"
     )  # fmt: skip
     error = AmbiguousStudyError(
-        problem, "one, or a choice", listed, 'Choose: --series NUMBER, or series="NUMBER"; a UID does as well.'
+        problem,
+        expected="one, or a choice",
+        got=listed,
+        remedy='Choose with --series NUMBER, or series="NUMBER"; a UID works too.',
     )
     error.series = tuple(offer.summary for offer in offers)
     return error
@@ -127,7 +130,7 @@ def _offers(images: Mapping[str, Sequence[Header]], reading: Reading) -> list[_O
     if not wanted:
         got = "a number that several have; take the UID" if counts[series] > 1 else "another"
         expected = ", ".join(sorted(names.values(), key=_order)[:_LISTED])
-        raise AmbiguousStudyError("no series has that number or UID", expected, got)
+        raise AmbiguousStudyError("no series has this number or UID", expected=expected, got=got)
     offers = [
         offer for uid in sorted(wanted, key=lambda uid: _order(names[uid]))
         for offer in _of_series(uid, names[uid], images[uid], reading)
@@ -137,7 +140,7 @@ def _offers(images: Mapping[str, Sequence[Header]], reading: Reading) -> list[_O
     found = [offer for offer in offers if offer.summary.name.rpartition("/")[2] == part and "/" in offer.summary.name]
     if not found:
         expected = ", ".join(offer.summary.name for offer in offers)
-        raise AmbiguousStudyError("the series has no such volume", expected, "another")
+        raise AmbiguousStudyError("the series does not contain this volume", expected=expected, got="another")
     return found
 
 

@@ -49,7 +49,7 @@ STANDARD = Form(gzipped=False, offset=START)
 
 
 def form_of(start: bytes) -> Form | None:
-    """How a file that begins so is dressed; None if it is no DICOM.
+    """How a file that begins so is dressed; None if it is not DICOM.
 
     Args:
         start: the first `LOOKED_AT` bytes or more, or the whole file.
@@ -101,14 +101,16 @@ def gunzipped(data: bytes, name: str, limit: int = MAX_INFLATED_BYTES) -> bytes:
             engine = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
             found += engine.decompress(left, limit + 1 - len(found))
             if len(found) > limit or engine.unconsumed_tail:
-                raise InputError(f"{name} is too large", f"at most {limit} bytes unpacked", "more")
+                raise InputError(f"{name} is too large", expected=f"at most {limit} bytes unpacked", got="more")
             if not engine.eof:
-                raise UnsupportedFormatError(f"{name} is cut", "a whole gzip file", "its beginning")
+                raise UnsupportedFormatError(f"{name} is truncated", expected="a whole gzip file", got="its beginning")
             left = engine.unused_data
     except zlib.error:
-        raise UnsupportedFormatError(f"{name} is damaged", "an intact gzip file", "a wrong checksum or code") from None
+        raise UnsupportedFormatError(
+            f"{name} is damaged", expected="an intact gzip file", got="a wrong checksum or code"
+        ) from None
     if left.strip(b"\0"):
-        raise UnsupportedFormatError(f"{name} is damaged", "a gzip file", "other bytes after it")
+        raise UnsupportedFormatError(f"{name} is damaged", expected="a gzip file", got="more bytes after it")
     return found
 
 

@@ -95,6 +95,8 @@ def missing_error(paths: list[str]) -> InputError:
     """What to say of images that are missing."""
     shown = ", ".join(path.rpartition("/")[2] for path in paths[:8])
     return InputError(
-        "images of the series that the DICOMDIR lists are missing", "every file of the series",
-        f"{len(paths)} missing: {shown}", "Copy the medium again, or take the DICOMDIR away to go on without them.",
-    )  # fmt: skip
+        "images of the series that the DICOMDIR lists are missing",
+        expected="every file of the series",
+        got=f"{len(paths)} missing: {shown}",
+        remedy="Copy the medium again, or remove the DICOMDIR to continue without them.",
+    )

@@ -113,7 +113,7 @@ def is_dicom(path: Path) -> bool:
         with path.open("rb") as file:
             return form_in(file) is not None
     except OSError as reason:
-        raise UnsupportedFormatError(f"{path.name} cannot be read", "a readable file", str(reason.strerror)) from reason
+        raise UnsupportedFormatError(f"{path.name} cannot be read", because=str(reason.strerror)) from reason
 
 
 def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
@@ -139,7 +139,9 @@ def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
     except InputError:
         raise
     except Exception as error:  # pydicom raises many kinds about hostile headers
-        raise UnsupportedFormatError(f"{name} is no readable DICOM", "an intact header", type(error).__name__) from None
+        raise UnsupportedFormatError(
+            f"{name} is not readable DICOM", expected="an intact header", because=type(error).__name__
+        ) from None
     value = b"" if element is None or element.value is None else element.value
     return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 ")
 
@@ -147,12 +149,14 @@ def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
 def header_from_file(file: SourceFile, keywords: tuple[str, ...]) -> Header:
     """Those elements of the header, without pixels. Raises: UnsupportedFormatError, MissingDependencyError, OSError."""
     if (size := file.size()) > MAX_FILE_BYTES:
-        raise UnsupportedFormatError(f"{file.name} is too large", f"at most {MAX_FILE_BYTES} bytes", f"{size}")
+        raise UnsupportedFormatError(
+            f"{file.name} is too large", expected=f"at most {MAX_FILE_BYTES} bytes", got=f"{size}"
+        )
     with file.open() as opened:
         form = form_in(opened)
         if form is None:
             raise UnsupportedFormatError(
-                f"{file.name} is no DICOM", "DICOM", "another file" if size else "an empty file"
+                f"{file.name} is not DICOM", expected="DICOM", got="another file" if size else "an empty file"
             )
         source = opened if form.is_standard else BytesIO(standard_content(opened.read(), form, file.name))
         dataset, has_meta = _parsed(source, file.name, keywords)
@@ -209,7 +213,7 @@ def open_file(file: SourceFile, layout: PixelLayout) -> OpenedFile:
     if str(layout.syntax) == DEFLATED:
         content = _inflated(content, file.name)
     if sha256_of(content[: layout.position]) != layout.sha256:
-        raise InputError(f"{file.name} changed while it was read", "the file that was opened", "another")
+        raise InputError(f"{file.name} changed while it was read", expected="the file that was opened", got="another")
     return OpenedFile(layout, _pixel_bytes(content, layout), sha256_of(data))
 
 
@@ -231,16 +235,22 @@ def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
     except Exception as error:
         if "12-bit" in str(error):
             raise TransferSyntaxError(
-                f"{layout.name} is compressed as {syntax.name} ({syntax}) in 12 bits", "a decoder for it", "none",
-                "pylibjpeg-libjpeg decodes it (GPL, so it is not part of the extra); or convert it with dcmdjpeg "
-                "of the package dcmtk.",
-            ) from None  # fmt: skip
+                f"{layout.name} is compressed as {syntax.name} ({syntax}) in 12 bits",
+                expected="a decoder for it",
+                got="none",
+                remedy=(
+                    "Install pylibjpeg-libjpeg (GPL, so not part of the extra), "
+                    "or convert the file with dcmdjpeg of the package dcmtk."
+                ),
+            ) from None
         raise UnsupportedFormatError(
-            f"{layout.name} cannot be decoded", "intact pixel data", "what its decoder refuses"
+            f"{layout.name} cannot be decoded", expected="intact pixel data", got="data that the decoder rejects"
         ) from None
     if values.shape != size:
         wanted = f"{size[0]} x {size[1]}"
-        raise UnsupportedFormatError(f"{layout.name} decodes to another size", wanted, str(values.shape))
+        raise UnsupportedFormatError(
+            f"{layout.name} decodes to an unexpected size", expected=wanted, got=str(values.shape)
+        )
     return values
 
 
@@ -250,13 +260,15 @@ def _check_coded_size(opened: OpenedFile, frame: int) -> None:
     try:
         data = encapsulated.get_frame(opened.pixels, frame, number_of_frames=layout.frames)
     except Exception:  # pydicom has several kinds for fragments that make no frames
-        raise UnsupportedFormatError(f"{layout.name} is corrupt", "a fragment for each frame", "another") from None
+        raise UnsupportedFormatError(
+            f"{layout.name} is corrupt", expected="a fragment for each frame", got="another"
+        ) from None
     size, wanted = coded_size(data), (layout.rows, layout.columns)
     if size is not None and size != wanted:
         raise UnsupportedFormatError(
-            f"{layout.name} has a compressed frame of another size",
-            f"{wanted[0]} x {wanted[1]}",
-            f"{size[0]} x {size[1]}",
+            f"{layout.name} has a compressed frame of an unexpected size",
+            expected=f"{wanted[0]} x {wanted[1]}",
+            got=f"{size[0]} x {size[1]}",
         )
 
 
@@ -267,13 +279,15 @@ def _decoder(layout: PixelLayout) -> Any:
         decoder = require("pydicom.pixels", "dicom").get_decoder(syntax)
     except NotImplementedError:
         raise TransferSyntaxError(
-            f"{name} is compressed as {syntax.name} ({syntax})", "a transfer syntax that pydicom decodes", "another",
-            "Convert it with dcmdjpeg of the package dcmtk.",
-        ) from None  # fmt: skip
+            f"{name} is compressed as {syntax.name} ({syntax})",
+            expected="a transfer syntax that pydicom decodes",
+            got="another",
+            remedy="Convert it with dcmdjpeg of the package dcmtk.",
+        ) from None
     if not decoder.is_available:
         raise TransferSyntaxError(
-            f"{name} is compressed as {syntax.name} ({syntax})", "a decoder for it",
-            f"none of: {'; '.join(decoder.missing_dependencies)}", 'pip install "miniseg-edge[dicom]"',
+            f"{name} is compressed as {syntax.name} ({syntax})", expected="a decoder for it",
+            got=f"none of: {'; '.join(decoder.missing_dependencies)}", remedy='Run: pip install "miniseg-edge[dicom]"',
         )  # fmt: skip
     return decoder
 
@@ -290,7 +304,9 @@ def _parsed(source: Any, name: str, keywords: tuple[str, ...]) -> tuple[Dataset,
     except (InputError, MissingDependencyError):
         raise
     except Exception as error:  # pydicom raises many kinds about hostile headers
-        raise UnsupportedFormatError(f"{name} is no readable DICOM", "an intact header", type(error).__name__) from None
+        raise UnsupportedFormatError(
+            f"{name} is not readable DICOM", expected="an intact header", because=type(error).__name__
+        ) from None
     return dataset, named
 
 
@@ -323,7 +339,7 @@ def _inflated(data: bytes, name: str) -> bytes:
     try:
         return _bounded(data[PREAMBLE + 16 + struct.unpack_from("<I", data, PREAMBLE + 12)[0] :])
     except (zlib.error, struct.error):
-        raise UnsupportedFormatError(f"{name} is corrupt", "intact deflated data", "broken data") from None
+        raise UnsupportedFormatError(f"{name} is corrupt", expected="intact deflated data", got="broken data") from None
 
 
 def _bounded(deflated: bytes) -> bytes:
@@ -331,7 +347,7 @@ def _bounded(deflated: bytes) -> bytes:
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
     found = engine.decompress(deflated, limit)
     if engine.unconsumed_tail:
-        raise InputError("a deflated file is too large", f"at most {limit} bytes inflated", "more")
+        raise InputError("a deflated file is too large", expected=f"at most {limit} bytes inflated", got="more")
     return found
 
 
@@ -349,7 +365,7 @@ def _pixel_bytes(content: bytes, layout: PixelLayout) -> bytes:
     order = "<" if syntax.is_little_endian else ">"
     head = content[position : position + 12].ljust(12, b"\0")
     if struct.unpack(order + "HH", head[:4]) != (0x7FE0, 0x0010):
-        raise UnsupportedFormatError(f"{name} has no pixels", "pixel data", "none")
+        raise UnsupportedFormatError(f"{name} has no pixels", expected="pixel data", got="none")
     long = not syntax.is_implicit_VR and head[4:6] in _LONG_VRS
     start = position + (12 if long else 8)
     length = struct.unpack(order + "I", head[8:12] if long else head[4:8])[0]
@@ -358,7 +374,7 @@ def _pixel_bytes(content: bytes, layout: PixelLayout) -> bytes:
     expected = layout.frames * layout.rows * layout.columns * int(layout.options["bits_allocated"]) // 8
     actual = min(length, len(content) - start)
     if actual < expected:
-        raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{expected} bytes", f"{actual}")
+        raise UnsupportedFormatError(f"{name} has truncated pixel data", expected=f"{expected} bytes", got=f"{actual}")
     return content[start : start + length]
 
 
@@ -368,7 +384,7 @@ def _encapsulated(content: bytes, start: int, name: str) -> bytes:
         position += 8 + struct.unpack("<I", content[position + 4 : position + 8].ljust(4, b"\0"))[0]
     if content[position : position + 4] != _DELIMITER:
         raise UnsupportedFormatError(
-            f"{name} has truncated pixel data", f"fragments up to byte {position} and an end mark",
-            f"{len(content)} bytes",
+            f"{name} has truncated pixel data", expected=f"fragments up to byte {position} and an end mark",
+            got=f"{len(content)} bytes",
         )  # fmt: skip
     return content[start:position]

@@ -78,17 +78,23 @@ def frames_from_header(of_file: Header, rescale: Rescale | None) -> list[DicomFr
     """
     file, header = of_file.file, of_file.dataset
     if not is_grey(header):
-        raise UnsupportedFormatError(f"{file.name} is no grey image", "MONOCHROME1 or MONOCHROME2", "another")
+        raise UnsupportedFormatError(
+            f"{file.name} is not a grey image", expected="MONOCHROME1 or MONOCHROME2", got="another"
+        )
     frames = _number(header.get("NumberOfFrames"), "NumberOfFrames", int) or 1
     if uid_of(header, "SOPClassUID") not in ENHANCED:
         if frames > 1:
-            raise UnsupportedFormatError(f"{file.name} has {frames} frames", "classic or enhanced CT", "neither")
+            raise UnsupportedFormatError(
+                f"{file.name} has {frames} frames", expected="classic or enhanced CT", got="neither"
+            )
         return [_frame(file, 0, header, (header,), rescale)]
     groups = header.get("PerFrameFunctionalGroupsSequence") or ()
     shared = (header.get("SharedFunctionalGroupsSequence") or (None,))[0]
     if len(groups) != frames:
         raise NoGeometryError(
-            f"{file.name} does not describe its frames", f"{frames} functional groups", f"{len(groups)}"
+            f"{file.name} describes only some of its frames",
+            expected=f"{frames} functional groups",
+            got=f"{len(groups)}",
         )
     return [_frame(file, i, header, (*_parts(group, shared), header), rescale) for i, group in enumerate(groups)]
 
@@ -160,7 +166,9 @@ def _position(name: str, found: Callable[[str], Any]) -> Point:
 def _whereabouts(name: str, found: Callable[[str], Any], keyword: str, count: int) -> tuple[float, ...]:
     value = _numbers(found(keyword), keyword, count)
     if not value:
-        raise NoGeometryError(f"{name} does not say where it lies", keyword, "none", "Use the original CT series.")
+        raise NoGeometryError(
+            f"{name} has no position", expected=keyword, got="none", remedy="Use the original CT series."
+        )
     return value
 
 
@@ -168,9 +176,9 @@ def _rescale(name: str, header: Dataset, found: Callable[[str], Any], given: Res
     unit = "".join(letter for letter in str(found("RescaleType") or "").lower() if letter.isalpha())
     if header.get("ModalityLUTSequence") or unit not in ("", _UNSPECIFIED, *_HU_NAMES):
         raise RescaleError(
-            f"{name} does not rescale to HU", "RescaleSlope and RescaleIntercept to HU",
-            "a lookup table" if header.get("ModalityLUTSequence") else "another RescaleType",
-            "Use the series in HU; maps of iodine, electron density and the like are none.",
+            f"{name} does not rescale to HU", expected="RescaleSlope and RescaleIntercept to HU",
+            got="a lookup table" if header.get("ModalityLUTSequence") else "another RescaleType",
+            remedy="Use the series in HU. Maps of iodine or electron density are not HU.",
         )  # fmt: skip
     if given is not None:
         return given
@@ -186,12 +194,14 @@ def _rescale(name: str, header: Dataset, found: Callable[[str], Any], given: Res
             else "RescaleType US, which says that they may be others"
         )
         raise RescaleError(
-            f"{name} does not say how to get HU", "RescaleSlope and RescaleIntercept", got,
-            "Give them: --rescale SLOPE INTERCEPT, or rescale=(slope, intercept).",
+            f"{name} has no rescale to HU", expected="RescaleSlope and RescaleIntercept", got=got,
+            remedy="Pass --rescale SLOPE INTERCEPT, or rescale=(slope, intercept).",
         )  # fmt: skip
     if not (abs(slope) < float("inf") and abs(intercept) < float("inf") and slope):
         raise RescaleError(
-            f"{name} rescales to nothing", "finite numbers, a slope other than 0", f"{slope} {intercept}"
+            f"{name} has an invalid rescale",
+            expected="finite numbers, a slope other than 0",
+            got=f"{slope} {intercept}",
         )
     return slope, intercept
 
@@ -211,7 +221,7 @@ def _number(value: Any, keyword: str, kind: Callable[[Any], Value]) -> Value | N
     try:
         return kind(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{keyword} is no number", "a number", type(value).__name__) from None
+        raise InputError(f"{keyword} is not a number", expected="a number", got=type(value).__name__) from None
 
 
 def words(value: Any) -> tuple[str, ...]:
@@ -256,5 +266,5 @@ def _numbers(value: Any, keyword: str, count: int) -> tuple[float, ...]:
     try:
         found = tuple(float(item) for item in value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{keyword} is not what it should be", f"{count} numbers", type(value).__name__) from None
+        raise InputError(f"{keyword} is invalid", expected=f"{count} numbers", got=type(value).__name__) from None
     return found if len(found) == count else ()

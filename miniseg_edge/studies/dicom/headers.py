@@ -89,7 +89,7 @@ def sorted_headers(files: Sequence[SourceFile], name: str) -> SortedHeaders:
         kinds = ", ".join(f"{count} {kind}" for kind, count in others.most_common(_NAMED))
         remedy = "Unpack the archive first." if others["archive"] else ""
         got = kinds or "a DICOMDIR without the images that it lists"
-        raise UnsupportedFormatError(f"{name} is no study", "DICOM or NIfTI", got, remedy)
+        raise UnsupportedFormatError(f"{name} is not a study", expected="DICOM or NIfTI", got=got, remedy=remedy)
     kind_of = once_per_kind(_kind)
     fault_of = once_per_kind(_fault)
     unreadable += [f"{header.file.name}: {fault}" for header in headers if (fault := fault_of(header)) is not None]
@@ -128,7 +128,7 @@ def _read(files: Sequence[SourceFile]) -> tuple[Headers, Counter[str], list[str]
         except MissingDependencyError:
             raise
         except InputError as error:
-            unreadable.append(f"{error.problem}: {error.got}" if error.got else error.problem)
+            unreadable.append(error.summary)
         except OSError as error:
             unreadable.append(f"{file.name}: {error.strerror or type(error).__name__}")
     slices = {name_pattern(header.file.name) for header in headers} - {""}
@@ -142,7 +142,7 @@ def _read(files: Sequence[SourceFile]) -> tuple[Headers, Counter[str], list[str]
 
 
 def other_kind(file: SourceFile) -> str | None:
-    """What a file is that is no DICOM, in a word; None for DICOM, and for what may be a damaged slice.
+    """What a file is that is not DICOM, in a word; None for DICOM, and for what may be a damaged slice.
 
     Raises:
         OSError, InputError: it cannot be read.
@@ -163,7 +163,7 @@ def _modality(header: Header) -> str:
 
 
 def _named_class(header: Header) -> str | None:
-    """What objects of the header's class are that are no CT images, in a word."""
+    """What objects of the header's class are that are not CT images, in a word."""
     sop_class = _sop_class(header)
     named = next((word for start, word in _CLASSES if sop_class == start or sop_class.startswith(f"{start}.")), None)
     # Some workstations write reconstructions as secondary captures.
@@ -202,8 +202,8 @@ def _unreadable(faults: Sequence[str]) -> UnsupportedFormatError:
     return UnsupportedFormatError(
         "a file that may belong to the series cannot be read" if len(faults) == 1
         else f"{len(faults)} files that may belong to the series cannot be read",
-        "whole DICOM files", listed + more,
-        "Fetch the series again. If they are no part of it, move them away.",
+        expected="whole DICOM files", got=listed + more,
+        remedy="Fetch the series again. If they do not belong to it, move them elsewhere.",
     )  # fmt: skip
 
 
@@ -213,11 +213,13 @@ def _check_one_patient(headers: Headers) -> None:
                 for header in headers if (e := header.dataset.get_item(_PATIENT_ID)) is not None}  # fmt: skip
     patients.discard(b"")  # as good as missing
     if len(patients) > 1:
-        raise SeveralPatientsError("the study mixes patients", "one patient", f"{len(patients)}", "Split the folder.")
+        raise SeveralPatientsError(
+            "the study mixes patients", expected="one patient", got=f"{len(patients)}", remedy="Split the folder."
+        )
 
 
 def _kind(header: Header) -> str | None:
-    """Why a DICOM object is no image to segment, in a word; None for a grey CT image."""
+    """Why a DICOM object is not an image to segment, in a word; None for a grey CT image."""
     modality = _modality(header)
     if (named := _named_class(header)) is not None:
         return named
@@ -233,7 +235,7 @@ def _kind(header: Header) -> str | None:
 def _nothing_to_segment(name: str, headers: Headers, left_out: Counter[str]) -> InputError:
     got = ", ".join(f"{count} x {kind}" for kind, count in left_out.most_common(_NAMED))
     if left_out["localizer"]:
-        return NoImagesError(f"{name} holds localizers, and no CT slices", "CT slices", got)
+        return NoImagesError(f"{name} contains localizers but no CT slices", expected="CT slices", got=got)
     if left_out["colour picture"]:
-        return UnsupportedFormatError(f"{name} holds no grey images", "MONOCHROME1 or MONOCHROME2", got)
-    return WrongModalityError("the study is no CT", "Modality CT", got)
+        return UnsupportedFormatError(f"{name} contains no grey images", expected="MONOCHROME1 or MONOCHROME2", got=got)
+    return WrongModalityError("the study is not CT", expected="Modality CT", got=got)

@@ -217,12 +217,14 @@ def _one_phase(frames: Frames, wanted: int | None) -> Frames:
     phases = sorted({f.phase for f in frames if f.phase is not None})
     if wanted is None and len(phases) > 1:
         raise AmbiguousStudyError(
-            f"the series has {len(phases)} phases", "one, or a choice", ", ".join(map(str, phases[:20])),
-            "Choose: --phase N, or phase=N.",
+            f"the series has {len(phases)} phases", expected="one, or a choice", got=", ".join(map(str, phases[:20])),
+            remedy="Choose with --phase N or phase=N.",
         )  # fmt: skip
     if wanted is not None and wanted not in phases:
         raise AmbiguousStudyError(
-            "no such phase", ", ".join(map(str, phases[:20])) or "a series without phases", f"{wanted}"
+            "the phase does not exist",
+            expected=", ".join(map(str, phases[:20])) or "a series without phases",
+            got=f"{wanted}",
         )
     return frames if wanted is None else [f for f in frames if f.phase == wanted]
 
@@ -230,7 +232,9 @@ def _one_phase(frames: Frames, wanted: int | None) -> Frames:
 def _check_one_grid(frames: Frames) -> None:
     sizes = sorted({f.size for f in frames})
     if len(sizes) > 1:
-        raise GeometryError("the slices differ in size", "one size", ", ".join(f"{h} x {w}" for h, w in sizes[:8]))
+        raise GeometryError(
+            "the slices differ in size", expected="one size", got=", ".join(f"{h} x {w}" for h, w in sizes[:8])
+        )
     if len({f.frame_of_reference for f in frames} - {""}) > 1:
-        raise GeometryError("the slices differ in their frame of reference", "one", "several")
+        raise GeometryError("the slices differ in their frame of reference", expected="one", got="several")
     check_volume_budget(len(frames), *sizes[0])

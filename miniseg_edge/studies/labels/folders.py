@@ -46,14 +46,16 @@ class LabelledSlice:
     def __post_init__(self) -> None:
         if self.values.shape[:2] != self.label.shape:
             size = str(self.values.shape[:2])
-            raise InputError(f"the label of {self.name} has another size", size, str(self.label.shape))
+            raise InputError(f"the label of {self.name} has a different size", expected=size, got=str(self.label.shape))
 
     def grey(self, window: Window | None) -> ByteArray:
         """8-bit grey, HU through the window. Raises: UsageError (HU and no window)."""
         if not self.in_hu:
             return self.values.astype(np.uint8)
         if window is None:
-            raise UsageError(f"{self.case} is in HU", "a window, --window LOW HIGH", "none")
+            raise UsageError(
+                f"{self.case} is in HU, but no window was given", expected="a window, --window LOW HIGH", got="none"
+            )
         return np.rint(window.grey_from_hu(self.values)).astype(np.uint8)
 
 
@@ -85,8 +87,8 @@ class LabelledCase:
         """All its slices, in order.
 
         Raises:
-            InputError and its kin: unreadable, of unequal sizes, a mask that lies elsewhere than its study, or a study
-                whose values are not HU (HuValuesError).
+            InputError and its subclasses: unreadable, of unequal sizes, a mask that is not aligned with its study, or
+                a study whose values are not HU (HuValuesError).
             MissingDependencyError: a study without the extra `dicom`.
         """
         return self._study_slices() if self.is_study else (self._image_slice(),)
@@ -144,7 +146,9 @@ def labelled_cases(
     if len(found) == len(labels) == 1 and (images.is_file() or _is_series(images)):
         labels = dict.fromkeys(found, next(iter(labels.values())))  # one study and one mask belong together
     if missing := [name for name in found if name not in labels]:
-        raise UsageError("cases without a mask", "a mask of the same name for each", ", ".join(missing[:12]))
+        raise UsageError(
+            "some cases have no mask", expected="a mask of the same name for each", got=", ".join(missing[:12])
+        )
     return tuple(
         LabelledCase(
             name, _group(name, group_pattern), path, labels[name], mapping or LabelMapping(), separate_channels
@@ -156,7 +160,7 @@ def labelled_cases(
 def _case_paths(folder: Path, *, loose: bool = False) -> list[Path]:
     """What stands for a case each; `loose`: single DICOM files are cases (masks), not slices of one series."""
     if not folder.exists():
-        raise NoImagesError(f"{folder} does not exist", "a folder of images or studies", "nothing there")
+        raise NoImagesError(f"{folder} does not exist", expected="a folder of images or studies", got="nothing there")
     if folder.is_file() or (not loose and _is_series(folder)):
         return [folder]
     suffixes = (*IMAGE_SUFFIXES, *STUDY_SUFFIXES)
@@ -166,7 +170,9 @@ def _case_paths(folder: Path, *, loose: bool = False) -> list[Path]:
         if not path.name.startswith(".") and (path.is_dir() or path.name.lower().endswith(suffixes))
     ]
     if not found:
-        raise NoImagesError(f"{folder} holds no cases", "images, NIfTI files, or folders of DICOM", "none")
+        raise NoImagesError(
+            f"{folder} contains no cases", expected="images, NIfTI files, or folders of DICOM", got="none"
+        )
     return found
 
 
@@ -184,7 +190,9 @@ def _by_name(paths: Sequence[Path], what: str) -> dict[str, Path]:
     for path in paths:
         name = _name(path)
         if name in found:
-            raise UsageError(f"two {what} of one name", "one for each case", f"{found[name].name}, {path.name}")
+            raise UsageError(
+                f"two {what} have the same name", expected="one for each case", got=f"{found[name].name}, {path.name}"
+            )
         found[name] = path
     return found
 
@@ -202,11 +210,13 @@ def _group(name: str, pattern: str | None) -> str:
         match = re.search(pattern, name)
         return match[1] if match else _unmatched(name, pattern)
     except (re.error, IndexError) as error:
-        raise UsageError("the pattern makes no sense", "a regular expression with a group in (...)", pattern) from error
+        raise UsageError(
+            "the pattern is invalid", expected="a regular expression with a group in (...)", got=pattern
+        ) from error
 
 
 def _unmatched(name: str, pattern: str) -> str:
-    raise UsageError(f"{name} has no group", f"a name that {pattern!r} is found in", name)
+    raise UsageError(f"{name} does not match the pattern", expected=f"a name that {pattern!r} is found in", got=name)
 
 
 def _with_neighbours(slices: Sequence[LabelledSlice]) -> tuple[LabelledSlice, ...]:

@@ -55,14 +55,19 @@ def nifti_from_file(source: SourceFile) -> NiftiFile:
             with gzip.GzipFile(fileobj=plain) if packed else nullcontext(plain) as file:
                 data, header, padding = _checked_bytes(file, source.size() if packed else None, name)
     except EOFError:
-        raise UnsupportedFormatError(f"{name} is truncated", "a whole gzip stream", "one that ends too early") from None
+        raise UnsupportedFormatError(
+            f"{name} is truncated", expected="a whole gzip stream", got="one that ends too early"
+        ) from None
     except (gzip.BadGzipFile, zlib.error):
         raise UnsupportedFormatError(
-            f"{name} is damaged", "gzip whose checksum and length are right", "other bytes", "Copy it again."
+            f"{name} is damaged",
+            expected="gzip whose checksum and length are right",
+            got="other bytes",
+            remedy="Copy it again.",
         ) from None
     except OSError as error:
         got = error.strerror or type(error).__name__
-        raise UnsupportedFormatError(f"{name} cannot be read", "a readable file", got) from None
+        raise UnsupportedFormatError(f"{name} cannot be read", expected="a readable file", got=got) from None
     stored = np.frombuffer(data, header.dtype, header.voxel_bytes // header.dtype.itemsize, header.voxels_at)
     voxels = stored.reshape(header.shape, order="F")
     voxels.flags.writeable = False
@@ -85,18 +90,20 @@ def _checked_bytes(
     header = header_from_bytes(start, name)
     end = header.voxels_at + header.voxel_bytes
     if packed_bytes is not None and packed_bytes > end + end // _GZIP_OVERHEAD + _GZIP_SPARE_BYTES:
-        raise UnsupportedFormatError(f"{name} is longer than its header says", f"{end} bytes", "more, compressed")
+        raise UnsupportedFormatError(
+            f"{name} is longer than its header says", expected=f"{end} bytes", got="more, compressed"
+        )
     slice_bytes = header.shape[0] * header.shape[1] * header.dtype.itemsize
     spare = min(MAX_PADDING_BYTES, slice_bytes - 1)
     data = bytearray(start)
     while len(data) <= end + spare and (piece := file.read(min(_PIECE_BYTES, end + spare + 1 - len(data)))):
         data += piece
     if len(data) < end:
-        raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{end} bytes", f"{len(data)}")
+        raise UnsupportedFormatError(f"{name} has truncated pixel data", expected=f"{end} bytes", got=f"{len(data)}")
     if len(data) > end + spare:
         raise UnsupportedFormatError(
-            f"{name} is longer than its header says", f"{end} bytes", f"more than {end + spare}",
-            "Slices would be lost: correct the header's dim, or write the file again.",
+            f"{name} is longer than its header says", expected=f"{end} bytes", got=f"more than {end + spare}",
+            remedy="Slices would be lost. Correct the header's dim, or write the file again.",
         )  # fmt: skip
     padding = len(data) - end
     del data[end:]

@@ -32,7 +32,7 @@ def nifti_from_mask(mask: ByteArray, geometry: Geometry, origin: Origin, stamp: 
     """
     if mask.ndim != 3 or mask.dtype != np.uint8 or len(mask) != len(geometry.positions_mm):
         expected = f"({len(geometry.positions_mm)}, H, W) uint8"
-        raise InputError("the mask does not fit the volume", expected, f"{mask.shape} {mask.dtype}")
+        raise InputError("the mask does not fit the volume", expected=expected, got=f"{mask.shape} {mask.dtype}")
     nibabel = require("nibabel", "dicom")
     voxels = origin.turn.stored_stack(mask).transpose(2, 1, 0)
     if (layout := origin.layout) is not None:

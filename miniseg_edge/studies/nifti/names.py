@@ -66,7 +66,7 @@ def nifti_at(source: Path) -> FoundNifti | None:
         return None
     if foreign:
         name, what, remedy = foreign[0]
-        raise UnsupportedFormatError(f"{name} is in a format that is not read", _READ, what, remedy)
+        raise UnsupportedFormatError(f"{name} is in an unsupported format", expected=_READ, got=what, remedy=remedy)
     if len(volumes) > 1:
         raise _several(volumes, source)
     kinds = Counter(known_as(file.name, start) or "file of another kind" for file, start in beside)
@@ -77,7 +77,7 @@ def _several(volumes: Sequence[SourceFile], source: Path) -> AmbiguousStudyError
     names = ", ".join(_place(file, source).as_posix() for file in volumes[:_SHOWN])
     more = f" and {len(volumes) - _SHOWN} more" if len(volumes) > _SHOWN else ""
     problem = f"{source.name} holds {len(volumes)} NIfTI files"
-    return AmbiguousStudyError(problem, "one, or a choice", names + more, "Name the file itself.")
+    return AmbiguousStudyError(problem, expected="one, or a choice", got=names + more, remedy="Name the file itself.")
 
 
 def _place(file: SourceFile, source: Path) -> PurePath:
@@ -95,7 +95,7 @@ def _start(file: SourceFile) -> bytes:
     try:
         return file.start(LOOKED_AT)
     except OSError as reason:
-        raise UnsupportedFormatError(f"{file.name} cannot be read", "a readable file", str(reason.strerror)) from None
+        raise UnsupportedFormatError(f"{file.name} cannot be read", because=str(reason.strerror)) from None
 
 
 def _foreign(file: SourceFile) -> tuple[str, str, str] | None:

@@ -111,7 +111,7 @@ def _scaled(affine: Affine, mm: float) -> Affine:
 def _sform(forms: NiftiForms, name: str) -> Affine:
     affine = np.array([*forms.sform, (0.0, 0.0, 0.0, 1.0)])
     if not np.isfinite(affine).all():
-        raise GeometryError(f"the sform of {name} is invalid", "finite numbers", "NaN or infinity")
+        raise GeometryError(f"the sform of {name} is invalid", expected="finite numbers", got="NaN or infinity")
     return affine
 
 
@@ -119,11 +119,13 @@ def _qform(forms: NiftiForms, name: str) -> Affine:
     """The matrix of a qform, as nifti_quatern_to_mat44 makes it."""
     quaternion, offset, sign = np.array(forms.quaternion), np.array(forms.offset), forms.pixdim[0]
     if not (np.isfinite(quaternion).all() and np.isfinite(offset).all() and math.isfinite(sign)):
-        raise GeometryError(f"the qform of {name} is invalid", "finite numbers", "NaN or infinity")
+        raise GeometryError(f"the qform of {name} is invalid", expected="finite numbers", got="NaN or infinity")
     square = float(quaternion @ quaternion)
     if square > 1 + _UNIT_QUATERNION:
         raise GeometryError(
-            f"the qform of {name} is invalid", "b, c and d of a unit quaternion", f"length {math.sqrt(square):.4g}"
+            f"the qform of {name} is invalid",
+            expected="b, c and d of a unit quaternion",
+            got=f"length {math.sqrt(square):.4g}",
         )
     rest = 1 - square
     a, (b, c, d) = (math.sqrt(rest), quaternion) if rest >= _HALF_TURN else (0.0, quaternion / math.sqrt(square))
@@ -148,7 +150,10 @@ def _voxel_sizes(forms: NiftiForms, name: str, error: type[GeometryError]) -> np
     sizes = np.array(forms.pixdim[1:])
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise error(
-            f"the voxel size of {name} is invalid", "finite pixdim above 0", _times(sizes), "Correct the header."
+            f"the voxel size of {name} is invalid",
+            expected="finite pixdim above 0",
+            got=_times(sizes),
+            remedy="Correct the header.",
         )
     return sizes
 
@@ -174,8 +179,9 @@ def _judged(sform: Affine, qform: Affine, shape: tuple[int, ...], name: str) -> 
     if any(agrees(linear) for linear in _without_shear(sform[:3, :3])):
         return False, ["the sform has shear, which the qform cannot say; read by the sform"]
     raise GeometryError(
-        f"{name} lies in two places", "qform and sform alike", _difference(sform, qform, shape),
-        "Set the code of the form that is wrong to 0.",
+        f"{name} has two contradictory positions", expected="equal qform and "
+        "sform", got=_difference(sform, qform, shape),
+        remedy="Set the code of the form that is wrong to 0.",
     )  # fmt: skip
 
 
@@ -244,13 +250,15 @@ def _checked(affine: Affine, what: str) -> Affine:
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     if not ((sizes >= MIN_VOXEL_MM) & (sizes <= MAX_VOXEL_MM)).all():
         raise GeometryError(
-            f"{what} is invalid", f"voxels of {MIN_VOXEL_MM:g} to {MAX_VOXEL_MM:g} mm",
-            f"{_times(sizes)} mm", "Correct the header's affine, or its unit (xyzt_units).",
+            f"{what} is invalid", expected=f"voxels of {MIN_VOXEL_MM:g} to {MAX_VOXEL_MM:g} mm",
+            got=f"{_times(sizes)} mm", remedy="Correct the header's affine, or its unit (xyzt_units).",
         )  # fmt: skip
     if (far := float(np.abs(affine[:3, 3]).max())) > MAX_OFFSET_MM:
-        raise GeometryError(f"{what} is invalid", f"positions within {MAX_OFFSET_MM:g} mm", f"{far:.3g} mm")
+        raise GeometryError(
+            f"{what} is invalid", expected=f"positions within {MAX_OFFSET_MM:g} mm", got=f"{far:.3g} mm"
+        )
     if abs(np.linalg.det(affine[:3, :3] / sizes)) < _MIN_VOLUME:
-        raise GeometryError(f"{what} is invalid", "three axes in space", "axes that nearly coincide")
+        raise GeometryError(f"{what} is invalid", expected="three axes in space", got="axes that nearly coincide")
     return affine
 
 

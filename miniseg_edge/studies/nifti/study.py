@@ -66,10 +66,12 @@ def study_from_nifti(file: SourceFile, phase: int | None) -> Study:
     """Opens a NIfTI file of HU; NaN, which writers put around what was scanned, is read as air. See `open_study`."""
     grid = _grid(file, phase)
     if grid.header.intent in LABEL_INTENTS:
-        raise WrongModalityError(f"{file.name} is a label map by its header's intent", "CT in HU", "labels")
+        raise WrongModalityError(
+            f"{file.name} is a label map by its header's intent", expected="CT in HU", got="labels"
+        )
     _check_axial(grid.geometry, file.name)
     if all(_missing(grid.stored(index)).all() for index in range(grid.voxels.shape[2])):
-        raise InputError(f"{file.name} holds no HU", "finite values", "NaN alone")
+        raise InputError(f"{file.name} contains no HU", expected="finite values", got="only NaN")
     return grid.study(lambda index: _hu(grid, index))
 
 
@@ -124,17 +126,20 @@ def _check_budget(shape: tuple[int, ...], name: str) -> None:
     width, height, depth = shape
     check_volume_budget(depth, height, width)
     if depth > MAX_SLICES:
-        raise InputError(f"{name} has too many slices", f"at most {MAX_SLICES}", f"{depth}")
+        raise InputError(f"{name} has too many slices", expected=f"at most {MAX_SLICES}", got=f"{depth}")
 
 
 def _one_phase(raw: npt.NDArray[np.generic], phase: int | None) -> npt.NDArray[np.generic]:
     phases = int(np.prod(raw.shape[3:]))
     if phases > 1 and phase is None:
         raise AmbiguousStudyError(
-            f"the file has {phases} phases", "one, or a choice", f"0..{phases - 1}", "Choose: --phase N, or phase=N."
+            f"the file has {phases} phases",
+            expected="one, or a choice",
+            got=f"0..{phases - 1}",
+            remedy="Choose with --phase N or phase=N.",
         )
     if not 0 <= (phase or 0) < phases:
-        raise AmbiguousStudyError("no such phase", f"0..{phases - 1}", f"{phase}")
+        raise AmbiguousStudyError("the phase does not exist", expected=f"0..{phases - 1}", got=f"{phase}")
     return raw.reshape((*raw.shape[:3], phases), order="F")[..., phase or 0]
 
 
@@ -144,7 +149,9 @@ def _geometry(affine: Affine, depth: int, name: str) -> Geometry:
     if abs(row @ column) > _RIGHT_ANGLE:
         angle = np.degrees(np.arccos(row @ column))
         raise GeometryError(
-            f"the slices of {name} are sheared", "rows and columns at a right angle", f"{angle:.2f} degrees"
+            f"the slices of {name} are sheared",
+            expected="rows and columns at a right angle",
+            got=f"{angle:.2f} degrees",
         )
     spacing = float(step @ np.cross(row, column))
     positions = tuple(_point(affine[:3, 3] + k * step) for k in range(depth))
@@ -167,16 +174,18 @@ def _check_axial(geometry: Geometry, name: str) -> None:
         degrees = np.degrees(np.arccos(abs(geometry.normal[2])))
         raise NotAxialError(
             f"the slices of {name} are not axial",
-            "a normal within 45 degrees of the body's axis",
-            f"{degrees:.0f}",
-            remedy,
+            expected="a normal within 45 degrees of the body's axis",
+            got=f"{degrees:.0f}",
+            remedy=remedy,
         )
     rows, columns = geometry.pixel_spacing_mm
     if max(rows, columns) > MAX_PIXEL_RATIO * min(rows, columns):
         raise NotAxialError(
             f"{name} is a stack of {'coronal' if rows > columns else 'sagittal'} slices",
-            "axial slices, or voxels of nearly one size", f"axial pixels of {columns:.3g} x {rows:.3g} mm", remedy,
-        )  # fmt: skip
+            expected="axial slices, or voxels of nearly one size",
+            got=f"axial pixels of {columns:.3g} x {rows:.3g} mm",
+            remedy=remedy,
+        )
 
 
 def _scaled(stored: npt.NDArray[np.generic], header: NiftiHeader) -> tuple[FloatArray, tuple[str, ...]]:

@@ -81,7 +81,9 @@ def dicom_seg_from_mask(
     count, size = len(sources.images), sources.size
     if mask.ndim != 3 or (stored := sources.turn.stored(mask)).shape != (count, *size):
         height, width = reversed(size) if sources.turn.transposed else size
-        raise InputError("the mask does not fit the study", f"({count}, {height}, {width})", str(mask.shape))
+        raise InputError(
+            "the mask does not fit the study", expected=f"({count}, {height}, {width})", got=str(mask.shape)
+        )
     with distrusted(sources.images[0].file.name, no_seg):
         chosen = chosen_slices(stored, frames)
         pixels = stored[chosen[0] : chosen[-1] + 1] if isinstance(chosen, range) else stored[chosen]
@@ -92,7 +94,7 @@ def dicom_seg_from_mask(
 def check_seg_frames(frames: str) -> None:
     """Raises: UsageError."""
     if frames not in SEG_FRAMES:
-        raise UsageError("no such slices of a DICOM SEG", ", ".join(SEG_FRAMES), frames[:16])
+        raise UsageError("the choice of DICOM SEG frames is invalid", expected=", ".join(SEG_FRAMES), got=frames[:16])
 
 
 def chosen_slices(mask: ByteArray, frames: SegFrames) -> Sequence[int]:

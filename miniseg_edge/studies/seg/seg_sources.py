@@ -61,14 +61,14 @@ def sources_of(geometry: Geometry, origin: Origin) -> SegSources:
     """
     images = origin.images
     if not images:
-        raise DicomSegError("a DICOM SEG refers to DICOM images", "a DICOM study", origin.format)
+        raise DicomSegError("a DICOM SEG refers to DICOM images", expected="a DICOM study", got=origin.format)
     _check_references(images)
     name = images[0].file.name
     with distrusted(name, no_seg):
         first = header_from_file(images[0].file, _ALL_KEYWORDS)
         header, remarks = copied(first.dataset)  # before anything asks for a value
         if uid_of(first.dataset, "SOPInstanceUID") != images[0].sop_instance_uid:
-            raise InputError(f"{name} changed while it was read", "the file that was opened", "another")
+            raise InputError(f"{name} changed while it was read", expected="the file that was opened", got="another")
         frame = frames_from_header(first, _ANY_RESCALE)[images[0].frame]
         plane, about_thickness = _with_thickness(_with_unit_directions(frame.plane), geometry)
         spacing = geometry.slice_spacing_mm if len(images) > 1 else None
@@ -78,7 +78,9 @@ def sources_of(geometry: Geometry, origin: Origin) -> SegSources:
 
 def no_seg(kind: str) -> DicomSegError:
     """For what a library raised, of which only the kind is told."""
-    return DicomSegError("no DICOM SEG can be made of this series", "headers that a SEG can copy", kind, _REMEDY)
+    return DicomSegError(
+        "this series cannot be written as DICOM SEG", expected="headers that a SEG can copy", got=kind, remedy=_REMEDY
+    )
 
 
 def _check_references(images: Sequence[SourceImage]) -> None:
@@ -89,8 +91,8 @@ def _check_references(images: Sequence[SourceImage]) -> None:
     ):
         if invalid := sum(not is_uid(uid) for uid in uids):
             raise DicomSegError(
-                f"a DICOM SEG cannot refer to images without a valid {keyword}", f"{len(uids)} that have one",
-                f"{invalid} without", _REMEDY,
+                f"a DICOM SEG cannot refer to images without a valid {keyword}", expected=f"{len(uids)} that have one",
+                got=f"{invalid} without", remedy=_REMEDY,
             )  # fmt: skip
     files: dict[str, set[SourceFile]] = defaultdict(set)
     for image in images:
@@ -100,8 +102,8 @@ def _check_references(images: Sequence[SourceImage]) -> None:
                  for image in images)  # fmt: skip
     if shared:
         raise DicomSegError(
-            "a DICOM SEG cannot refer to images that share a SOPInstanceUID", "one for each image",
-            f"{shared} of {len(images)} that share one", _REMEDY,
+            "a DICOM SEG cannot refer to images that share a SOPInstanceUID", expected="one for each image",
+            got=f"{shared} of {len(images)} that share one", remedy=_REMEDY,
         )  # fmt: skip
 
 
@@ -109,9 +111,11 @@ def _identified(header: Dataset, images: Sequence[SourceImage]) -> tuple[str, ..
     """Gives the header UIDs of its own where a SEG can do with them; remarks. Raises: DicomSegError."""
     if "StudyInstanceUID" not in header:
         raise DicomSegError(
-            "a DICOM SEG cannot belong to a study without a valid StudyInstanceUID", "a unique identifier", "none",
-            _REMEDY,
-        )  # fmt: skip
+            "a DICOM SEG cannot belong to a study without a valid StudyInstanceUID",
+            expected="a unique identifier",
+            got="none",
+            remedy=_REMEDY,
+        )
     missing = [keyword for keyword in ("SeriesInstanceUID", "FrameOfReferenceUID") if keyword not in header]
     for keyword in missing:
         # The same for all segmentations of these images, so that they can be shown together.

@@ -32,7 +32,9 @@ def folds_of(samples: Sequence[Sample], count: int, seed: int) -> tuple[Fold, ..
     """
     groups = sorted({sample.group for sample in samples})
     if not 2 <= count <= len(groups):
-        raise UsageError("no such folds", f"2 to {len(groups)}, the number of groups", str(count))
+        raise UsageError(
+            "the number of folds is invalid", expected=f"2 to {len(groups)}, the number of groups", got=str(count)
+        )
     order = np.random.default_rng(seed).permutation(len(groups))
     place = {groups[index]: position % count for position, index in enumerate(order)}
     return tuple(

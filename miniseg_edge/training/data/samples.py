@@ -30,7 +30,7 @@ class Sample:
     def __post_init__(self) -> None:
         if self.image.shape[:2] != self.label.shape:
             size = str(self.image.shape[:2])
-            raise InputError(f"the label of {self.name} has another size", size, str(self.label.shape))
+            raise InputError(f"the label of {self.name} has a different size", expected=size, got=str(self.label.shape))
 
     @cached_property
     def sha256(self) -> str:
@@ -52,7 +52,7 @@ def training_statistics(images: Sequence[ByteArray]) -> Statistics:
         StatisticsError: they are all constant.
     """
     if not images:
-        raise InputError("there are no training slices", "at least one", "none")
+        raise InputError("there are no training slices", expected="at least one", got="none")
     means = [float(np.mean(image, dtype=np.float64)) for image in images]
     deviations = [float(np.std(image, dtype=np.float64)) for image in images]
     return Statistics(float(np.mean(means)) / GREY_MAX, float(np.mean(deviations)) / GREY_MAX)

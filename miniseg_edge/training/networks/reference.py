@@ -26,7 +26,7 @@ def reference_network(record: NetworkRecord, weights: Mapping[str, Tensor]) -> M
     wanted = {key: value.shape for key, value in stored(network).state_dict().items()}
     if {key: value.shape for key, value in weights.items()} != wanted:
         shape = str(record.architecture or record.name)
-        raise BundleError("the reference weights do not fit the manifest's network", shape, "other shapes")
+        raise BundleError("the reference weights do not fit the manifest's network", expected=shape, got="other shapes")
     stored(network).load_state_dict(weights, strict=True, assign=True)
     return network.eval()
 
@@ -36,6 +36,6 @@ def _without_weights(record: NetworkRecord) -> MiniSeg | RegisteredNetwork:
         try:
             return build_network(record.name, record.in_channels, record.classes)
         except (UsageError, MissingDependencyError) as error:
-            raise IncompatibleError(error.problem, error.expected, error.got, error.remedy) from error
+            raise IncompatibleError(error.problem, **error.details) from error
     with torch.device("meta"):  # a manifest may ask for much, and the weights are those of the file
         return MiniSeg(record.architecture, auxiliary=False)

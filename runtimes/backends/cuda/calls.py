@@ -78,22 +78,39 @@ def checked(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
 
 def error_of(call: str, status: str, explained: str) -> InferenceError | RuntimeUnavailableError:
     """The error for a status by its name in `cudaError_t`."""
-    got = f"{status} ({explained})" if explained else status
+    explained_status = f"{status} ({explained})" if explained else status
     if status in _NO_DRIVER:
         return RuntimeUnavailableError(
-            "there is no NVIDIA GPU that can be used here", "a GPU, and a driver as new as CUDA wants it", got,
-            "Install or update the NVIDIA driver; in a container, hand the GPU in. In a fork, start it with spawn.",
-        )  # fmt: skip
+            "there is no usable NVIDIA GPU",
+            expected="a GPU, and a driver recent enough for CUDA",
+            because=explained_status,
+            remedy=(
+                "Install or update the NVIDIA driver. In a container, pass the GPU "
+                "through. Start child processes with spawn, not fork."
+            ),
+        )
     if status in _BUSY:
         return RuntimeUnavailableError(
-            "the GPU is busy", "a GPU that takes one more process", got,
-            "It may be in exclusive mode (nvidia-smi -q -d COMPUTE), or its MPS service is full or not ready.",
-        )  # fmt: skip
+            "the GPU is busy",
+            expected="a GPU that takes one more process",
+            because=explained_status,
+            remedy="It may be in exclusive mode (nvidia-smi -q -d COMPUTE), or its MPS service is full or not ready.",
+        )
     if status in _NO_MEMORY:
-        return DeviceMemoryError(f"{call} found no memory", "free memory on the GPU", got, "Use fewer threads.")
+        return DeviceMemoryError(
+            f"{call} ran out of memory",
+            expected="free memory on the GPU",
+            because=explained_status,
+            remedy="Use fewer threads.",
+        )
     if status in _LOST:
-        return DeviceLostError(f"the GPU failed at {call}", "a GPU that answers", got, "Start the process again.")
-    return InferenceError(f"{call} failed", "cudaSuccess", got)
+        return DeviceLostError(
+            f"the GPU failed at {call}",
+            expected="a GPU that answers",
+            because=explained_status,
+            remedy="Start the process again.",
+        )
+    return InferenceError(f"{call} failed", expected="cudaSuccess", because=explained_status)
 
 
 def error_of_number(call: str, number: int, said: str = "") -> InferenceError | RuntimeUnavailableError:

@@ -69,11 +69,13 @@ def gpus() -> tuple[Gpu, ...]:
         raise
     except Exception as error:  # a GPU that lost its power, rights or libraries; those raise kinds of their own
         raise RuntimeUnavailableError(
-            "there is no NVIDIA GPU that can be used here", "a GPU that answers", " ".join(str(error).split())[:300],
-            "Look at nvidia-smi; after a suspend, load the driver again or restart the machine.",
-        ) from error  # fmt: skip
+            "there is no usable NVIDIA GPU",
+            expected="a GPU that answers",
+            because=" ".join(str(error).split())[:300],
+            remedy="Look at nvidia-smi; after a suspend, load the driver again or restart the machine.",
+        ) from error
     if not found:
-        raise RuntimeUnavailableError("there is no NVIDIA GPU that can be used here", "at least one", "none")
+        raise RuntimeUnavailableError("there is no usable NVIDIA GPU", expected="at least one", got="none")
     claim(CUDA)
     return found
 
@@ -88,7 +90,9 @@ def gpu_named(device: str) -> Gpu:
     here = gpus()
     found = next((gpu for gpu in here if gpu.device == device), None)
     if found is None:
-        raise RuntimeUnavailableError("there is no such GPU here", ", ".join(gpu.device for gpu in here), device)
+        raise RuntimeUnavailableError(
+            "this GPU does not exist", expected=", ".join(gpu.device for gpu in here), got=device
+        )
     return found
 
 

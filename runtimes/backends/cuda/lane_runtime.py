@@ -62,7 +62,7 @@ class LaneRuntime(Runtime):
             with on_device(gpu.index):
                 return None
         except (IncompatibleError, RuntimeUnavailableError, InferenceError) as error:
-            return f"{error.problem}, {error.got}"
+            return error.summary
         except MiniSegError as error:
             return str(error)
 

@@ -39,8 +39,8 @@ class OnnxRuntimeCuda(LaneRuntime):
         available = onnxruntime().get_available_providers()
         if PROVIDER not in available:
             raise RuntimeUnavailableError(
-                "this onnxruntime has no CUDA", PROVIDER, ", ".join(available),
-                'In place of the package onnxruntime: pip install "miniseg-edge[onnxruntime-cuda]"',
+                "this onnxruntime was built without CUDA", expected=PROVIDER, got=", ".join(available),
+                remedy='Replace the package onnxruntime: pip install "miniseg-edge[onnxruntime-cuda]"',
             )  # fmt: skip
         return super().devices()
 
@@ -80,8 +80,8 @@ class Session:
             self._session = ort.InferenceSession(model, options, providers=[(PROVIDER, provider)], enable_fallback=0)
         if self._session.get_providers()[0] != PROVIDER:  # it would go on on the CPU without a word
             raise RuntimeUnavailableError(
-                f"onnxruntime did not take cuda:{gpu.index}", PROVIDER, str(self._session.get_providers()),
-                "Its CUDA and cuDNN libraries are missing or too old: docs/gpu.md says which it wants.",
+                f"onnxruntime did not take cuda:{gpu.index}", expected=PROVIDER, got=str(self._session.get_providers()),
+                remedy="Its CUDA and cuDNN libraries are missing or too old. The versions are listed in docs/gpu.md.",
             )  # fmt: skip
         self._device = ort.OrtDevice.make("cuda", gpu.index)._get_c_device()
         self._run_options = ort.RunOptions()
@@ -150,7 +150,9 @@ def _translated(call: str, said: str) -> MiniSegError | None:
     if (found := _CUDA_FAILURE.search(said)) is not None:
         return error_of(call, cuda_runtime().cudaError_t(int(found[1])).name, short)
     if _NO_MEMORY.search(said):
-        return DeviceMemoryError(f"{call} found no memory", "free memory on the GPU", short, "Use fewer threads.")
+        return DeviceMemoryError(
+            f"{call} ran out of memory", expected="free memory on the GPU", because=short, remedy="Use fewer threads."
+        )
     return None
 
 

@@ -10,8 +10,8 @@ from miniseg_edge.runtimes.backends.tensorrt.logger import VendorLog
 from miniseg_edge.runtimes.backends.tensorrt.vendors import Vendor
 
 AMPERE = "8.0"
-_REBUILD = "On the machine that will run it: miniseg-export --rebuild BUNDLE"
-_OTHERS = "Take TensorRT (miniseg-export --rebuild BUNDLE --target trt), or the runtime onnxruntime-cuda."
+_REBUILD = "Rebuild it on the machine that will run it: miniseg-export --rebuild BUNDLE"
+_OTHERS = "Use TensorRT (miniseg-export --rebuild BUNDLE --target trt), or the runtime onnxruntime-cuda."
 
 
 def check_record(vendor: Vendor, record: EngineRecord, *, version: str, system: str, gpu: Gpu) -> None:
@@ -21,23 +21,25 @@ def check_record(vendor: Vendor, record: EngineRecord, *, version: str, system: 
         IncompatibleError: names what it was built for and what is here.
     """
     if record.vendor != vendor.name:
-        raise IncompatibleError("the engine is another vendor's", vendor.name, record.vendor)
+        raise IncompatibleError("the engine belongs to another vendor", expected=vendor.name, got=record.vendor)
     if not _serves(version, record):
         built, here = f"{vendor.title} {record.version}", f"{vendor.title} {version}"
-        raise IncompatibleError("the engine was built with another version", built, here, _REBUILD)
+        raise IncompatibleError("the engine was built with another version", expected=built, got=here, remedy=_REBUILD)
     if record.system != system and not vendor.moves_between_systems:
-        raise IncompatibleError("the engine was built on another system", record.system, system, _REBUILD)
+        raise IncompatibleError(
+            "the engine was built on another system", expected=record.system, got=system, remedy=_REBUILD
+        )
     check_served(vendor, gpu)
     here = _described(gpu)
     if vendor.builds_ahead or record.hardware_compatibility not in ("", "NONE"):
         named = () if not vendor.builds_ahead else record.compute_capabilities
         if gpu.compute_capability not in named if named else _number(gpu.compute_capability) < _number(AMPERE):
             wanted = ", ".join(named) or f"compute capability {AMPERE} or later"
-            raise IncompatibleError("the engine was built for other GPUs", wanted, here, _REBUILD)
+            raise IncompatibleError("the engine was built for other GPUs", expected=wanted, got=here, remedy=_REBUILD)
     elif not _same(record, gpu):
         built = f"{record.gpu}, compute capability {', '.join(record.compute_capabilities)}"
         built += f", {record.multiprocessors} multiprocessors, {_mib(record.memory_bytes)} MiB"
-        raise IncompatibleError("the engine was built on another GPU", built, here, _REBUILD)
+        raise IncompatibleError("the engine was built on another GPU", expected=built, got=here, remedy=_REBUILD)
 
 
 def _same(record: EngineRecord, gpu: Gpu) -> bool:
@@ -60,7 +62,9 @@ def check_served(vendor: Vendor, gpu: Gpu) -> None:
     if not vendor.serves(gpu.compute_capability):
         served = ", ".join(f"{number / 10:.1f}" for number in vendor.compute_capabilities)
         wanted = f"compute capability {served}, or a later one"
-        raise IncompatibleError(f"{vendor.title} does not serve this GPU", wanted, _described(gpu), _OTHERS)
+        raise IncompatibleError(
+            f"{vendor.title} does not support this GPU", expected=wanted, got=_described(gpu), remedy=_OTHERS
+        )
 
 
 def check_header(vendor: Vendor, runtime: Any, log: VendorLog, data: bytes) -> None:
@@ -77,7 +81,12 @@ def check_header(vendor: Vendor, runtime: Any, log: VendorLog, data: bytes) -> N
         known = trt.EngineInvalidityDiagnostics.__members__
         reasons = ", ".join(name for name, flag in known.items() if int(flag) & int(found))
         reasons = reasons or log.errors() or "no reason given"
-        raise IncompatibleError(f"{vendor.title} refuses the engine", "an engine that can run here", reasons, _REBUILD)
+        raise IncompatibleError(
+            f"{vendor.title} rejects the engine",
+            expected="an engine that can run here",
+            because=reasons,
+            remedy=_REBUILD,
+        )
 
 
 def must_replay(record: EngineRecord, *, version: str, gpu: Gpu) -> bool:

@@ -33,7 +33,7 @@ class Context:
         if not self._context.set_input_shape(self._input.name, shape):
             ranges = self._engine.record.shapes
             wanted = str(self._input) if ranges is None else f"{ranges.minimum} to {ranges.maximum}"
-            raise InputError("the engine does not serve this shape", wanted, str(shape))
+            raise InputError("the engine does not support this shape", expected=wanted, got=str(shape))
         if self._engine.memory_is_ours:
             self._give_memory(self._engine.activation_bytes(self._context))
         self._shape = shape

@@ -110,5 +110,7 @@ def engine_record(artifact: Artifact) -> EngineRecord | None:
 def engine_of(artifact: Artifact) -> EngineRecord:
     """As `engine_record`, of an artefact that must be an engine. Raises: BundleError."""
     if (record := engine_record(artifact)) is None:
-        raise BundleError(f"the {artifact.target} artefact is no engine", "a record from miniseg-export", "none")
+        raise BundleError(
+            f"the {artifact.target} artefact is not an engine", expected="a record from miniseg-export", got="none"
+        )
     return record

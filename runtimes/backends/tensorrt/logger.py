@@ -55,19 +55,21 @@ class VendorLog:
         if (gone := lost(problem)) is not None:
             return gone
         if _NO_MEMORY.search(said):
-            return DeviceMemoryError(problem, expected, said, "Use fewer threads.")
+            return DeviceMemoryError(problem, expected=expected, because=said, remedy="Use fewer threads.")
         if (number := _CUDA_ERROR.search(said)) is not None:
             found = error_of_number(problem, int(number[1]), said)
             if type(found) is not InferenceError:
                 return found
-        return InferenceError(problem, expected, said)
+        return InferenceError(problem, expected=expected, because=said)
 
     def unusable(self, problem: str) -> MiniSegError:
         """The error for a vendor's library that does not start: the driver is too old, or the GPU is gone."""
-        found = self.failure(problem, "a driver as new as the library wants it, and a GPU")
+        found = self.failure(problem, "a driver recent enough for the library, and a GPU")
         if type(found) is not InferenceError:
             return found
-        return RuntimeUnavailableError(problem, found.expected, found.got, "Install or update the NVIDIA driver.")
+        return RuntimeUnavailableError(
+            problem, expected=found.expected, because=found.because, remedy="Install or update the NVIDIA driver."
+        )
 
     def errors(self) -> str:
         """What went wrong since this was last asked, newest first, on one line; at most 300 characters.

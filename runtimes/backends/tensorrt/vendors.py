@@ -66,5 +66,5 @@ VENDORS = (TENSORRT, TENSORRT_RTX)
 
 
 def vendor_of(target: str) -> Vendor | None:
-    """The row of a target, or None for targets that are no engines."""
+    """The row of a target, or None for targets that are not engines."""
     return next((vendor for vendor in VENDORS if vendor.target == target), None)

@@ -60,7 +60,9 @@ Destination = ArchiveNode | ArchiveUrl
 def ae_title(text: str) -> str:
     """An AE title. Raises: UsageError."""
     if not _AE_TITLE.fullmatch(text):
-        raise UsageError("no AE title", "1 to 16 characters of ASCII, without a backslash", text[:64])
+        raise UsageError(
+            "the AE title is invalid", expected="1 to 16 characters of ASCII, without a backslash", got=text[:64]
+        )
     return text
 
 
@@ -72,7 +74,9 @@ def accepted(text: str) -> Accepted:
     try:
         return Accepted(ae_title(title), ipaddress.ip_network(where))
     except ValueError:
-        raise UsageError("no such peer", "TITLE@ADDRESS or TITLE@NETWORK/BITS", text[:100]) from None
+        raise UsageError(
+            "the peer is invalid", expected="TITLE@ADDRESS or TITLE@NETWORK/BITS", got=text[:100]
+        ) from None
 
 
 def destination(text: str) -> Destination:
@@ -80,12 +84,18 @@ def destination(text: str) -> Destination:
     if text.startswith(("http://", "https://")):
         parts = urlsplit(text)
         if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
-            raise UsageError("no such archive", "https://HOST/PATH without user, query or fragment", parts.netloc[:100])
+            raise UsageError(
+                "the archive's address is invalid",
+                expected="https://HOST/PATH without user, query or fragment",
+                got=parts.netloc[:100],
+            )
         return ArchiveUrl(text.rstrip("/"))
     title, _, place = text.partition("@")
     host, _, port = place.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 2**16:
-        raise UsageError("no such archive", "TITLE@HOST:PORT, or https://HOST/PATH", text[:100])
+        raise UsageError(
+            "the archive's address is invalid", expected="TITLE@HOST:PORT, or https://HOST/PATH", got=text[:100]
+        )
     return ArchiveNode(ae_title(title), host.strip("[]"), int(port))
 
 
@@ -94,7 +104,7 @@ def addresses_of(node: ArchiveNode) -> tuple[Accepted, ...]:
     try:
         found = {info[4][0] for info in socket.getaddrinfo(node.host, node.port, type=socket.SOCK_STREAM)}
     except OSError as error:
-        raise UsageError(f"{node.host} is not known here", "a host", error.strerror or str(error)) from error
+        raise UsageError(f"{node.host} cannot be resolved", because=error.strerror or str(error)) from error
     return tuple(Accepted(node.title, ipaddress.ip_network(plain_address(str(one)))) for one in sorted(map(str, found)))
 
 

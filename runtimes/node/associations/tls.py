@@ -33,7 +33,9 @@ def outgoing_tls(cert: Path | None, key: Path | None, peers: Path | None) -> ssl
         try:
             context.load_cert_chain(cert, key)
         except OSError as error:
-            raise UsageError("TLS cannot be set up", "a certificate and its key in PEM", str(error)) from error
+            raise UsageError(
+                "TLS cannot be set up", expected="a certificate and its key in PEM", because=str(error)
+            ) from error
     return context
 
 
@@ -41,4 +43,6 @@ def _trust(context: ssl.SSLContext, peers: Path) -> None:
     try:
         context.load_verify_locations(cadata=bytes_from_file(peers, _MAX_FILE, UsageError).decode("ascii"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{peers} vouches for nobody", "certificates in PEM", type(error).__name__) from error
+        raise UsageError(
+            f"{peers} contains no certificate", expected="certificates in PEM", because=type(error).__name__
+        ) from error

@@ -69,10 +69,12 @@ class Spool:
             self.root.chmod(0o700)  # patients' images: for nobody else on this machine
             handle = os.open(self.root / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise OutputError(f"{self.root} cannot be written", "a writable folder", error.strerror or "") from error
+            raise OutputError(
+                f"{self.root} cannot be written", expected="a writable folder", because=error.strerror or ""
+            ) from error
         try:
             if not lock_file(handle):
-                raise OutputError(f"{self.root} is in use", "one node at a time", "another that is at work")
+                raise OutputError(f"{self.root} is in use", expected="one node at a time", got="a run in progress")
             replace_file(self.root / _VERSION, SPOOL_VERSION)
             self._recover()
             yield
@@ -176,13 +178,15 @@ class Spool:
     def _check_ours(self) -> None:
         """Before so much as a lock is put into somebody else's folder."""
         if self.root.exists() and not self.root.is_dir():
-            raise OutputError(f"{self.root} is no folder", "a folder, or nothing yet", "a file")
+            raise OutputError(f"{self.root} is not a folder", expected="a folder, or nothing yet", got="a file")
         if self.root.is_dir() and not (self.root / _VERSION).is_file():
             ours = {"incoming", "series", "dead", "kept", "answered", "trash", _LOCK}  # a start that was killed
             if any(path.name not in ours and not path.name.endswith(".partial") for path in self.root.iterdir()):
-                raise OutputExistsError(f"{self.root} holds other files", "a node's spool, or nothing", "another")
+                raise OutputExistsError(
+                    f"{self.root} contains other files", expected="a node's spool, or nothing", got="another"
+                )
         elif self.root.is_dir() and (self.root / _VERSION).read_bytes() != SPOOL_VERSION:
-            raise OutputExistsError(f"{self.root} is of another version", "spool 1", "another")
+            raise OutputExistsError(f"{self.root} is of another version", expected="spool 1", got="another")
 
 
 def _moved(folder: Path, to: Path) -> None:

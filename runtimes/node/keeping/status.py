@@ -16,7 +16,7 @@ def show_status(root: Path) -> None:
     """A table of all series. Raises: UsageError, if there is no spool."""
     spool = Spool(root)
     if not spool.series.is_dir():
-        raise UsageError(f"{root} is no spool", "the --spool of a node", "nothing there")
+        raise UsageError(f"{root} is not a spool", expected="the --spool of a node", got="nothing there")
     rows = list(_rows(spool))
     terminal.say("a node is at work here" if spool.is_at_work() else "no node is at work here")
     terminal.table("Series", ("series", "state", "images", "round", "objects", "reason"), rows[:_SHOWN])

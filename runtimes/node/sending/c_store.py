@@ -52,12 +52,14 @@ class CStoreArchive:
                 dataset = pydicom.dcmread(result.path)
                 if str(dataset.SOPClassUID) not in _accepted(association):
                     raise SendRefusedError(
-                        f"{self.name} takes no such objects", "one accepted", dataset.SOPClassUID.name
+                        f"{self.name} does not accept this kind of object",
+                        expected="an accepted SOP class",
+                        got=dataset.SOPClassUID.name,
                     )
                 try:
                     answer = association.send_c_store(dataset)
                 except (RuntimeError, ValueError, OSError) as error:  # the association ended, or nothing fits
-                    raise SendError(f"{self.name} ended the association", "an answer", type(error).__name__) from None
+                    raise SendError(f"{self.name} ended the association", because=type(error).__name__) from None
                 self._check(answer)
                 stored(result)
 
@@ -76,18 +78,18 @@ class CStoreArchive:
             answer, _ = association.send_n_action(asked, _REQUEST_COMMITMENT, COMMITMENT, COMMITMENT_INSTANCE)
             status = answer.get("Status")
             if status is None:
-                raise SendError(f"{self.name} ended the association", "an answer", "none")
+                raise SendError(f"{self.name} ended the association", expected="an answer", got="none")
             return bool(status == _SUCCESS)
 
     def _check(self, answer: Any) -> None:
         status = answer.get("Status")
         if status is None:
-            raise SendError(f"{self.name} ended the association", "an answer", "none")
+            raise SendError(f"{self.name} ended the association", expected="an answer", got="none")
         if status == _SUCCESS or status in _WARNINGS:
             return
         if status in _OUT_OF_RESOURCES or status == _PROCESSING_FAILURE:
-            raise SendError(f"{self.name} did not take a result", "status 0000", f"{status:04X}")
-        raise SendRefusedError(f"{self.name} refused a result", "status 0000", f"{status:04X}")
+            raise SendError(f"{self.name} did not take a result", expected="status 0000", got=f"{status:04X}")
+        raise SendRefusedError(f"{self.name} refused a result", expected="status 0000", got=f"{status:04X}")
 
     @contextmanager
     def _associated(self, classes: Sequence[str]) -> Iterator[Any]:
@@ -107,7 +109,7 @@ class CStoreArchive:
         try:
             if not association.is_established:
                 how = "rejected" if association.is_rejected else "no association"
-                raise SendError(f"{node.title} cannot be reached", "an association", how)
+                raise SendError(f"{node.title} cannot be reached", because=how)
             yield association
         finally:
             if association.is_established:

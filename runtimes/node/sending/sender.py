@@ -129,7 +129,10 @@ class Sender:
                 self._stopping.wait(self._patience.first_s)
                 self._again(letter)
             except Exception as error:  # nothing that an archive says ends the sender
-                self._trouble(letter, SendError("something unforeseen", "an answer", type(error).__name__))
+                self._trouble(
+                    letter,
+                    SendError("an unexpected error occurred", because=type(error).__name__),
+                )
 
     def _next(self) -> _Letter | None:
         if time.monotonic() < self._shut_until_s:
@@ -239,4 +242,4 @@ class Sender:
 
 
 def _not_committed(name: str, got: str) -> NotCommittedError:
-    return NotCommittedError(f"{name} does not confirm that it keeps a result", "a confirmation", got)
+    return NotCommittedError(f"{name} did not confirm that it stored a result", expected="a confirmation", got=got)

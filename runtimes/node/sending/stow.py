@@ -67,10 +67,12 @@ class StowArchive:
             except self._http_error as error:
                 raise self._refused(getattr(error.response, "status_code", 0)) from None
             except self._failures as error:
-                raise SendError(f"{self.name} cannot be reached", "an answer", type(error).__name__) from None
+                raise SendError(f"{self.name} cannot be reached", because=type(error).__name__) from None
             if answer.get("FailedSOPSequence"):
                 reason = answer.FailedSOPSequence[0].get("FailureReason", 0)
-                raise SendRefusedError(f"{self.name} refused a result", "no failure", f"{int(reason or 0):04X}")
+                raise SendRefusedError(
+                    f"{self.name} refused a result", expected="no failure", got=f"{int(reason or 0):04X}"
+                )
             stored(result)
 
     def ask_to_keep(self, references: Sequence[Reference], transaction_uid: str) -> bool:
@@ -79,5 +81,5 @@ class StowArchive:
 
     def _refused(self, status: int) -> SendError:
         if status in _REFUSALS and status not in _MAY_PASS:
-            return SendRefusedError(f"{self.name} refused a result", "HTTP 200", str(status))
-        return SendError(f"{self.name} did not take a result", "HTTP 200", str(status))
+            return SendRefusedError(f"{self.name} refused a result", expected="HTTP 200", got=str(status))
+        return SendError(f"{self.name} did not take a result", expected="HTTP 200", got=str(status))

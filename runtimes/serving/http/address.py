@@ -46,7 +46,9 @@ class Address:
             return socket.create_server((self.host, self.port), family=family, backlog=_BACKLOG)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise UsageError(f"{self.host} port {self.port} cannot be bound", "a free port", reason) from error
+            raise UsageError(
+                f"{self.host} port {self.port} cannot be bound", expected="a free port", got=reason
+            ) from error
 
 
 def address_of(
@@ -61,14 +63,14 @@ def address_of(
     try:
         found = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
-        raise UsageError("no such host", "localhost or an IP address", host[:200]) from None
+        raise UsageError("the host is invalid", expected="localhost or an IP address", got=host[:200]) from None
     if not 0 <= port <= 65535:
-        raise UsageError("no such port", "0..65535, 0 for a free one", str(port))
+        raise UsageError("the port is invalid", expected="0..65535, 0 for a free one", got=str(port))
     if (tls_cert is None) != (tls_key is None):
-        raise UsageError("half of TLS", "--tls-cert and --tls-key", "one of them")
+        raise UsageError("TLS needs a certificate and a key", expected="--tls-cert and --tls-key", got="one of them")
     if not found.is_loopback and (not allow_remote or token_file is None or tls_cert is None):
         wanted = "127.0.0.1, ::1, or --allow-remote with --token-file, --tls-cert and --tls-key"
-        raise UsageError("others could reach this address", wanted, str(found))
+        raise UsageError("other machines could reach this address", expected=wanted, got=str(found))
     return Address(
         host=str(found),
         port=port,
@@ -82,9 +84,11 @@ def _token(path: Path) -> bytes:
     token = bytes_from_file(path, _MAX_TOKEN_FILE, UsageError).strip()
     if len(token) < MIN_TOKEN or not re.fullmatch(rb"[\x21-\x7e]+", token):
         raise UsageError(
-            f"{path} holds no token", f"one line of {MIN_TOKEN} visible ASCII characters or more", "another content",
-            "openssl rand -hex 32",
-        )  # fmt: skip
+            f"{path} contains no token",
+            expected=f"one line of at least {MIN_TOKEN} visible ASCII characters",
+            got="other content",
+            remedy="Create one: openssl rand -hex 32",
+        )
     return token
 
 
@@ -99,7 +103,7 @@ def server_tls(cert: Path, key: Path) -> ssl.SSLContext:
         context.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError) as error:  # ssl's own are of the first kind
         raise UsageError(
-            "TLS cannot be set up", "a certificate and its key in PEM, not encrypted", str(error)
+            "TLS cannot be set up", expected="a certificate and its key in PEM, not encrypted", because=str(error)
         ) from error
     return context
 
@@ -111,4 +115,9 @@ def _no_password() -> str:
 def check_private(path: Path) -> None:
     """Refuses a secret that other users can read. Raises: UsageError."""
     if os.name == "posix" and path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise UsageError(f"others can read {path}", "a file of its owner's alone", "more", f"chmod 600 {path}")
+        raise UsageError(
+            f"other users can read {path}",
+            expected="a file that only its owner can read",
+            got="more",
+            remedy=f"Run: chmod 600 {path}",
+        )

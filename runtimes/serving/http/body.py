@@ -30,7 +30,7 @@ class Body:
         """The next bytes. Raises: RequestError, more than were declared."""
         end = self._filled + len(piece)
         if end > self.size:
-            raise RequestError("a body is longer than its length", f"{self.size} bytes", "more")
+            raise RequestError("the body is longer than its Content-Length", expected=f"{self.size} bytes", got="more")
         self._memory[0][self._filled : end] = piece
         self._filled = end
 

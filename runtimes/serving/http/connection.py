@@ -184,7 +184,10 @@ class Connection(asyncio.BufferedProtocol):
         if any(name == b"transfer-encoding" for name, _ in request.headers):
             self._refuse(
                 RequestError(
-                    "a body in chunks, or encoded", "Content-Length alone", "Transfer-Encoding", "Send it in one piece."
+                    "the body is chunked or encoded",
+                    expected="only Content-Length",
+                    got="Transfer-Encoding",
+                    remedy="Send it in one piece, with its length.",
                 )
             )
             return
@@ -342,5 +345,7 @@ def _phrase(status: int) -> bytes:
 
 def _error_of(status: int) -> MiniSegError:
     if status == 431:
-        return TooLargeError("a request's headers are too large", f"at most {MAX_HEAD} bytes", "more")
-    return RequestError("a request that is not HTTP/1.1", "a request line, headers and Content-Length", "other bytes")
+        return TooLargeError("a request's headers are too large", expected=f"at most {MAX_HEAD} bytes", got="more")
+    return RequestError(
+        "the request is not HTTP/1.1", expected="a request line, headers and Content-Length", got="other bytes"
+    )

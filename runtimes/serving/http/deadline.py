@@ -30,8 +30,8 @@ class Deadline:
         if (left := self._due - time.monotonic()) <= 0:
             raise DeadlineError(
                 "the request was not done in time",
-                "masks before its deadline",
-                "none",
-                "Ask for more time, or try later.",
+                expected="masks before its deadline",
+                got="none",
+                remedy="Allow more time, or try again later.",
             )
         return left

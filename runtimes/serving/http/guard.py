@@ -35,14 +35,20 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
         if b"origin" in headers:
-            raise ForbiddenError("a web page asks", "a program", "an Origin header")
+            raise ForbiddenError("the request comes from a web page", expected="a program", got="an Origin header")
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if self._hosts is not None and _name_of(host) not in self._hosts:
-            raise ForbiddenError("called by another name", " or ".join(sorted(self._hosts)), "another Host header")
+            raise ForbiddenError(
+                "the request is addressed to another host",
+                expected=" or ".join(sorted(self._hosts)),
+                got="another Host header",
+            )
         if self._token is not None and scope["path"] not in OPEN_PATHS:
             given = headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, b"Bearer " + self._token):
-                raise UnauthorizedError("no token, or a wrong one", "Authorization: Bearer TOKEN", "none that is right")
+                raise UnauthorizedError(
+                    "the token is missing or wrong", expected="Authorization: Bearer TOKEN", got="no valid token"
+                )
 
 
 def _name_of(host: str) -> str:

@@ -46,10 +46,10 @@ def connections_at_once(places: int) -> int:
         return wanted
     if (allowed := left - _KEPT_FREE) < _MIN_CONNECTIONS:
         raise HostLimitError(
-            "the host allows too few open files",
-            f"{_MIN_CONNECTIONS + _KEPT_FREE} more than are open",
-            f"{left} more",
-            "Raise the limit (ulimit -n).",
+            "the limit on open files is too low",
+            expected=f"{_MIN_CONNECTIONS + _KEPT_FREE} more than are open",
+            got=f"{left} more",
+            remedy="Raise the limit (ulimit -n).",
         )
     return min(wanted, allowed)
 

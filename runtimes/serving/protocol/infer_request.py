@@ -62,14 +62,17 @@ def request_from_body(body: bytes | memoryview, json_length: int | None, model: 
     length = len(body) if json_length is None else json_length
     if length > MAX_JSON_BYTES:
         raise TooLargeError(
-            "too much JSON", f"at most {MAX_JSON_BYTES} bytes", f"{length}", "Send binary tensors, or fewer slices."
+            "too much JSON",
+            expected=f"at most {MAX_JSON_BYTES} bytes",
+            got=f"{length}",
+            remedy="Send binary tensors, or fewer slices.",
         )
     if length > len(body):
-        raise RequestError("the JSON ends before its length", f"{length} bytes", f"{len(body)}")
+        raise RequestError("the JSON ends before its length", expected=f"{length} bytes", got=f"{len(body)}")
     document, numbers = without_numbers(bytes(body[:length]))
     if len(document) > MAX_DOCUMENT_BYTES:
         wanted = f"at most {MAX_DOCUMENT_BYTES} bytes beside the numbers of data"
-        raise RequestError("JSON that is no list of numbers is too long", wanted, f"{len(document)}")
+        raise RequestError("JSON that is not a list of numbers is too long", expected=wanted, got=f"{len(document)}")
     found = object_from_json(document, "the request", RequestError)
     _check_fields(found, "the request", {"inputs"}, {"id", "parameters", "outputs"})
     parameters = _parameters(found, "the request", _PARAMETERS)
@@ -79,14 +82,16 @@ def request_from_body(body: bytes | memoryview, json_length: int | None, model: 
     wanted_json = slices.shape[0] * slices.shape[1] * slices.shape[2] * _NUMBERS_A_MASK
     if not binary and wanted_json > MAX_JSON_BYTES:
         raise TooLargeError(
-            "the masks are too large for JSON", f"at most {MAX_JSON_BYTES} bytes", f"{wanted_json}",
-            "Ask for binary_data_output.",
+            "the masks are too large for JSON", expected=f"at most {MAX_JSON_BYTES} bytes", got=f"{wanted_json}",
+            remedy="Ask for binary_data_output.",
         )  # fmt: skip
     timeout_us = parameters.get("timeout", 0)
     if not 0 <= timeout_us <= _MAX_TIMEOUT_US:
-        raise RequestError("no such timeout", "microseconds, or 0 for the service's own", str(timeout_us))
+        raise RequestError(
+            "the timeout is invalid", expected="microseconds, or 0 for the service's own", got=str(timeout_us)
+        )
     if "assume_hu" in parameters and name != HU_INPUT:
-        raise RequestError("assume_hu is about HU", HU_INPUT, name)
+        raise RequestError("assume_hu only applies to HU", expected=HU_INPUT, got=name)
     assume_hu = parameters.get("assume_hu") is True
     return InferRequest(_id(found), slices, name == HU_INPUT, assume_hu, binary, timeout_us / 1e6 or None)
 
@@ -100,12 +105,18 @@ def _input(tensor: object, numbers: bytes | None, tail: memoryview, model: Serve
     shape = _shape(fields["shape"], model)
     size = _parameters(fields, name, {"binary_data_size": int}).get("binary_data_size")
     if (size is None) == ("data" not in fields):
-        raise RequestError(f"{name} has no data, or twice", "data, or binary_data_size", "both or neither")
+        raise RequestError(
+            f"{name} needs its data exactly once", expected="data, or binary_data_size", got="both or neither"
+        )
     if (size or 0) != len(tail):
-        raise RequestError("bytes behind the JSON do not fit the inputs", f"{size or 0} bytes", f"{len(tail)}")
+        raise RequestError(
+            "the bytes after the JSON do not match the inputs", expected=f"{size or 0} bytes", got=f"{len(tail)}"
+        )
     if size is None:
         if numbers is None or fields["data"] is not None:
-            raise RequestError("a tensor's data are not numbers", f"a list of {datatype}", "something else")
+            raise RequestError(
+                "a tensor's data are not numbers", expected=f"a list of {datatype}", got="something else"
+            )
         return name, array_from_numbers(numbers, datatype, shape)
     return name, array_from_bytes(tail, datatype, shape)
 
@@ -113,14 +124,14 @@ def _input(tensor: object, numbers: bytes | None, tail: memoryview, model: Serve
 def _shape(value: object, model: ServedModel) -> tuple[int, ...]:
     sides = value if isinstance(value, list) else []
     if not 0 < len(sides) <= _MAX_AXES or any(type(side) is not int for side in sides):
-        raise RequestError("a shape makes no sense", "a list of whole numbers", type(value).__name__)
+        raise RequestError("a shape is invalid", expected="a list of whole numbers", got=type(value).__name__)
     wanted = "(slices, height, width)" if model.channels == 1 else f"(slices, height, width, {model.channels})"
     if len(sides) != model.axes or (model.channels > 1 and sides[3] != model.channels):
-        raise RequestError("an input has a wrong shape", wanted, str(tuple(sides)))
+        raise RequestError("an input has a wrong shape", expected=wanted, got=str(tuple(sides)))
     elements_of(tuple(sides))
     if sides[0] > MAX_SLICES or sides[1] * sides[2] > MAX_PIXELS:
         wanted = f"at most {MAX_SLICES} slices of at most {MAX_PIXELS} pixels"
-        raise TooLargeError("slices are too many or too large", wanted, str(tuple(sides)))
+        raise TooLargeError("slices are too many or too large", expected=wanted, got=str(tuple(sides)))
     return tuple(sides)
 
 
@@ -141,19 +152,21 @@ def _parameters(fields: dict[str, Any], what: str, known: dict[str, type]) -> di
     _check_fields(found, f"parameters of {what}", set(), set(known))
     for name, value in found.items():
         if type(value) is not known[name]:
-            raise RequestError(f"{name} has a wrong type", known[name].__name__, type(value).__name__)
+            raise RequestError(f"{name} has a wrong type", expected=known[name].__name__, got=type(value).__name__)
     return found
 
 
 def _check_fields(found: dict[str, Any], what: str, needed: set[str], others: set[str]) -> None:
     if needed - found.keys() or found.keys() - needed - others:
         wanted = ", ".join(sorted(needed | others)) or "none"
-        raise RequestError(f"{what} has wrong fields", wanted, f"{len(found)} fields, of others or without some")
+        raise RequestError(
+            f"{what} has wrong fields", expected=wanted, got=f"{len(found)} fields, of others or without some"
+        )
 
 
 def _one_of(value: object, known: tuple[str, ...], what: str) -> str:
     if not isinstance(value, str) or value not in known:
-        raise RequestError(f"{what} is unknown", " or ".join(known), "another")
+        raise RequestError(f"{what} is unknown", expected=" or ".join(known), got="another")
     return value
 
 
@@ -165,18 +178,18 @@ def _object(value: object, what: str) -> dict[str, Any]:
 def _list(value: object, what: str, count: int) -> list[Any]:
     found: list[Any] = _typed(value, list, what)
     if len(found) != count:
-        raise RequestError(f"{what} has a wrong length", f"{count}", f"{len(found)}")
+        raise RequestError(f"{what} has a wrong length", expected=f"{count}", got=f"{len(found)}")
     return found
 
 
 def _typed(value: object, kind: Callable[..., Any], what: str) -> Any:
     if type(value) is not kind:
-        raise RequestError(f"{what} has a wrong type", kind.__name__, type(value).__name__)
+        raise RequestError(f"{what} has a wrong type", expected=kind.__name__, got=type(value).__name__)
     return value
 
 
 def _id(found: dict[str, Any]) -> str | None:
     value = found.get("id")
     if value is not None and (not isinstance(value, str) or len(value) > _MAX_ID):
-        raise RequestError("an id makes no sense", f"at most {_MAX_ID} characters", type(value).__name__)
+        raise RequestError("the id is invalid", expected=f"at most {_MAX_ID} characters", got=type(value).__name__)
     return value

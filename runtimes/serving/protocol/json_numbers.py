@@ -78,7 +78,7 @@ def _pieces(text: bytes) -> Iterator[bytes]:
         end = text.find(b",", start + _BLOCK, start + 2 * _BLOCK) + 1
         if end == 0:
             if len(text) - start > 2 * _BLOCK:
-                raise RequestError("a number has too many digits, or is far from the next", "numbers", "a long text")
+                raise RequestError("a number is too long", expected="numbers", got="a long text")
             end = len(text)
         yield text[start:end]
         start = end
@@ -97,7 +97,9 @@ def _numbers(text: bytes, datatype: str) -> np.ndarray[Any, Any]:
     limits = np.iinfo(DTYPES[datatype])
     if values and (found.dtype.kind not in "iu" or found.min() < limits.min or found.max() > limits.max):
         raise RequestError(
-            "a tensor holds something else than its datatype", f"{limits.min}..{limits.max}, {datatype}", "other values"
+            "a tensor has values outside its datatype",
+            expected=f"{limits.min}..{limits.max}, {datatype}",
+            got="other values",
         )
     return found
 
@@ -111,8 +113,12 @@ def _skeleton(shape: tuple[int, ...]) -> bytes:
 
 
 def _no_json() -> RequestError:
-    return RequestError("a tensor's data are not valid JSON", "numbers with commas between them", "something else")
+    return RequestError(
+        "a tensor's data are not valid JSON", expected="numbers with commas between them", got="something else"
+    )
 
 
 def _wrong_shape(shape: tuple[int, ...]) -> RequestError:
-    return RequestError("a tensor's data do not fit its shape", f"a list of {shape}, or flat", "another list")
+    return RequestError(
+        "a tensor's data do not fit its shape", expected=f"a list of {shape}, or flat", got="another list"
+    )

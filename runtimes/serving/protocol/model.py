@@ -90,6 +90,6 @@ def served_model(segmenter: Segmenter, name: str | None = None) -> ServedModel:
 def check_model(model: ServedModel, path: Mapping[str, str]) -> None:
     """Refuses a path that names another model or version than the one there is. Raises: UnknownModelError."""
     if path["model"] != model.name:
-        raise UnknownModelError("no such model", model.name, "another name")
+        raise UnknownModelError("unknown model", expected=model.name, got="another name")
     if path.get("version", VERSION) != VERSION:
-        raise UnknownModelError("no such version", VERSION, "another")
+        raise UnknownModelError("unknown version", expected=VERSION, got="another")

@@ -21,7 +21,7 @@ def elements_of(shape: tuple[int, ...]) -> int:
     """How many a tensor has. Raises: RequestError, sides below 1 or absurd."""
     count = math.prod(shape)
     if not all(0 < side <= _MAX_ELEMENTS for side in shape) or count > _MAX_ELEMENTS:
-        raise RequestError("a tensor's shape makes no sense", "sides of 1 and more", str(shape)[:200])
+        raise RequestError("a tensor's shape is invalid", expected="sides of 1 and more", got=str(shape)[:200])
     return count
 
 
@@ -29,6 +29,8 @@ def array_from_bytes(data: memoryview, datatype: str, shape: tuple[int, ...]) ->
     """A binary tensor: row by row, without padding; it shares `data`'s memory. Raises: RequestError."""
     wanted = elements_of(shape) * DTYPES[datatype].itemsize
     if len(data) != wanted:
-        raise RequestError("a binary tensor has a wrong size", f"{wanted} bytes for {shape} {datatype}", f"{len(data)}")
+        raise RequestError(
+            "a binary tensor has a wrong size", expected=f"{wanted} bytes for {shape} {datatype}", got=f"{len(data)}"
+        )
     found = np.frombuffer(data, DTYPES[datatype]).reshape(shape)
     return found.astype(found.dtype.newbyteorder("="), copy=False)

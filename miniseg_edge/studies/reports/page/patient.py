@@ -22,7 +22,7 @@ def patient_of(origin: Origin) -> tuple[tuple[str, str], ...]:
         MissingDependencyError: the extra `dicom` is not installed.
     """
     if not origin.images:
-        raise UsageError("nothing here names the patient", "a DICOM study", origin.format)
+        raise UsageError("the study does not name the patient", expected="a DICOM study", got=origin.format)
     file = origin.images[0].file
     with distrusted(file.name):
         header, _ = copied(header_from_file(file, KEYWORDS).dataset)
