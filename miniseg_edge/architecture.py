@@ -1,4 +1,4 @@
-"""The shape of a MiniSeg: channels, depths and classes, without a weight or a torch import."""
+"""The shape of a MiniSeg: channels, depths and classes. Needs neither weights nor torch."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ BRANCHES = 4
 MAX_CHANNELS = 1024
 MAX_DEPTH = 64
 MAX_CLASSES = 255  # masks are uint8, and label 255 means unjudged
-"""Limits far beyond any MiniSeg; files that ask for more are refused before anything is allocated."""
+"""Limits far above any MiniSeg. Files that exceed them are refused before anything is allocated."""
 
 
 @dataclass(frozen=True)

@@ -119,13 +119,13 @@ class MissingDependencyError(MiniSegError):
 
 
 class OutdatedDependencyError(MissingDependencyError):
-    """A package is so old that it has holes that matter here."""
+    """A package is so old that it has known vulnerabilities."""
 
     code = "OUTDATED_DEPENDENCY"
 
 
 class UsageError(MiniSegError):
-    """Arguments that contradict each other or lack something."""
+    """Arguments contradict each other, or one is missing or invalid."""
 
     code = "USAGE"
 
@@ -143,13 +143,13 @@ class NoImagesError(InputError):
 
 
 class UnsupportedFormatError(InputError):
-    """Not an image that we read, or a broken one."""
+    """Not a supported image, or a broken one."""
 
     code = "UNSUPPORTED_FORMAT"
 
 
 class TransferSyntaxError(UnsupportedFormatError):
-    """Compressed in a way that nothing installed here decodes."""
+    """Compressed in a way that no installed decoder supports."""
 
     code = "TRANSFER_SYNTAX"
 
@@ -175,7 +175,7 @@ class HuValuesError(InputError):
 class AmbiguousStudyError(InputError):
     """Several series or phases, and none was chosen.
 
-    `series` is what there is to choose from: `SeriesSummary` records, or nothing where it is a phase.
+    `series` lists the choices as `SeriesSummary` records; it is empty if the choice is a phase.
     """
 
     code = "SEVERAL_SERIES"
@@ -183,19 +183,19 @@ class AmbiguousStudyError(InputError):
 
 
 class SeveralPatientsError(AmbiguousStudyError):
-    """Several patients in one place; nothing chooses among them."""
+    """Several patients in one place; there is no option to choose one."""
 
     code = "SEVERAL_PATIENTS"
 
 
 class DicomSegError(InputError):
-    """No DICOM SEG can be made of these images; other formats can."""
+    """These images cannot be written as DICOM SEG; other formats are possible."""
 
     code = "DICOM_SEG"
 
 
 class LateSlicesError(InputError):
-    """Slices of a series that was answered and deleted came alone: no complete result can be made of them."""
+    """Slices arrived for a series that was already answered and deleted, so no complete result is possible."""
 
     code = "LATE_SLICES"
 
@@ -225,7 +225,7 @@ class GeometryGapError(GeometryError):
 
 
 class CheckpointError(MiniSegError):
-    """Weights that are not their network's."""
+    """Weights do not fit their network."""
 
     code = "CHECKPOINT"
 
@@ -249,19 +249,19 @@ class ExportError(MiniSegError):
 
 
 class NoGainError(ExportError):
-    """A less exact precision was asked for, and is no faster here than the exact one."""
+    """A less exact precision was requested, but it is no faster here than the exact one."""
 
     code = "NO_GAIN"
 
 
 class UnsafeModelError(ExportError):
-    """A model file that is more than bounded arithmetic: external data, control flow, sizes that nobody can tell."""
+    """A model file is more than bounded arithmetic: external data, control flow, unknown sizes."""
 
     code = "UNSAFE_MODEL"
 
 
 class BundleError(MiniSegError):
-    """A bundle whose manifest makes no sense."""
+    """A bundle is missing, or its manifest is invalid."""
 
     code = "BUNDLE"
 
@@ -291,7 +291,7 @@ class IncompatibleError(BundleError):
 
 
 class RuntimeUnavailableError(MiniSegError):
-    """This bundle or this machine cannot serve the runtime or device asked for."""
+    """This bundle or machine does not support the requested runtime or device."""
 
     code = "RUNTIME_UNAVAILABLE"
 
@@ -299,7 +299,7 @@ class RuntimeUnavailableError(MiniSegError):
 class InferenceError(MiniSegError):
     """The vendor's engine failed.
 
-    `partial` is what was done before it did, if that was part of a volume: a `VolumeSegmentation` of the slices so far.
+    `partial` is the result up to the failure, if it was part of a volume: a `VolumeSegmentation` of the slices so far.
     """
 
     code = "INFERENCE"
@@ -319,7 +319,7 @@ class DeviceMemoryError(InferenceError):
 
 
 class DeviceLostError(InferenceError):
-    """The GPU failed; this process cannot use it again."""
+    """The GPU failed. This process cannot use it again."""
 
     code = "DEVICE_LOST"
 
@@ -337,98 +337,98 @@ class ForkedError(MiniSegError):
 
 
 class JobError(MiniSegError):
-    """A slice that was handed over has no mask."""
+    """A submitted slice has no mask."""
 
     code = "JOB"
 
 
 class BusyError(JobError):
-    """As many jobs as may wait are waiting."""
+    """The queue of jobs is full."""
 
     code = "BUSY"
 
 
 class CancelledError(JobError, concurrent.futures.CancelledError):
-    """The job was cancelled; the standard library's error of that name too."""
+    """The job was cancelled. Also the standard library's error of that name."""
 
     code = "CANCELLED"
 
 
 class DeadlineError(JobError):
-    """A job, or the opening or running of an engine, was not done in time."""
+    """A job, or opening or running an engine, missed its deadline."""
 
     code = "DEADLINE"
 
 
 class WorkerDiedError(MiniSegError):
-    """Workers of an archive died of a series, as often as it is tried; or the workers keep dying."""
+    """A series repeatedly crashed its workers, or the workers keep dying."""
 
     code = "WORKER_DIED"
 
 
 class RequestError(MiniSegError):
-    """A request to the service that makes no sense."""
+    """A request to the service is invalid."""
 
     code = "REQUEST"
 
 
 class UnknownModelError(RequestError):
-    """For another model or version than the one that is served."""
+    """A request for a model or version that is not served."""
 
     code = "UNKNOWN_MODEL"
 
 
 class TooLargeError(RequestError):
-    """More bytes than a request may have."""
+    """A request exceeds a size limit."""
 
     code = "TOO_LARGE"
 
 
 class UnauthorizedError(RequestError):
-    """Without the service's token."""
+    """The service's token is missing or wrong."""
 
     code = "UNAUTHORIZED"
 
 
 class ForbiddenError(RequestError):
-    """From a web page, or for another host."""
+    """A request from a web page, or for another host."""
 
     code = "FORBIDDEN"
 
 
 class SendError(MiniSegError):
-    """An archive did not take a result; it may take it later."""
+    """An archive did not accept a result, but may accept it later."""
 
     code = "SEND"
 
 
 class SendRefusedError(SendError):
-    """An archive refuses a result; trying again would not help."""
+    """An archive rejected a result; retrying would not help."""
 
     code = "SEND_REFUSED"
 
 
 class NotCommittedError(SendError):
-    """An archive took a result and does not confirm that it keeps it."""
+    """An archive accepted a result but did not confirm that it stored it."""
 
     code = "NOT_COMMITTED"
 
 
 class HostLimitError(MiniSegError):
-    """The host gives no more of something. `partial` as in an InferenceError."""
+    """A limit of the host was reached. `partial` as in an InferenceError."""
 
     code = "HOST_LIMIT"
     partial: Any = None
 
 
 class HostMemoryError(HostLimitError, MemoryError):
-    """The machine's memory is exhausted; Python's error of that kind too."""
+    """The machine's memory is exhausted. Also Python's MemoryError."""
 
     code = "MEMORY"
 
 
 class HostThreadsError(HostLimitError, RuntimeError):
-    """The host allows no more threads; Python's error of that kind too."""
+    """The host allows no more threads. Also Python's RuntimeError."""
 
     code = "THREADS"
 
@@ -440,12 +440,12 @@ class OutputError(MiniSegError):
 
 
 class OutputExistsError(OutputError):
-    """Would overwrite something, and was not told to."""
+    """Would overwrite something without permission to do so."""
 
     code = "OUTPUT_EXISTS"
 
 
 class ParityError(MiniSegError):
-    """An artefact does not draw the reference's mask."""
+    """An artefact does not reproduce the reference's mask."""
 
     code = "PARITY"

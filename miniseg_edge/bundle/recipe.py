@@ -1,7 +1,7 @@
 """The training recipe of the paper (Qiu et al., AAAI 2021), with its figures as defaults.
 
-An epoch is several passes over the training slices, each at a scale of its own, so that the network sees
-lesions of many sizes; the learning rate falls with every iteration.
+An epoch has several passes over the training slices, each at its own scale, so that the network sees lesions of many
+sizes. The learning rate falls with every iteration.
 """
 
 from dataclasses import dataclass

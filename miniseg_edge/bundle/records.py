@@ -1,4 +1,4 @@
-"""Frozen dataclasses to and from JSON, strictly: the one reader and writer of every file format that is ours."""
+"""Frozen dataclasses to and from JSON, strictly: the only reader and writer of our file formats."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from miniseg_edge.errors import BundleError, MiniSegError
 Record = TypeVar("Record")
 
 MAX_DEPTH = 16
-"""Deepest nesting of our own files; hostile ones nest until the parser's stack ends."""
+"""Maximum nesting of our files; hostile files nest until the parser's stack overflows."""
 
 
 def json_from_record(record: object) -> str:
@@ -43,7 +43,7 @@ def record_from_object(kind: type[Record], value: object, what: str, error: type
     """A dataclass from parsed JSON; every field must be there with its declared type, and no other.
 
     Raises:
-        error: names the place and what was expected there.
+        error: names the place and the expected value.
     """
     record: Record = _converted(kind, value, what, error)
     return record
@@ -102,7 +102,7 @@ def _tuple(arguments: tuple[Any, ...], value: list[object], where: str, error: t
 
 
 def _open(value: object, where: str, error: type[MiniSegError]) -> object:
-    """Any JSON value: of open fields, which are kept as they are."""
+    """Any JSON value, for open-ended fields, which are kept unchanged."""
     if isinstance(value, dict):
         return {key: _open(item, f"{where}.{key}", error) for key, item in value.items()}
     if isinstance(value, list):

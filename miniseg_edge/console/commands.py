@@ -1,4 +1,4 @@
-"""What all commands share: errors become one line on standard error and an exit code."""
+"""Shared by all commands: errors become one line on standard error and an exit code."""
 
 import argparse
 from collections.abc import Callable
@@ -13,7 +13,7 @@ DONE, FAILED, USAGE, PARITY_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Of a command's options. Arguments may be names of files, so errors quote them as printable text."""
+    """Parses a command's options. Arguments may be file names, so errors quote them as printable text."""
 
     def error(self, message: str) -> NoReturn:
         """Ends the command with exit code 2."""
@@ -21,10 +21,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def exit_code_of(work: Callable[[], bool | None]) -> int:
-    """Runs a command's work: 0 done, 1 our error, 2 usage, 3 parity failed, 130 interrupted.
+    """Runs a command's work. Exit codes: 0 done, 1 our error, 2 usage, 3 parity failed, 130 interrupted.
 
     Args:
-        work: False if what it had to find out is not so, which is 1 too; it has said why.
+        work: returns False if the answer is negative, which also exits with 1; it has printed the reason.
     """
     try:
         with host_limits():

@@ -1,7 +1,7 @@
-"""What people see: steps, progress and tables through rich, or plain lines where rich is not installed.
+"""Terminal output: steps, progress and tables through rich, or plain lines if rich is not installed.
 
-The embedded runtime is numpy, OpenCV and one backend; `miniseg-segment` and `miniseg-verify` work with those alone.
-Every text is shown as `printable` text, never as rich's markup: names of files and words of a bundle stand in it.
+The embedded runtime is numpy, OpenCV and one backend, and `miniseg-segment` and `miniseg-verify` work with just those.
+Every text is shown as `printable` text, never as rich's markup, because file names and bundle contents appear in it.
 """
 
 import shutil
@@ -27,7 +27,7 @@ _MIN_COLUMNS, _INDENT = 20, 4
 _RICH_STYLES = {"plain": "", "good": "green", "bad": "bold red", "warning": "yellow"}
 _HAS_RICH = installed("rich")
 _bars: list[Any] = []
-"""Consoles that show a progress bar, the latest last."""
+"""Consoles that show a progress bar, the most recent last."""
 
 
 def say(text: str, style: Style = "plain") -> None:
@@ -46,9 +46,9 @@ def fail(text: str) -> None:
 
 
 def points(title: str, texts: Sequence[str]) -> None:
-    """A list on standard output, in yellow, for the end of a command; nothing where it is empty.
+    """A list on standard output, in yellow, at the end of a command; nothing if it is empty.
 
-    Each text is a line, which a terminal breaks between words.
+    Each text is a line, which a terminal wraps between words.
     """
     if not texts:
         return
@@ -58,9 +58,9 @@ def points(title: str, texts: Sequence[str]) -> None:
 
 
 def hanging(head: str, text: str, style: Style = "plain") -> None:
-    """A line on standard output, which a terminal breaks between words; what follows stands below `text`.
+    """A line on standard output, wrapped between words; continuation lines are indented to `text`.
 
-    So nothing in a long text can begin a line of its own at the left, where `head` is. Words of ASCII stay whole.
+    So no part of a long text can start an unindented line, where `head` is. ASCII words are not split.
     """
     head, text = printable(head), printable(text)
     width = sys.maxsize
@@ -80,7 +80,7 @@ def hanging(head: str, text: str, style: Style = "plain") -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], bad_rows: Sequence[int] = ()) -> None:
-    """A table on standard output; the first column is text, the others are figures; bad rows stand out in red."""
+    """A table on standard output. The first column is text, the others are numbers; bad rows are red."""
     title = _shown(title, sys.stdout)
     columns, *rows = [[_shown(cell, sys.stdout) for cell in line] for line in (columns, *rows)]
     if not _HAS_RICH or not sys.stdout.isatty():  # in a pipe, rich would fold cells into 80 columns
@@ -108,7 +108,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], bad
 
 
 def track(items: Sequence[Item], description: str) -> Iterable[Item]:
-    """The items, with a progress bar while they are worked through."""
+    """The items, with a progress bar while they are processed."""
     if not _HAS_RICH:
         _write(f"{description}: {len(items)}", "plain", error=True)
         return items
@@ -122,7 +122,7 @@ def track(items: Sequence[Item], description: str) -> Iterable[Item]:
 
 @contextmanager
 def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with the time left, for work that reports (done, of) itself."""
+    """A progress bar with the remaining time, for work that reports (done, total) itself."""
     if not _HAS_RICH:
         _write(f"{description}: {total}", "plain", error=True)
         yield lambda done, of: None
@@ -131,7 +131,7 @@ def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = _console(error=True)
-    # A bar in a file or a pipe would be an empty line.
+    # In a file or a pipe, a bar would be an empty line.
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, _above(console):
         task = bar.add_task(_shown(description, sys.stderr), total=total)
         yield lambda done, of: bar.update(task, completed=done, total=of)
@@ -141,7 +141,7 @@ def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]
 def step(description: str) -> Iterator[Callable[[str], None]]:
     """A step with a spinner while it runs, and a line with its duration in seconds when it is done.
 
-    Yields what takes a few words on how far it is, from any thread.
+    Yields a function that accepts a short progress text, from any thread.
     """
     start = time.perf_counter()
     if _HAS_RICH:
@@ -156,7 +156,7 @@ def step(description: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def patience(description: str) -> Iterator[None]:
-    """Says what is going on, on standard error, if it takes longer than people wait without asking; else nothing."""
+    """Prints what is happening on standard error if it takes longer than users wait without wondering."""
     timer = threading.Timer(PATIENCE_S, lambda: _write(f"{description} ...", "plain", error=True))
     timer.daemon = True
     timer.start()
@@ -181,7 +181,7 @@ def _write(text: str, style: Style, *, error: bool) -> None:
 
 @contextmanager
 def _above(console: Any) -> Iterator[None]:
-    """Inside, lines for the terminal go through this console, which puts them above its progress bar."""
+    """Inside, terminal lines go through this console, which puts them above its progress bar."""
     _bars.append(console)
     try:
         yield
@@ -190,7 +190,7 @@ def _above(console: Any) -> Iterator[None]:
 
 
 def _shown(text: str, stream: TextIO) -> str:
-    """Printable text, with escapes, too, for what the stream's encoding cannot say: a sign must not stop a command."""
+    """Printable text, escaped where the stream's encoding cannot represent it: a character must not stop a command."""
     encoding = stream.encoding or "utf-8"
     return printable(text).encode(encoding, "backslashreplace").decode(encoding)
 

@@ -1,13 +1,13 @@
-"""OpenCV, with an error that helps where a system library is missing.
+"""OpenCV, with a helpful error if a system library is missing.
 
-`opencv-python` and `opencv-python-headless` serve alike: nothing here opens a window.
+`opencv-python` and `opencv-python-headless` both work: nothing here opens a window.
 """
 
 from miniseg_edge.errors import MissingDependencyError
 from miniseg_edge.host.environment import environment_with
 
 try:
-    # OpenCV leaves an empty entry in it: for every child of this process, that is the current folder.
+    # OpenCV leaves an empty entry in it, which means the current folder to every child of this process.
     with environment_with({}, restored=("LD_LIBRARY_PATH",)):
         import cv2
 except ImportError as error:

@@ -1,4 +1,4 @@
-"""8-bit slices in and masks out: PNG and JPEG, checked before a decoder allocates anything."""
+"""Reads 8-bit slices and writes masks: PNG and JPEG, checked before a decoder allocates anything."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, check_pixel
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_IMAGE_BYTES = 256 * 2**20
 MAX_JPEG_SCANS = 100
-"""Progressive images have ten or so."""
+"""Progressive images have about ten."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -23,16 +23,16 @@ _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _JPEG_SEGMENTS = {0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}
-"""What may stand before the frame, with a length; decoders step over other markers in ways of their own."""
+"""Segments with a length that may precede the frame; decoders handle other markers in different ways."""
 
 _LESION_BGR = (60, 60, 235)
 
 
 def image_paths(source: Path) -> list[Path]:
-    """The images that `source` names: itself, or the PNG and JPEG files in that folder, by name.
+    """The images of `source`: the file itself, or the PNG and JPEG files in the folder, sorted by name.
 
     Raises:
-        NoImagesError: nothing there, or no image in the folder.
+        NoImagesError: `source` does not exist, or the folder contains no image.
     """
     if source.is_dir():
         found = sorted(
@@ -54,13 +54,13 @@ def slice_from_file(path: Path, channels: int = 1) -> ByteArray:
     """Reads an 8-bit slice from PNG or JPEG.
 
     Returns:
-        (H, W) uint8 grey, colour being accepted if all its channels are equal; with 3 channels (H, W, 3) uint8 RGB,
-        grey being three equal ones.
+        (H, W) uint8 grey (colour is accepted if all its channels are equal); with 3 channels (H, W, 3) uint8 RGB, grey
+        being repeated.
 
     Raises:
-        UsageError: other numbers of channels, which image files do not have.
+        UsageError: a number of channels that image files do not have.
         UnsupportedFormatError: another format, truncated or corrupt, 16-bit, or coloured where grey is wanted.
-        InputError: over the pixel budget; refused before decoding.
+        InputError: more pixels than allowed; refused before decoding.
     """
     return slice_from_bytes(bytes_from_file(path, MAX_IMAGE_BYTES, UnsupportedFormatError), path.name, channels)
 
@@ -154,7 +154,7 @@ def _grey(pixels: ByteArray, name: str) -> ByteArray:
 
 
 def _checked_png(data: bytes, name: str) -> tuple[int, int]:
-    """Height and width, after every chunk was found whole: decoders fill what is missing with black."""
+    """Height and width, after every chunk was found complete: decoders fill missing parts with black."""
     chunks = list(png_chunks(data, name))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13 or chunks[-1][0] != b"IEND":
         raise UnsupportedFormatError(
@@ -183,7 +183,7 @@ def _check_png_pixels(chunks: list[tuple[bytes, bytes]], height: int, width: int
 
 
 def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each chunk of a PNG up to its end, each found whole. Raises: UnsupportedFormatError."""
+    """Type and content of each chunk of a PNG, each complete. Raises: UnsupportedFormatError."""
     position = len(PNG_SIGNATURE)
     while position < len(data):
         length, kind = struct.unpack(">I4s", data[position : position + 8].ljust(8, b"\0"))

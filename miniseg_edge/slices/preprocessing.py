@@ -1,8 +1,8 @@
-"""From a CT slice to the network's input, and from its logit map back: the published evaluation's steps.
+"""From a CT slice to the network's input, and from its logit map back: the steps of the published evaluation.
 
-Published order: slice / 255, minus mean, over std, then OpenCV's bilinear resize. Normalisation lies inside the
-exported graph, so an application resizes raw grey values; bilinear weights sum to 1, so the two orders are equal
-but for rounding.
+Published order: slice / 255, minus mean, over std, then OpenCV's bilinear resize. The exported graph includes the
+normalisation, so an application resizes raw grey values. Bilinear weights sum to 1, so the two orders are equal except
+for rounding.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from miniseg_edge.errors import InputError, StatisticsError, UsageError
 
 GREY_MAX = 255.0
-"""Top of the grey scale that slices come in; the network's own scale is 0..1."""
+"""Maximum of the grey scale of slices; the network's own scale is 0..1."""
 
 MAX_SLICE_PIXELS = 2**26
 """Budget for one slice (8192 x 8192); CT slices have 512 x 512, some detectors 2048 x 2048."""
@@ -55,19 +55,19 @@ class Window:
             raise UsageError("the window is invalid", expected=f"LOW < HIGH in HU, within {MAX_HU:g} of 0", got=got)
 
     def grey_from_hu(self, slice_hu: npt.NDArray[np.generic]) -> FloatArray:
-        """HU of any real dtype and shape -> float32 grey 0..255 of the same shape; beyond the window clipped."""
+        """HU of any real dtype and shape -> float32 grey 0..255 of the same shape, clipped to the window."""
         grey = np.array(slice_hu, dtype=np.float32)
         grey -= np.float32(self.low_hu)
         grey *= np.float32(GREY_MAX / (self.high_hu - self.low_hu))
         return np.clip(grey, 0.0, GREY_MAX, out=grey)
 
     def hu_from_grey(self, grey: FloatArray) -> FloatArray:
-        """Float32 grey 0..255 -> float32 HU within the window, of the same shape; the way back."""
+        """Float32 grey 0..255 -> float32 HU within the window, of the same shape; the inverse."""
         step = np.float32((self.high_hu - self.low_hu) / GREY_MAX)
         return np.asarray(grey * step + np.float32(self.low_hu), dtype=np.float32)
 
     def clipped(self, slice_hu: npt.NDArray[np.generic]) -> FloatArray:
-        """HU of any real dtype and shape -> float32 HU within the window: what the window sees of it."""
+        """HU of any real dtype and shape -> float32 HU clipped to the window."""
         return np.asarray(np.clip(slice_hu.astype(np.float32), self.low_hu, self.high_hu), dtype=np.float32)
 
 
@@ -78,12 +78,12 @@ DEFAULT_WINDOW = Window(-1250.0, 250.0)
 def checked_slice(slice_: object, channels: int = 1) -> tuple[FloatArray, tuple[str, ...]]:
     """A slice as float32 grey of the same shape, and warnings about it.
 
-    What is checked is the copy that is returned, so a writer in another thread cannot change it afterwards.
+    The copy that is returned is the one that was checked, so a writer in another thread cannot change it afterwards.
 
     Args:
         slice_: (H, W), or (H, W, C) where the network wants C channels that differ; uint8, or float32 on the same
             0..255 scale.
-        channels: what the network wants.
+        channels: the network's number of channels.
 
     Raises:
         InputError: another type, dtype, shape or range, NaN or infinity.
@@ -109,9 +109,9 @@ def checked_slice(slice_: object, channels: int = 1) -> tuple[FloatArray, tuple[
 
 
 def checked_hu(slice_hu: object, channels: int = 1) -> npt.NDArray[np.generic]:
-    """A copy of a slice in HU, (H, W) or (H, W, C), of its dtype; whether the values are HU is for `hu_values` to say.
+    """A copy of a slice in HU, (H, W) or (H, W, C), of its dtype. `hu_values` decides whether the values are HU.
 
-    What is checked is the copy, so a writer in another thread cannot change it afterwards.
+    The copy is what is checked, so a writer in another thread cannot change it afterwards.
 
     Raises:
         InputError: another type, shape or dtype than floats and integers of 16 bits or more, NaN or infinity.
@@ -127,16 +127,16 @@ def checked_hu(slice_hu: object, channels: int = 1) -> npt.NDArray[np.generic]:
             remedy="Pass grey values 0..255 to segment(). To convert a CT file to HU, use --rescale SLOPE INTERCEPT.",
         )  # fmt: skip
     own = np.array(found)
-    if not (np.isfinite(own.min()) and np.isfinite(own.max())):  # NaN comes through both; no temporary array
+    if not (np.isfinite(own.min()) and np.isfinite(own.max())):  # NaN propagates through both; no temporary array
         raise InputError("a slice is not finite", expected="finite HU", got="NaN or infinity")
     return own
 
 
 def checked_array(slice_: object, channels: int = 1) -> npt.NDArray[np.generic]:
-    """The caller's array itself, of a slice's type, shape and size; its dtype and values are not looked at.
+    """The caller's array itself, checked for a slice's type, shape and size; its dtype and values are not checked.
 
     Raises:
-        InputError: no array, a masked one, another shape than (H, W) or (H, W, C), or over the pixel budget.
+        InputError: not an array, a masked one, another shape than (H, W) or (H, W, C), or more pixels than allowed.
     """
     axes, meaning = ("(H, W)", "one grey channel") if channels == 1 else (f"(H, W, {channels})", "different channels")
     if not isinstance(slice_, np.ndarray):
@@ -149,7 +149,7 @@ def checked_array(slice_: object, channels: int = 1) -> npt.NDArray[np.generic]:
 
 
 def check_unmasked(array: npt.NDArray[np.generic]) -> None:
-    """Refuses masked arrays, whose checks would not see what lies below the mask. Raises: InputError."""
+    """Refuses masked arrays, whose checks would miss the masked values. Raises: InputError."""
     if isinstance(array, np.ma.MaskedArray):
         raise InputError(
             "an array is masked", expected="values for all pixels", got="a numpy.ma.MaskedArray",
@@ -158,7 +158,7 @@ def check_unmasked(array: npt.NDArray[np.generic]) -> None:
 
 
 def check_pixel_budget(height: int, width: int) -> None:
-    """Refuses slices over the budget. Raises: InputError."""
+    """Refuses slices with more pixels than allowed. Raises: InputError."""
     if height * width > MAX_SLICE_PIXELS:
         raise InputError(
             "a slice is too large", expected=f"at most {MAX_SLICE_PIXELS} pixels", got=f"{height} x {width}"

@@ -1,4 +1,4 @@
-"""The door: a path of any kind that scanners and archives write, to a study."""
+"""Opens a study from a path of any kind that scanners and archives write."""
 
 import math
 import os
@@ -31,24 +31,24 @@ def open_study(
     Args:
         source: a DICOM file, a folder of them, a DICOMDIR, a zip, or a NIfTI file of HU; a folder or a zip
             with one NIfTI file, too.
-        series: number or UID of the series, where several can be segmented, with "/1", "/2", ... where it holds several
+        series: number or UID of the series if several can be segmented, with "/1", "/2", ... if it contains several
             volumes; the error and `list_series` list them.
-        phase: of a series in time: DICOM's temporal position, or NIfTI's index along the fourth axis.
-        rescale: slope and intercept: HU = slope x stored + intercept, whatever the headers say; of NIfTI, values as its
-            header scales them are taken for the stored ones. A remark says so.
-        longest_part: take the longest evenly spaced part of a series with a gap or of two spacings.
+        phase: of a time series: DICOM's temporal position, or NIfTI's index along the fourth axis.
+        rescale: slope and intercept: HU = slope x stored + intercept, regardless of the headers. For NIfTI, the values
+            as scaled by its header count as stored. A remark says so.
+        longest_part: use the longest evenly spaced part of a series with a gap or with two spacings.
 
     Raises:
-        NoImagesError, UnsupportedFormatError: nothing there, or something that cannot be read.
-        WrongModalityError, RescaleError: no CT, or no HU.
+        NoImagesError, UnsupportedFormatError: there is nothing, or something that cannot be read.
+        WrongModalityError, RescaleError: not CT, or not HU.
         AmbiguousStudyError: several series, NIfTI files or phases, and no choice.
         SeveralPatientsError: several patients.
         GeometryError: no geometry (NoGeometryError), gaps (GeometryGapError), slices that do not fit together or are
             not axial.
-        InputError: over the budget.
-        UsageError: a series or a part of NIfTI; a rescale that makes no numbers.
+        InputError: a size limit is exceeded.
+        UsageError: a series or a part was requested of NIfTI; or the rescale is invalid.
         MissingDependencyError: the extra `dicom` is not installed.
-        HostMemoryError: it does not fit into memory.
+        HostMemoryError: the study does not fit into memory.
     """
     path = _existing(source)
     if rescale is not None and not (all(map(math.isfinite, rescale)) and rescale[0]):
@@ -73,12 +73,12 @@ def open_study(
 
 @host_limits()
 def list_series(source: str | os.PathLike[str], *, rescale: Rescale | None = None) -> tuple[SeriesSummary, ...]:
-    """What a DICOM study offers, each volume with what is in its way if it cannot be segmented.
+    """The volumes of a DICOM study, each with the reason if it cannot be segmented.
 
     Args:
-        source, rescale: as `open_study` takes them.
+        source, rescale: as in `open_study`.
 
-    Raises: as `open_study`, but AmbiguousStudyError; UsageError: NIfTI.
+    Raises: as `open_study`, except AmbiguousStudyError; UsageError for NIfTI.
     """
     path = _existing(source)
     if nifti_at(path) is not None:

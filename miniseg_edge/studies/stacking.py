@@ -1,4 +1,4 @@
-"""Slices into one stack: ordered by where they lie, never by names or instance numbers, and checked for gaps."""
+"""Stacks slices: orders them by position, never by names or instance numbers, and checks for gaps."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,22 +15,24 @@ UNREMARKABLE_MM = 0.02
 """Deviations up to this are rounding of the headers' decimals."""
 
 ALONG_MM = 0.1
-"""How far a slice may lie from its even place, along the normal: scanners that round positions to 0.1 mm put each slice
-and both ends of the stack off by half of that. Never more than a quarter of the spacing: where a slice is missing,
-some slice is off by half."""
+"""How far a slice may be from its even position along the normal.
+
+Scanners that round positions to 0.1 mm shift each slice and both ends of the stack by half of that. Never more than a
+quarter of the spacing: if a slice is missing, some slice is off by half.
+"""
 
 SIDEWAYS_PIXELS = 0.25
-"""How far a slice may be shifted in its plane, in pixels: what nobody sees in a mask."""
+"""How far a slice may be shifted in its plane, in pixels: invisible in a mask."""
 
 TURNED_DEGREES = 0.15
 AXIAL = 0.7
-"""Least share of the z axis in an axial slice's normal: 45 degrees, more than any gantry tilts."""
+"""Minimum z component of an axial slice's normal: 45 degrees, more than any gantry tilts."""
 
 _UNIT_TOLERANCE = 0.01
-"""Direction cosines of two decimals are this far from unit vectors."""
+"""Direction cosines with two decimals deviate this much from unit vectors."""
 
 SPARSE = 1.5
-"""How many times their thickness slices may lie apart: beyond, some were never made, or every other was lost."""
+"""Maximum distance of slices, in thicknesses: beyond it, slices were skipped, or every other one was lost."""
 
 _SPACING_TOLERANCE = 1e-3
 
@@ -39,7 +41,7 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Stack:
-    """Planes in order: which of them, from the first slice to the last, their geometry, and remarks."""
+    """Planes in order: their indices from the first slice to the last, their geometry, and remarks."""
 
     order: tuple[int, ...]
     geometry: Geometry
@@ -48,11 +50,11 @@ class Stack:
 
 @dataclass(frozen=True, eq=False)
 class _Even:
-    """What even places come nearest to some slices' own.
+    """The evenly spaced positions closest to the slices' own.
 
     Attributes:
         step: (3,) mm from one slice to the next.
-        along, sideways: (N,) mm that each slice is off, along the normal and in its plane.
+        along, sideways: (N,) mm that each slice deviates, along the normal and in its plane.
         spacing: mm between planes.
     """
 
@@ -67,14 +69,13 @@ def stacked(planes: Sequence[Plane], same_pixels: Callable[[int, int], bool], *,
 
     Args:
         planes: one or more.
-        same_pixels: whether two planes, by index, hold the same pixels; asked only about equal positions.
-        longest_part: take the longest evenly spaced part of an uneven stack.
+        same_pixels: whether two planes, by index, have the same pixels; only called for equal positions.
+        longest_part: use the longest evenly spaced part of an uneven stack.
 
     Raises:
         NotAxialError: coronal or sagittal planes.
-        GeometryError: planes that are not parallel, shifted sideways, of several pixel spacings, or that lie
-            on each other.
-        GeometryGapError: a slice is missing, or they are unevenly spaced.
+        GeometryError: planes are not parallel, are shifted sideways, differ in pixel spacing, or coincide.
+        GeometryGapError: a slice is missing, or the slices are unevenly spaced.
         NoGeometryError: a single slice without thickness.
     """
     first = planes[0]
@@ -207,22 +208,22 @@ def _even_steps(places: _Floats, normal: _Floats, first: Plane) -> tuple[_Floats
 
 
 def _even(places: _Floats, normal: _Floats, first: Plane) -> _Even:
-    """The even places nearest to two or more ordered ones."""
+    """The closest even positions for two or more ordered ones."""
     heights, count = places @ normal, np.arange(len(places))
     spacing = float(heights[-1] - heights[0]) / (len(places) - 1)
     across = places - np.outer(heights, normal)
     across -= across[0]
     shift = across[-1] / (len(places) - 1)
     straight, leaning = (np.linalg.norm(one, axis=1) for one in (across, across - np.outer(count, shift)))
-    # A drift within the tolerance is rounding. A tilted gantry shifts each slice by as much as the next, so that a line
-    # leaves little; where somebody moved once, half of it is left.
+    # A drift within the tolerance is rounding. A tilted gantry shifts all slices equally, so that a line fits well; if
+    # the patient moved once, half of the shift remains.
     tilted = straight.max() > _sideways_mm(first) and leaning.max() < straight.max() / 2
     step, sideways = (normal * spacing + shift, leaning) if tilted else (normal * spacing, straight)
     return _Even(step, heights - heights[0] - count * spacing, sideways, spacing)
 
 
 def _along_mm(spacing: float) -> float:
-    return max(min(ALONG_MM, spacing / 4), UNREMARKABLE_MM) + 1e-6  # decimals are no binary fractions
+    return max(min(ALONG_MM, spacing / 4), UNREMARKABLE_MM) + 1e-6  # decimals are not binary fractions
 
 
 def _sideways_mm(first: Plane) -> float:
@@ -233,7 +234,7 @@ def _gap(heights: _Floats) -> GeometryGapError:
     steps = np.diff(heights)
     usual = float(np.median(steps))
     worst = int(np.abs(steps - usual).argmax())
-    # As many decimals as it takes to see the difference.
+    # As many decimals as needed to show the difference.
     digits = next((d for d in (2, 3) if f"{usual:.{d}f}" != f"{steps[worst]:.{d}f}"), 4)
     return GeometryGapError(
         "a slice is missing or the slices are unevenly spaced along their normal",
@@ -245,7 +246,7 @@ def _gap(heights: _Floats) -> GeometryGapError:
 
 
 def _longest_even(order: list[int], places: _Floats, normal: _Floats, first: Plane) -> tuple[list[int], list[str]]:
-    """The longest run of slices that are evenly spaced, the first of equals, and a remark if it is not all."""
+    """The longest run of evenly spaced slices, the first of equals, and a remark if it is not all of them."""
     best, start = (0, 1), 0
     for end in range(1, len(order) + 1):
         while end - start > 1 and not _is_even(places[order[start:end]], normal, first):

@@ -1,7 +1,7 @@
-"""Checkpoints: reading trained weights without trusting them, and writing our own.
+"""Checkpoints: reads untrusted trained weights, and writes our own.
 
-A checkpoint is hostile until proven otherwise: it is read once, hashed, and unpickled with `weights_only=True`
-alone, so that a pickle with code in it is refused rather than run.
+A checkpoint is treated as hostile: it is read once, hashed, and only unpickled with `weights_only=True`, so that a
+pickle with code in it is refused rather than run.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ from miniseg_edge.training.networks.registry import NetworkIdentity, RegisteredN
 from miniseg_edge.training.networks.segmentation_network import SegmentationNetwork
 
 MAX_CHECKPOINT_BYTES = 256 * 2**20
-"""Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
+"""Limit for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
 
 MAX_NUMBERS = MAX_CHECKPOINT_BYTES // 2
-"""In all tensors together: a few stored bytes can be expanded to any size."""
+"""Limit for all tensors together: a few stored bytes can be expanded to any size."""
 
 MAX_TRAINING_BYTES = 2**20
-"""Budget for the record of a training run; a bundle's manifest holds it."""
+"""Limit for the record of a training run, which a bundle's manifest contains."""
 
 _WRAPPERS = ("state_dict", "model")
 _LISTED_KEYS = 12
@@ -47,7 +47,7 @@ _SHOWN_KEY = 100
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Trained weights and what is known about them.
+    """Trained weights and their metadata.
 
     Attributes:
         state: parameters and buffers by name, float32 on the CPU (counters int64), all finite.
@@ -55,7 +55,7 @@ class Checkpoint:
         architecture: a MiniSeg's, inferred from the shapes; None for another network.
         auxiliary: whether a MiniSeg's training heads are included.
         statistics: normalisation saved with the weights, or None.
-        training: what is known of the training, or None.
+        training: the training record, or None.
         sha256: of the file, hex.
         name: file name without its folder.
     """
@@ -77,16 +77,17 @@ class Checkpoint:
 
 
 def checkpoint_from_file(path: Path) -> Checkpoint:
-    """Reads a `.pth` file: a bare state dict, or one under "state_dict" or "model", with or without `module.`.
+    """Reads a `.pth` file: a state dict, directly or under "state_dict" or "model", with or without `module.`.
 
-    It is a MiniSeg's, unless it says "network", "in_channels" and "classes": that network is built from the registry.
+    It is a MiniSeg's unless it contains "network", "in_channels" and "classes": then that network is built from the
+    registry.
 
     Raises:
-        UnsafeCheckpointError: the pickle asks for code, or the file contains no state dict.
-        CheckpointError: unreadable, over the budget, non-finite, of a network that is not registered, or not its
-            weights (keys are listed).
-        StatisticsError: statistics are included but make no sense.
-        OutdatedDependencyError: this torch cannot be trusted with a file.
+        UnsafeCheckpointError: the pickle contains code, or the file contains no state dict.
+        CheckpointError: unreadable, too large, non-finite, of an unregistered network, or not its weights (keys are
+            listed).
+        StatisticsError: statistics are included but invalid.
+        OutdatedDependencyError: this version of torch has known vulnerabilities.
     """
     check_floor("torch")
     data = bytes_from_file(path, MAX_CHECKPOINT_BYTES, CheckpointError)
@@ -130,7 +131,7 @@ def save_checkpoint(
 
 
 def check_storable(network: SegmentationNetwork) -> None:
-    """Refuses before a training what could not be read after it. Raises: UsageError."""
+    """Refuses before a training what could not be read back after it. Raises: UsageError."""
     kept = _each_once(stored(network).state_dict()).values()
     size = sum({tensor.data_ptr(): tensor.nbytes for tensor in kept}.values())
     if size > MAX_CHECKPOINT_BYTES - MAX_TRAINING_BYTES:
@@ -139,7 +140,7 @@ def check_storable(network: SegmentationNetwork) -> None:
 
 
 def _each_once(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous, on the CPU. What several names share stays shared: copied for each it would lie there twice."""
+    """Contiguous, on the CPU. Shared tensors stay shared: copies would be stored twice."""
     made: dict[tuple[object, ...], Tensor] = {}
     keys = {name: (tensor.data_ptr(), tensor.shape, tensor.stride()) for name, tensor in state.items()}
     for name, tensor in state.items():
@@ -157,7 +158,7 @@ def _network(
 
 
 def _named(content: object, name: str) -> NetworkIdentity | None:
-    """What a checkpoint says of its network, looked up among those that are registered; None for a MiniSeg."""
+    """The network named in a checkpoint, looked up in the registry; None for a MiniSeg."""
     if not isinstance(content, Mapping) or not {"network", "in_channels", "classes"} <= content.keys():
         return None
     found = (content["network"], content["in_channels"], content["classes"])
@@ -169,7 +170,7 @@ def _named(content: object, name: str) -> NetworkIdentity | None:
 
 
 def _wanted(identity: NetworkIdentity, architecture: Architecture | None, auxiliary: bool) -> Mapping[str, Tensor]:
-    """The state dict that a network of this shape has; a MiniSeg's without memory."""
+    """The state dict of a network of this shape; a MiniSeg's without allocating memory."""
     if architecture is not None:
         with torch.device("meta"):
             return MiniSeg(architecture, auxiliary=auxiliary).state_dict()
@@ -183,7 +184,7 @@ def _unpickled(data: bytes, name: str) -> object:
     _check_unpacked_size(data, name)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on old formats; what matters is raised below
+            warnings.simplefilter("ignore")  # torch warns about old formats; what matters is raised below
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(
@@ -192,7 +193,7 @@ def _unpickled(data: bytes, name: str) -> object:
             because=_first_line(error),
             remedy="Do not open this file with other tools. Ask its sender for torch.save(model.state_dict(), path).",
         ) from error
-    except Exception as error:  # torch raises many kinds for a broken file; all of them mean the same
+    except Exception as error:  # torch raises many exception types for a broken file; all mean the same
         raise CheckpointError(
             f"{name} is not a readable checkpoint",
             expected="a file written by torch.save",
@@ -263,7 +264,7 @@ def _plain(key: str, tensor: Tensor) -> Tensor:
 
 
 def _inferred(state: Mapping[str, Tensor]) -> tuple[Architecture, bool]:
-    """Architecture and presence of auxiliary heads, from the names and shapes alone."""
+    """Architecture and presence of auxiliary heads, inferred from names and shapes only."""
     shapes = {stage: _shape(state, f"long{stage}.conv0.weight", 4) for stage in (1, 2, 3, 4)}
     channels = tuple(shapes[stage][0] for stage in (1, 2, 3, 4))
     depths = tuple(_depth(state, f"level{stage}") for stage in (1, 2, 3, 4))
@@ -347,7 +348,7 @@ def _statistics(content: object) -> Statistics | None:
 
 
 def _training(content: object) -> TrainingRecord | None:
-    """The record of the training, which travels as far as a bundle's manifest."""
+    """The record of the training, which is passed on to a bundle's manifest."""
     found = content.get("training") if isinstance(content, Mapping) else None
     if found is None:
         return None
@@ -360,7 +361,7 @@ def _training(content: object) -> TrainingRecord | None:
     try:
         data = object_from_json(found.encode("utf-8", "surrogatepass"), what, CheckpointError)
         return record_from_object(TrainingRecord, data, what, CheckpointError)
-    except UsageError as error:  # figures that no recipe has
+    except UsageError as error:  # figures that are invalid in a recipe
         raise CheckpointError(f"{what} is invalid", expected="a recipe's figures", because=str(error)) from error
 
 

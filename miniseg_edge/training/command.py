@@ -15,7 +15,7 @@ from miniseg_edge.training.request import LabelledFolder, TrainingRequest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns 0 done, 1 our error, 2 usage, 130 interrupted (the same command goes on)."""
+    """Entry point; returns 0 done, 1 our error, 2 usage, 130 interrupted (the same command resumes)."""
     parsed = _parser().parse_args(arguments)
     return exit_code_of(lambda: _train(parsed))
 
@@ -139,7 +139,7 @@ def _request(parsed: argparse.Namespace) -> TrainingRequest:
 
 
 def _pass(scale: float, size: int) -> Pass:
-    """The paper's crops, in proportion where the size is another."""
+    """The paper's crops, scaled for other sizes."""
     crop = LARGE_CROP_PX if scale > 1 else SMALL_CROP_PX
     return Pass(scale, round(crop * size / Recipe().size))
 

@@ -1,4 +1,4 @@
-"""The loss of the paper: weighted cross-entropy of the main head and, less, of the auxiliary ones."""
+"""The loss of the paper: weighted cross-entropy of the main head, plus a fraction of the auxiliary ones."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ from miniseg_edge.parity.metrics import IGNORED_LABEL
 from miniseg_edge.slices.preprocessing import ByteArray
 
 _WEIGHT_OFFSET = 1.10
-"""Bounds a rare class's weight at 1 / ln(1.10) = 10.5 (ENet, Paszke et al. 2016, has 1.02 here)."""
+"""Limits a rare class's weight to 1 / ln(1.10) = 10.5 (ENet, Paszke et al. 2016, uses 1.02 here)."""
 
 
 def class_weights(labels: Iterable[ByteArray], classes: int) -> Tensor:

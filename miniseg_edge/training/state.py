@@ -1,4 +1,4 @@
-"""A training on disk between two epochs: one that was killed goes on where it stopped."""
+"""The state of a training on disk between two epochs, from which an interrupted training resumes."""
 
 import io
 import pickle
@@ -23,17 +23,17 @@ class StateFile:
 
     Attributes:
         path: of the file.
-        fingerprint: of everything that the training depends on; another training's state is not used.
+        fingerprint: of everything that the training depends on; the state of another training is not used.
     """
 
     path: Path
     fingerprint: str
 
     def read(self, *, overwrite: bool) -> Mapping[str, Any] | None:
-        """The state, or None if there is none, or another training's and `overwrite` allows to begin anew.
+        """The state; None if there is none, or if `overwrite` allows to replace another training's.
 
         Raises:
-            OutputExistsError: another training's, and it may not be overwritten.
+            OutputExistsError: it belongs to another training and may not be overwritten.
         """
         if not self.path.exists():
             return None
@@ -50,7 +50,7 @@ class StateFile:
         return None
 
     def write(self, state: Mapping[str, Any]) -> None:
-        """Keeps the state; the old one stays until the new one is whole. Raises: OutputError."""
+        """Saves the state; the old one is kept until the new one is complete. Raises: OutputError."""
         buffer = io.BytesIO()
         torch.save({**state, "fingerprint": self.fingerprint}, buffer)
         replace_file(self.path, buffer.getvalue())

@@ -1,4 +1,4 @@
-"""One DICOM file, read without trusting it: header first, then its pixels, checked before a decoder allocates."""
+"""Reads one untrusted DICOM file: first its header, then its pixels, checked before a decoder allocates."""
 
 import functools
 import struct
@@ -50,19 +50,19 @@ Dataset = Any
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What a file says before its pixels.
+    """The content of a file before its pixels.
 
     Attributes:
         file: that it is of.
         form: of the file.
-        dataset: the elements that were asked for, without pixels.
-        position: where the pixel data's element starts, in the standard content, or in the inflated dataset of a
-            deflated file.
+        dataset: the requested elements, without pixels.
+        position: where the pixel data's element starts, in the standard form or in the inflated dataset of a deflated
+            file.
         has_pixels: whether pixel data start there.
         has_meta: whether the file names its transfer syntax.
         sha256: of the bytes before that.
-        kind: equal for headers that differ in their slice's identity and position alone; None for the header of several
-            frames, and where bytes cannot be compared.
+        kind: equal for headers that only differ in their slice's identity and position; None for multi-frame headers,
+            and if bytes cannot be compared.
     """
 
     file: SourceFile
@@ -77,14 +77,14 @@ class Header:
 
 @dataclass(frozen=True, eq=False)
 class PixelLayout:
-    """Where a file's pixels lie and how they are encoded, so that its header need not be parsed again to read them.
+    """Where a file's pixels are and how they are encoded, so that its header need not be parsed again to read them.
 
     Attributes:
         name: of the file.
         form, position, sha256: as in `Header`.
         syntax: the transfer syntax, a pydicom UID.
-        frames, rows, columns: as the header has them.
-        options: all that pydicom's decoders take from a header.
+        frames, rows, columns: as in the header.
+        options: everything that pydicom's decoders need from a header.
     """
 
     name: str
@@ -108,7 +108,7 @@ class OpenedFile:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether the file starts like DICOM, in whatever form; names say nothing. Raises: UnsupportedFormatError."""
+    """Whether the file starts like DICOM in any form; names are ignored. Raises: UnsupportedFormatError."""
     try:
         with path.open("rb") as file:
             return form_in(file) is not None
@@ -117,7 +117,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
-    """The SeriesInstanceUID of an opened file, which is read no further than that; "" if it does not say.
+    """The SeriesInstanceUID of an opened file, which is not read beyond it; "" if it is missing.
 
     Args:
         source: opened, at its start.
@@ -125,7 +125,7 @@ def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
         form: of the file.
 
     Raises:
-        UnsupportedFormatError: no DICOM that can be read; MissingDependencyError.
+        UnsupportedFormatError: not readable DICOM; MissingDependencyError.
     """
     reader = require("pydicom.filereader", "dicom")
     try:
@@ -138,7 +138,7 @@ def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
         element = header.get_item(_SERIES_UID)
     except InputError:
         raise
-    except Exception as error:  # pydicom raises many kinds about hostile headers
+    except Exception as error:  # pydicom raises many exception types for hostile headers
         raise UnsupportedFormatError(
             f"{name} is not readable DICOM", expected="an intact header", because=type(error).__name__
         ) from None
@@ -147,7 +147,10 @@ def series_uid_in(source: Any, name: str, form: Form = STANDARD) -> str:
 
 
 def header_from_file(file: SourceFile, keywords: tuple[str, ...]) -> Header:
-    """Those elements of the header, without pixels. Raises: UnsupportedFormatError, MissingDependencyError, OSError."""
+    """The requested header elements, without pixels.
+
+    Raises: UnsupportedFormatError, MissingDependencyError, OSError.
+    """
     if (size := file.size()) > MAX_FILE_BYTES:
         raise UnsupportedFormatError(
             f"{file.name} is too large", expected=f"at most {MAX_FILE_BYTES} bytes", got=f"{size}"
@@ -174,9 +177,9 @@ def header_from_file(file: SourceFile, keywords: tuple[str, ...]) -> Header:
 
 
 def _raw_values(dataset: Dataset) -> tuple[Hashable, ...] | None:
-    """What a kind is known by: a dataset's elements but a slice's own, before any but the character set is converted.
+    """The key of a kind: a dataset's elements except a slice's own, before any but the character set is converted.
 
-    None for the header of several frames, and where an element was converted already.
+    None for multi-frame headers, and if an element was already converted.
     """
     elements = [element for element in dataset.values() if element.tag not in _SLICES_OWN]
     if _PER_FRAME_GROUPS in dataset or not all(e.is_raw or e.tag == _CHARACTER_SET for e in elements):
@@ -185,11 +188,10 @@ def _raw_values(dataset: Dataset) -> tuple[Hashable, ...] | None:
 
 
 def pixel_layout(header: Header) -> PixelLayout:
-    """How to read the pixels of an image that has this header.
+    """How to read the pixels of an image with this header.
 
     Raises:
-        InputError: over the budget.
-        Whatever pydicom raises about elements that make no sense.
+        InputError: more pixels than allowed. Whatever pydicom raises for invalid elements.
     """
     dataset = header.dataset
     frames, rows, columns = int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns)
@@ -205,8 +207,8 @@ def open_file(file: SourceFile, layout: PixelLayout) -> OpenedFile:
     """Reads the whole file once.
 
     Raises:
-        UnsupportedFormatError: gone, truncated, or without pixels.
-        InputError: another header than when its layout was read.
+        UnsupportedFormatError: missing, truncated, or without pixels.
+        InputError: the header differs from when its layout was read.
     """
     data = file.read()
     content = standard_content(data, layout.form, file.name)
@@ -218,10 +220,10 @@ def open_file(file: SourceFile, layout: PixelLayout) -> OpenedFile:
 
 
 def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
-    """Decodes one frame: (H, W), integers as the scanner stored them; read-only where they need no decoding.
+    """Decodes one frame: (H, W), integers as the scanner stored them; read-only if uncompressed.
 
     Raises:
-        TransferSyntaxError: nothing installed here decodes it.
+        TransferSyntaxError: no installed decoder supports it.
         UnsupportedFormatError: corrupt.
     """
     layout = opened.layout
@@ -255,11 +257,11 @@ def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
 
 
 def _check_coded_size(opened: OpenedFile, frame: int) -> None:
-    """Refuses a frame whose codestream is of another size than the header says, before a decoder allocates for it."""
+    """Refuses a frame whose codestream differs in size from the header, before a decoder allocates for it."""
     layout, encapsulated = opened.layout, require("pydicom.encaps", "dicom")
     try:
         data = encapsulated.get_frame(opened.pixels, frame, number_of_frames=layout.frames)
-    except Exception:  # pydicom has several kinds for fragments that make no frames
+    except Exception:  # pydicom has several exception types for fragments that make no frames
         raise UnsupportedFormatError(
             f"{layout.name} is corrupt", expected="a fragment for each frame", got="another"
         ) from None
@@ -273,7 +275,7 @@ def _check_coded_size(opened: OpenedFile, frame: int) -> None:
 
 
 def _decoder(layout: PixelLayout) -> Any:
-    """The decoder of pydicom for the file's transfer syntax. Raises: TransferSyntaxError."""
+    """The pydicom decoder for the file's transfer syntax. Raises: TransferSyntaxError."""
     syntax, name = layout.syntax, layout.name
     try:
         decoder = require("pydicom.pixels", "dicom").get_decoder(syntax)
@@ -303,7 +305,7 @@ def _parsed(source: Any, name: str, keywords: tuple[str, ...]) -> tuple[Dataset,
         str(dataset.file_meta.TransferSyntaxUID)
     except (InputError, MissingDependencyError):
         raise
-    except Exception as error:  # pydicom raises many kinds about hostile headers
+    except Exception as error:  # pydicom raises many exception types for hostile headers
         raise UnsupportedFormatError(
             f"{name} is not readable DICOM", expected="an intact header", because=type(error).__name__
         ) from None
@@ -311,20 +313,20 @@ def _parsed(source: Any, name: str, keywords: tuple[str, ...]) -> tuple[Dataset,
 
 
 def _encoding(dataset: Dataset) -> str:
-    """The transfer syntax of a file that names none, as its elements are written; it cannot be a compressed one."""
+    """The transfer syntax of a file that names none, from how its elements are written; never a compressed one."""
     implicit, little_endian = dataset.original_encoding
     return _IMPLICIT if implicit else _EXPLICIT if little_endian else _BIG_ENDIAN
 
 
 @functools.cache
 def _tags(keywords: tuple[str, ...]) -> list[Any]:
-    """As pydicom's tags: looking up the names for every file takes a third of its time."""
+    """As pydicom tags: looking up the names for every file takes a third of its time."""
     tag = require("pydicom.tag", "dicom").Tag
     return [tag(keyword) for keyword in keywords]
 
 
 def _check_deflated(source: Any) -> None:
-    """Inflates a deflated file within the budget first: pydicom does it without bound."""
+    """Inflates a deflated file within the limit first: pydicom inflates without one."""
     start = source.read(2**16)
     source.seek(0)
     meta = start[PREAMBLE + 4 :]
@@ -335,7 +337,7 @@ def _check_deflated(source: Any) -> None:
 
 
 def _inflated(data: bytes, name: str) -> bytes:
-    """The dataset of a deflated file; what comes before it, group 2, says its own length first."""
+    """The dataset of a deflated file. Group 2 comes before it and states its own length first."""
     try:
         return _bounded(data[PREAMBLE + 16 + struct.unpack_from("<I", data, PREAMBLE + 12)[0] :])
     except (zlib.error, struct.error):
@@ -352,7 +354,7 @@ def _bounded(deflated: bytes) -> bytes:
 
 
 def _pixel_position(content: bytes) -> int:
-    """Where the pixel data's tag lies in an inflated dataset, which is explicit VR, little endian."""
+    """The position of the pixel data's tag in an inflated dataset, which is explicit VR, little endian."""
     source = BytesIO(content)
     reader = require("pydicom.filereader", "dicom")
     reader.read_dataset(source, False, True, stop_when=lambda tag, vr, length: tag == _PIXEL_DATA)

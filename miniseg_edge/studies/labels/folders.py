@@ -19,7 +19,7 @@ from miniseg_edge.studies.nifti.names import SUFFIXES as NIFTI_SUFFIXES
 
 STUDY_SUFFIXES = (*reversed(NIFTI_SUFFIXES), ".dcm")
 SEPARATE_CHANNELS = 3
-"""Channels that differ: the colours of an image, or the slice before, the slice, and the slice after of a study."""
+"""Separate channels: the colours of an image, or the slice before, the slice, and the slice after in a study."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +29,9 @@ class LabelledSlice:
     Attributes:
         name: of the file, or of the study with the slice's index.
         case, group: of the `LabelledCase`.
-        values: (H, W) uint8 grey 0..255, or float32 HU; (H, W, 3) where channels are separate.
+        values: (H, W) uint8 grey 0..255, or float32 HU; (H, W, 3) with separate channels.
         in_hu: whether they are HU.
-        label: (H, W) uint8; classes, 255 where ignored.
+        label: (H, W) uint8; classes, 255 for ignored pixels.
         spacing_mm: between slices, rows and columns; None for images.
     """
 
@@ -49,7 +49,7 @@ class LabelledSlice:
             raise InputError(f"the label of {self.name} has a different size", expected=size, got=str(self.label.shape))
 
     def grey(self, window: Window | None) -> ByteArray:
-        """8-bit grey, HU through the window. Raises: UsageError (HU and no window)."""
+        """8-bit grey, HU through the window. Raises: UsageError for HU without a window."""
         if not self.in_hu:
             return self.values.astype(np.uint8)
         if window is None:
@@ -61,12 +61,12 @@ class LabelledSlice:
 
 @dataclass(frozen=True)
 class LabelledCase:
-    """An image, or a study of many slices, with its labels; not yet read.
+    """An image, or a study of many slices, with its labels; not read yet.
 
     Attributes:
         name: of its file or folder, without suffix.
         group: cases of one group belong to one patient.
-        image, mask: where they lie.
+        image, mask: their paths.
         mapping: of the mask's values.
         separate_channels: see `SEPARATE_CHANNELS`.
     """
@@ -87,15 +87,15 @@ class LabelledCase:
         """All its slices, in order.
 
         Raises:
-            InputError and its subclasses: unreadable, of unequal sizes, a mask that is not aligned with its study, or
-                a study whose values are not HU (HuValuesError).
+            InputError and its subclasses: unreadable, different sizes, a mask that is not aligned with its study, or a
+            study whose values are not HU (HuValuesError).
             MissingDependencyError: a study without the extra `dicom`.
         """
         return self._study_slices() if self.is_study else (self._image_slice(),)
 
     def _image_slice(self) -> LabelledSlice:
         values = slice_from_file(self.image, SEPARATE_CHANNELS if self.separate_channels else 1)
-        # Without named values coloured masks will do: every pixel that is not black is lesion.
+        # Without named values, coloured masks are accepted: every pixel that is not black is lesion.
         stored = slice_from_file(self.mask) if self.mapping.named else label_from_file(self.mask, 2)
         label = self.mapping.applied(stored, self.mask.name)
         return LabelledSlice(self.name, self.name, self.group, values, False, label)
@@ -131,16 +131,16 @@ def labelled_cases(
     A case is an image, a NIfTI file, a DICOM file, or a folder with a DICOM series.
 
     Args:
-        images: the folder; a folder of loose DICOM files is one case.
+        images: the folder; a folder of DICOM files is one case.
         masks: of the masks.
         mapping: of their values; by default everything above 0 is lesion.
         group_pattern: a regular expression whose first group, found in a case's name, names the patient; by default
-            each case is a patient of its own.
+            each case is a separate patient.
         separate_channels: see `SEPARATE_CHANNELS`.
 
     Raises:
-        NoImagesError: no images or no masks there.
-        UsageError: a case without a mask, two of one name, or a pattern that does not match.
+        NoImagesError: there are no images or no masks.
+        UsageError: a case has no mask, two have the same name, or a name does not match the pattern.
     """
     found, labels = _by_name(_case_paths(images), "images"), _by_name(_case_paths(masks, loose=True), "masks")
     if len(found) == len(labels) == 1 and (images.is_file() or _is_series(images)):
@@ -158,7 +158,7 @@ def labelled_cases(
 
 
 def _case_paths(folder: Path, *, loose: bool = False) -> list[Path]:
-    """What stands for a case each; `loose`: single DICOM files are cases (masks), not slices of one series."""
+    """The entries that are one case each. `loose`: single DICOM files are cases (masks), not slices of one series."""
     if not folder.exists():
         raise NoImagesError(f"{folder} does not exist", expected="a folder of images or studies", got="nothing there")
     if folder.is_file() or (not loose and _is_series(folder)):
@@ -177,7 +177,7 @@ def _case_paths(folder: Path, *, loose: bool = False) -> list[Path]:
 
 
 def _is_series(folder: Path) -> bool:
-    """Whether a folder holds loose DICOM files."""
+    """Whether a folder directly contains DICOM files."""
     from miniseg_edge.studies.dicom.file import is_dicom
 
     files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))

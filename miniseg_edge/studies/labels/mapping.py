@@ -1,4 +1,4 @@
-"""Which class each value of a label map stands for: every data set numbers its lesions differently."""
+"""The class of each value of a label map: every data set numbers its lesions differently."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,8 @@ class LabelMapping:
     """Classes by stored value.
 
     Attributes:
-        named: (value, class) of those that are named; all others are background. Nothing named: every value above 0
-            is class 1, lesion.
+        named: (value, class) of the named values; all others are background. If empty, every value above 0 is class 1,
+            lesion.
     """
 
     named: tuple[tuple[int, int], ...] = ()
@@ -49,10 +49,10 @@ class LabelMapping:
         return max((class_ for _, class_ in self.named if class_ != IGNORED_LABEL), default=1) + 1
 
     def applied(self, values: npt.NDArray[np.generic], name: str) -> ByteArray:
-        """Stored values (H, W), of any real dtype -> classes (H, W) uint8; 255 where ignored.
+        """Stored values (H, W), of any real dtype -> classes (H, W) uint8; 255 for ignored pixels.
 
         Raises:
-            InputError: a value that is not a whole number; `name` is for the message.
+            InputError: a value is not an integer; `name` is for the message.
         """
         whole = np.rint(values).astype(np.int64)
         if values.dtype.kind == "f" and not np.allclose(values, whole, atol=1e-3):

@@ -19,7 +19,7 @@ from miniseg_edge.studies.study import Study
 from miniseg_edge.studies.volume import SourceImage
 
 MAX_SHIFT_MM = 0.5
-"""How far a mask's voxels may lie from the study's: less than the finest CT pixel, more than rounding."""
+"""How far a mask's voxels may be from the study's: less than the finest CT pixel, more than rounding."""
 
 Labels = Callable[[int], npt.NDArray[np.generic]]
 """Index of a slice -> its stored label values (H, W)."""
@@ -29,15 +29,15 @@ def study_labels(study: Study, mask: Path) -> Labels:
     """Opens the labels of a study.
 
     Args:
-        study: what was labelled.
+        study: the labelled study.
         mask: a NIfTI file, a DICOM SEG, or a folder with one of them.
 
     Returns:
         A function from a slice's index, 0..len(study) - 1, to its stored values (H, W); segment numbers of a SEG.
 
     Raises:
-        NoImagesError, UnsupportedFormatError: no such mask there.
-        GeometryError: it lies elsewhere than the study.
+        NoImagesError, UnsupportedFormatError: there is no such mask.
+        GeometryError: it is not aligned with the study.
         InputError: a SEG of other images.
         MissingDependencyError: the extra `dicom` is not installed.
     """
@@ -94,13 +94,13 @@ def _seg_labels(study: Study, path: Path) -> Labels:
 
 
 def _seg_pixels(path: Path, images: Sequence[SourceImage]) -> npt.NDArray[np.generic]:
-    """(D, H, W) segment numbers, 0 where there is no frame. Raises: whatever highdicom and pydicom raise."""
+    """(D, H, W) segment numbers, 0 where there is no frame. Raises: any exception of highdicom and pydicom."""
     highdicom: Any = require("highdicom", "dicom")
     options = {"combine_segments": True, "ignore_spatial_locations": True, "assert_missing_frames_are_empty": True}
     seg = highdicom.seg.segread(path)
     sources = {uid for _, _, uid in seg.get_source_image_uids()}
     if not sources or not sources <= {image.sop_instance_uid for image in images}:
-        raise ValueError("other images")  # whose frames would otherwise pass for empty ones
+        raise ValueError("other images")  # whose frames would otherwise look empty
     if all(image.sop_class_uid not in ENHANCED for image in images):
         uids = [image.sop_instance_uid for image in images]
         return np.asarray(seg.get_pixels_by_source_instance(uids, **options))

@@ -1,4 +1,4 @@
-"""A NIfTI file's bytes, plain or gzip as its content says, no more of them than its header promises."""
+"""Reads a NIfTI file, plain or gzipped as detected from its content, up to the length in its header."""
 
 import gzip
 import zlib
@@ -15,12 +15,12 @@ from miniseg_edge.studies.nifti.header import HEADER_BYTES, NiftiHeader, header_
 from miniseg_edge.studies.source_files import SourceFile
 
 MAX_PADDING_BYTES = 2**16
-"""Bytes after the voxels that are passed over with a remark, if they are fewer than a slice's."""
+"""Up to this many bytes after the voxels are ignored with a remark, if they are fewer than a slice's."""
 
 _GZIP = b"\x1f\x8b"
 _PIECE_BYTES = 2**24
 _GZIP_OVERHEAD, _GZIP_SPARE_BYTES = 8, 2**20
-"""A gzip file may have an eighth more bytes than what it holds: many small members, or noise."""
+"""A gzip file may be up to an eighth larger than its content: many small members, or noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class NiftiFile:
         header: what it says.
         voxels: of the header's shape and dtype, as stored; read-only.
         sha256: of the file up to its last voxel, inflated.
-        remarks: what is odd about it.
+        remarks: irregularities of the file.
     """
 
     header: NiftiHeader
@@ -41,11 +41,11 @@ class NiftiFile:
 
 
 def nifti_from_file(source: SourceFile) -> NiftiFile:
-    """Reads a file. gzip's checksums and lengths are verified up to the stream's end, in one member or many.
+    """Reads a file. gzip's checksums and lengths are verified up to the stream's end, for one or many members.
 
     Raises:
-        UnsupportedFormatError: unreadable, no NIfTI in one file, damaged, truncated, or longer than its header says.
-        As `header_from_bytes`.
+        UnsupportedFormatError: unreadable, not single-file NIfTI, damaged, truncated, or longer than its header says.
+            As `header_from_bytes`.
     """
     name = source.name
     try:
@@ -85,7 +85,7 @@ def _misnamed(packed: bool) -> str:
 def _checked_bytes(
     file: BinaryIO | gzip.GzipFile, packed_bytes: int | None, name: str
 ) -> tuple[bytearray, NiftiHeader, int]:
-    """The file up to its last voxel, its header, and how many bytes of padding follow."""
+    """The file up to its last voxel, its header, and the number of padding bytes after it."""
     start = file.read(HEADER_BYTES)
     header = header_from_bytes(start, name)
     end = header.voxels_at + header.voxel_bytes

@@ -1,4 +1,4 @@
-"""What a NIfTI header says, NIfTI-1 and NIfTI-2 in either byte order, checked before any voxel is read.
+"""Reads NIfTI-1 and NIfTI-2 headers in either byte order, and checks them before any voxel is read.
 
 Fields and their meaning: nifti1.h and nifti2.h of the NIfTI Data Format Working Group.
 """
@@ -18,12 +18,12 @@ from miniseg_edge.studies.volume import NiftiForms, check_volume_budget
 HEADER_BYTES = 540
 """Of the longer header, NIfTI-2's."""
 MAX_VOXELS_AT = 2**24
-"""Header and extensions end before this byte."""
+"""Header and extensions must end before this byte."""
 
 _NIFTI_1, _NIFTI_2 = 348, 540
 _MAGIC = {_NIFTI_1: b"n+1", _NIFTI_2: b"n+2"}
 _LINE_ENDS = (b"\r\n\x1a\n", b"\0\0\0\0")
-"""After NIFTI-2's magic word; copied as text they would be others."""
+"""After NIFTI-2's magic word; a text-mode copy would change them."""
 _EXTENSION_FLAG_BYTES = 4
 _KINDS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _OTHER_KINDS = {
@@ -44,9 +44,9 @@ class NiftiHeader:
     Attributes:
         shape: of the stored array, three axes in space first.
         dtype: of the stored values, with their byte order.
-        voxels_at: the byte at which they start.
+        voxels_at: the byte offset of the voxels.
         slope, intercept: stored value -> HU.
-        forms: where the voxels lie, as it is written.
+        forms: the position of the voxels, as written in the header.
         intent: NIFTI_INTENT code.
         remarks: what is worth knowing about it.
     """
@@ -75,13 +75,13 @@ def header_from_bytes(start: bytes, name: str) -> NiftiHeader:
     """Reads a header.
 
     Args:
-        start: the first `HEADER_BYTES` of the file, fewer only where it has no more.
+        start: the first `HEADER_BYTES` of the file, or the whole of a shorter file.
         name: of the file, in errors.
 
     Raises:
-        UnsupportedFormatError: not NIfTI in one file, truncated, or of values that are not HU.
+        UnsupportedFormatError: not single-file NIfTI, truncated, or with values that are not HU.
         RescaleError: a slope or an intercept that is not a finite number.
-        InputError: over the budget.
+        InputError: more voxels than allowed.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     order, size = _version(start, name)
@@ -107,7 +107,7 @@ def header_from_bytes(start: bytes, name: str) -> NiftiHeader:
 
 
 def _version(start: bytes, name: str) -> tuple[str, int]:
-    """Byte order and size of the header that begins so."""
+    """Byte order and size of a header with this start."""
     for order in "<>":
         size = struct.unpack(f"{order}i", start[:4].ljust(4, b"\0"))[0]
         if size in _MAGIC:
@@ -166,7 +166,7 @@ def _voxels_at(offset: float, size: int, name: str) -> int:
 
 
 def _rescale(slope: float, intercept: float, name: str) -> tuple[float, float, tuple[str, ...]]:
-    """nifti1.h: a slope of 0 says that the stored values are not scaled; writers say it with NaN too."""
+    """nifti1.h: a slope of 0 means that the stored values are not scaled; some writers use NaN for that."""
     if slope == 0 or math.isnan(slope):
         ignored = math.isfinite(intercept) and intercept != 0
         return 1.0, 0.0, ("scl_slope is 0, so scl_inter is not applied, as NIfTI has it",) if ignored else ()

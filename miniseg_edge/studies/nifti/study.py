@@ -1,4 +1,4 @@
-"""NIfTI (.nii, .nii.gz) as a study, and as labels: turned to lie like a CT series, whatever the storage order."""
+"""Opens NIfTI (.nii, .nii.gz) as a study or as labels, turned to lie like a CT series whatever the storage order."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ from miniseg_edge.studies.volume import (
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MAX_PIXEL_RATIO = 2.0
-"""Of an axial pixel's sides; beyond it the volume was stacked along one of them, in coronal or sagittal slices."""
+"""Maximum ratio of an axial pixel's sides; beyond it, the volume was stacked from coronal or sagittal slices."""
 MAX_SLICES = 2**16
-"""Each takes memory before it is read; a body has a thousand."""
+"""Each slice takes memory before it is read; a body has a thousand."""
 LABEL_INTENTS = (1002, 1003)
 """NIFTI_INTENT_LABEL and NIFTI_INTENT_NEURONAME."""
 
@@ -42,7 +42,7 @@ _RIGHT_ANGLE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class _Grid:
-    """A file's voxels, (column, row, slice) as in a CT series, and where they lie."""
+    """A file's voxels, (column, row, slice) as in a CT series, and their position."""
 
     header: NiftiHeader
     voxels: npt.NDArray[np.generic]
@@ -56,14 +56,14 @@ class _Grid:
         return self.voxels[:, :, index].T
 
     def study(self, read: Callable[[int], SliceHu]) -> Study:
-        """The grid with what reads its slices."""
+        """The grid with a function that reads its slices."""
         size = (int(self.voxels.shape[1]), int(self.voxels.shape[0]))
         remarks = (*self.remarks, *self.geometry.remarks)
         return Study(self.geometry, Origin("nifti", layout=self.layout), size, remarks, read)
 
 
 def study_from_nifti(file: SourceFile, phase: int | None) -> Study:
-    """Opens a NIfTI file of HU; NaN, which writers put around what was scanned, is read as air. See `open_study`."""
+    """Opens a NIfTI file of HU. NaN, which writers put around the scanned area, is read as air. See `open_study`."""
     grid = _grid(file, phase)
     if grid.header.intent in LABEL_INTENTS:
         raise WrongModalityError(
@@ -76,7 +76,7 @@ def study_from_nifti(file: SourceFile, phase: int | None) -> Study:
 
 
 def labels_from_nifti(file: SourceFile) -> Study:
-    """Opens a NIfTI file of labels: its slices hold the stored values. Raises: as `open_study`."""
+    """Opens a NIfTI file of labels: its slices contain the stored values. Raises: as `open_study`."""
     grid = _grid(file, None)
     return grid.study(lambda index: _labels(grid, index))
 
@@ -122,7 +122,7 @@ def _grid(file: SourceFile, phase: int | None) -> _Grid:
 
 
 def _check_budget(shape: tuple[int, ...], name: str) -> None:
-    """Of (columns, rows, slices): the file's own order of axes says nothing about its slices. Raises: InputError."""
+    """Checks (columns, rows, slices): the file's own axis order does not identify its slices. Raises: InputError."""
     width, height, depth = shape
     check_volume_budget(depth, height, width)
     if depth > MAX_SLICES:
@@ -192,7 +192,7 @@ def _scaled(stored: npt.NDArray[np.generic], header: NiftiHeader) -> tuple[Float
     """Stored values in HU, as `hu_in_range`."""
     if stored.dtype.kind != "f":
         return hu_from_stored(stored, header.slope, header.intercept)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinity is refused in words
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity is reported as an error
         return hu_in_range(stored.astype(np.float64) * header.slope + header.intercept)
 
 

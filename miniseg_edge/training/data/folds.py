@@ -1,4 +1,4 @@
-"""Folds: which slices are held out of a training, one patient's always together."""
+"""Folds: which slices are held out of a training; one patient's slices stay together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Fold:
 
 
 def folds_of(samples: Sequence[Sample], count: int, seed: int) -> tuple[Fold, ...]:
-    """`count` folds; each slice is held out in exactly one of them, and folds have about as many groups.
+    """`count` folds; each slice is held out in exactly one of them, and folds have similar numbers of groups.
 
     Raises:
         UsageError: fewer than two folds, or fewer groups than folds.
