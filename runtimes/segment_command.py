@@ -66,7 +66,7 @@ _STUDY_OPTIONS = (
 
 @dataclass(frozen=True)
 class _Job:
-    """A slice and where its results go."""
+    """A slice and the destinations of its results."""
 
     image: Path
     mask: Path
@@ -170,7 +170,7 @@ def _rescale(parsed: argparse.Namespace) -> Rescale | None:
 
 
 def _opened_study(parsed: argparse.Namespace, source: Path) -> Study:
-    """Raises: as `open_study`; where a choice is wanted, a table shows what there is."""
+    """Raises: as `open_study`; if a choice is needed, a table shows the alternatives."""
     with terminal.step("opening the study"):
         try:
             return open_study(
@@ -253,11 +253,11 @@ def _segment_images(parsed: argparse.Namespace, source: Path) -> None:
 
 
 def _jobs(images: list[Path], output: Path, *, overwrite: bool) -> list[_Job]:
-    """Where everything goes, checked before anything is written.
+    """The destinations, checked before anything is written.
 
     Raises:
-        UsageError: two results would have one name.
-        OutputExistsError, OutputError: a result is already registered, or the output is a file.
+        UsageError: two results would have the same name.
+        OutputExistsError, OutputError: a result already exists, or the output is a file.
     """
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output} is not a folder", expected="a folder, or nothing yet", got="a file")
@@ -284,10 +284,10 @@ def _jobs(images: list[Path], output: Path, *, overwrite: bool) -> list[_Job]:
 
 
 def _is_done(job: _Job, segmenter: Segmenter) -> bool:
-    """Whether this segmenter drew this slice before, mask and overlay.
+    """Whether this segmenter already made this slice's mask and overlay.
 
     Raises:
-        OutputExistsError: something else is there, which is not for --resume to replace.
+        OutputExistsError: something else is there, which --resume must not replace.
     """
     if not job.mask.exists():
         return False

@@ -1,4 +1,4 @@
-"""What `miniseg-segment BUNDLE SOURCE --output DIR --distributed ...` does."""
+"""The work of `miniseg-segment BUNDLE SOURCE --output DIR --distributed ...`."""
 
 import argparse
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from miniseg_edge.runtimes.study.formats import JSON, NIFTI
 from miniseg_edge.runtimes.study.segment_input import output_folder, seg_frames_of
 
 _OPTIONS = ("workers", "gpu_workers", "ray_address", "ray_folder", "scratch", "retry_failed", "follow_links")
-"""That make no sense without --distributed."""
+"""Options that need --distributed."""
 
 _OF_ONE_STUDY = ("series", "phase", "part", "list", "resume", "overwrite", "compare", "name_patient")
 
@@ -37,7 +37,7 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_archive_options(parsed: argparse.Namespace) -> None:
-    """Raises: UsageError, if an option of archives came without --distributed."""
+    """Raises: UsageError if an archive option was given without --distributed."""
     if given := [f"--{name.replace('_', '-')}" for name in _OPTIONS if getattr(parsed, name) not in (None, False)]:
         raise UsageError(
             "these options only apply to archives",
@@ -47,7 +47,7 @@ def refuse_archive_options(parsed: argparse.Namespace) -> None:
 
 
 def segment_archive_command(parsed: argparse.Namespace) -> bool:
-    """Segments the archive, shows what came of it; whether no series failed. Raises: as `segment_archive`."""
+    """Segments the archive and prints the result; returns whether no series failed. Raises: as `segment_archive`."""
     refused = [f"--{name.replace('_', '-')}" for name in _OF_ONE_STUDY if getattr(parsed, name)]
     if refused:
         raise UsageError(
@@ -84,7 +84,7 @@ def segment_archive_command(parsed: argparse.Namespace) -> bool:
 
 
 def show_archive(report: ArchiveReport) -> None:
-    """What a run came to, in the terminal."""
+    """Prints the summary of a run."""
     rows = [
         ("series", f"{report.series:,}"),
         ("done", f"{report.done:,}"),
@@ -101,7 +101,7 @@ def show_archive(report: ArchiveReport) -> None:
 
 
 def _who(parsed: argparse.Namespace) -> dict[str, Any]:
-    """The crews: CPU workers, and GPU workers beside them."""
+    """The crews: CPU workers, and GPU workers next to them."""
     if not parsed.gpu_workers:
         return {"workers": parsed.workers, "runtime": parsed.runtime, "device": parsed.device}
     if parsed.device != AUTO or parsed.distributed not in (RAY, PROCESSES):
@@ -120,7 +120,7 @@ def _who(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 class _Shown:
-    """A progress bar for each thing that goes on, one after the other."""
+    """A progress bar for each phase in turn."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack, self._what = stack, ""

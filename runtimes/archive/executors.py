@@ -1,4 +1,4 @@
-"""Who runs the workers on this machine: this process, or processes of their own. Ray is in `on_ray`."""
+"""Runs the workers on this machine: in this process, or in separate processes. Ray is in `on_ray`."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from miniseg_edge.runtimes.archive.worker import Worker
 
 
 def serial(work: Work, crews: Sequence[Crew], series: Sequence[Series]) -> Iterator[Row]:
-    """The first crew's first worker, in this process, in order. Raises: as `Worker.process`."""
+    """Runs the first crew's first worker in this process, in order. Raises: as `Worker.process`."""
     worker = Worker(work, crews[0])
     try:
         yield from map(worker.process, series)
@@ -21,9 +21,11 @@ def serial(work: Work, crews: Sequence[Crew], series: Sequence[Series]) -> Itera
 
 
 def processes(work: Work, crews: Sequence[Crew], series: Sequence[Series]) -> Iterator[Row]:
-    """A process for each worker, each with one series at a time; rows as they come. Raises: as `Worker.process`.
+    """Runs a process per worker, each with one series at a time; yields rows as they arrive.
 
-    A worker that dies is replaced, and its series given to the new one, which knows how often that happened.
+    Raises: as `Worker.process`.
+
+    A worker that dies is replaced, and the new one gets its series and the number of its crashes.
     """
     waiting = deque(series)
     kinds = [crew for crew in crews for _ in range(crew.workers)]
@@ -43,7 +45,7 @@ def processes(work: Work, crews: Sequence[Crew], series: Sequence[Series]) -> It
 
 
 class _Lane:
-    """A worker's process with a thread that waits for it. One that dies is replaced, at its series."""
+    """A worker's process with a thread that waits for it. A process that dies is replaced, and retries its series."""
 
     def __init__(self, work: Work, crew: Crew) -> None:
         self._told = work, crew
@@ -54,7 +56,7 @@ class _Lane:
         return self._waiting.submit(self._row, series)
 
     def close(self) -> None:
-        """Waits for the series under way."""
+        """Waits for the running series."""
         self._waiting.shutdown(wait=True, cancel_futures=True)
         self._end()
 

@@ -1,8 +1,8 @@
 """Workers as actors of Ray Data, here or on a cluster.
 
-Each crew is an actor pool that maps tickets, one for each series, and asks the desk which series comes next: so a fast
-crew takes more of them than a slow one, and Ray Data does the rest: hand out no more than there are actors, restart
-those that die, repeat what they were at, and let the driver take rows as they come.
+Each crew is an actor pool that maps tickets, one per series, and asks the desk for the next series: so a fast crew
+takes more of them than a slow one. Ray Data does the rest: it hands out no more than there are actors, restarts those
+that die, repeats their work, and passes rows to the driver as they arrive.
 """
 
 import json
@@ -28,7 +28,7 @@ _TICKET, _ROW, _ERROR = "item", "row", "error"
 
 
 def on_ray(work: Work, crews: Sequence[Crew], series: Sequence[Series], setting: RaySetting) -> Iterator[Row]:
-    """Rows as they come. Raises: as `Worker.process`; InferenceError where Ray itself fails."""
+    """Rows as they arrive. Raises: as `Worker.process`; InferenceError if Ray itself fails."""
     with ray_session(setting, crews) as ray:
         desk = ray.remote(num_cpus=0)(Desk).remote(series)
         with unwarned():
@@ -48,27 +48,27 @@ def on_ray(work: Work, crews: Sequence[Crew], series: Sequence[Series], setting:
 
 
 class Desk:
-    """Hands out series, in order; it is one actor, so one at a time."""
+    """Hands out series, in order; it is a single actor, so one call at a time."""
 
     def __init__(self, series: Sequence[Series]) -> None:
         self._waiting = deque(series)
         self._given: dict[tuple[int, int], Series | None] = {}
 
     def next(self, crew: int, ticket: int) -> Series | None:
-        """The series for a ticket: the same one again if its actor died; None if all are given."""
+        """The series for a ticket: the same one again if its actor died; None if none is left."""
         if (crew, ticket) not in self._given:
             self._given[crew, ticket] = self._waiting.popleft() if self._waiting else None
         return self._given[crew, ticket]
 
 
 class Actor:
-    """A worker in a process of Ray's."""
+    """A worker in a Ray process."""
 
     def __init__(self, work: Work, crew: Crew, desk: Any, index: int) -> None:
         self._worker, self._desk, self._crew = Worker(work, crew), desk, index
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
-        """A ticket -> the row of its series, as JSON; "" where none is left. What stops the run is told likewise."""
+        """A ticket -> the row of its series, as JSON; "" if none is left. Errors that stop the run are returned too."""
         ray: Any = require("ray", "scale")
         series = ray.get(self._desk.next.remote(self._crew, int(row[_TICKET])))
         if series is None:
@@ -77,7 +77,7 @@ class Actor:
             return {_ROW: json_from_record(self._worker.process(series)), _ERROR: ""}
         except DeviceLostError:
             os._exit(LOST_EXIT_CODE)  # Ray starts another process, which can use the GPU again
-        except MiniSegError as error:  # raised here, it would reach the driver as one of Ray's
+        except MiniSegError as error:  # raised here, it would reach the driver as a Ray error
             return {_ROW: "", _ERROR: json.dumps([type(error).__name__, error.problem, error.details])}
 
 
@@ -87,7 +87,7 @@ def _next(rows: Iterator[dict[str, str]]) -> dict[str, str] | None:
 
 
 def _tickets(count: int) -> Any:
-    """A block for each, so that each is a task, and each row comes as soon as it is there."""
+    """One block per ticket, so that each is a task, and each row arrives as soon as it is ready."""
     data: Any = require("ray.data", "scale")
     return data.from_items(list(range(count)), override_num_blocks=count)
 
@@ -98,7 +98,7 @@ def _pool(crew: Crew, told: tuple[object, ...]) -> dict[str, Any]:
         "compute": data.ActorPoolStrategy(size=crew.workers, max_tasks_in_flight_per_actor=2),
         "fn_constructor_args": told,
         **{"num_cpus": 1, "num_gpus": crew.gpus or None},
-        **{"max_restarts": -1, "max_task_retries": -1},  # the output folder counts, and ends it
+        **{"max_restarts": -1, "max_task_retries": -1},  # the output folder counts the attempts, and ends them
     }
 
 

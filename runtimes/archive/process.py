@@ -1,4 +1,4 @@
-"""A worker in a process of its own, and the driver's side of it."""
+"""A worker in its own process, and the driver's side of it."""
 
 import os
 import pickle
@@ -24,10 +24,10 @@ _LAST_WORDS_BYTES = 2000
 
 
 class WorkerProcess:
-    """A worker's process as its driver has it. Thread-safety: none; one series at a time."""
+    """A worker's process, seen from its driver. Not thread-safe; one series at a time."""
 
     def __init__(self, work: Work, crew: Crew) -> None:
-        """Starts it. Raises: WorkerDiedError, if it does not come up."""
+        """Starts it. Raises: WorkerDiedError if it does not come up."""
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(  # noqa: S603  this module
             python_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said
@@ -38,7 +38,7 @@ class WorkerProcess:
             raise WorkerDiedError("a worker's process cannot be started", because=last_words)
 
     def process(self, series: Series) -> Row | None:
-        """The series' row, or None: the process has died of it, or before it. Raises: as `Worker.process`."""
+        """The series' row, or None if the process died during the series or before it. Raises: as `Worker.process`."""
         answer = self._received() if self._sent(series) else None
         if isinstance(answer, BaseException):
             raise answer
@@ -50,7 +50,7 @@ class WorkerProcess:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 try:
-                    stream.close()  # which it takes for the end of its work
+                    stream.close()  # which it takes as the end of its work
                 except BrokenPipeError:
                     continue
         self._process.wait()
@@ -79,10 +79,10 @@ class WorkerProcess:
 
 
 def main() -> None:
-    """The worker's side: works on what comes through standard input until that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    """The worker's side: processes requests on standard input until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is not a answer
+    os.dup2(2, 1)  # output of libraries is not an answer
     worker = Worker(*pickle.load(sys.stdin.buffer))  # noqa: S301  our own driver's
     waiting: queue.SimpleQueue[Series] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, waiting), name="miniseg-driver", daemon=True).start()
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def _listen(driver: BinaryIO, waiting: "queue.SimpleQueue[Series]") -> None:
-    """Ends the process with its driver: one that was killed has told nobody, and would have it wait for ever."""
+    """Ends the process together with its driver: a killed driver cannot tell its workers to stop."""
     while True:
         try:
             waiting.put(pickle.load(driver))  # noqa: S301  our own driver's

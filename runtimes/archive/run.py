@@ -1,4 +1,4 @@
-"""The driver: finds the series, has the workers make their results, keeps the table."""
+"""The driver: finds the series, has the workers process them, maintains the table."""
 
 import time
 import uuid
@@ -33,7 +33,7 @@ SERIAL, PROCESSES, RAY = EXECUTORS = ("serial", "processes", "ray")
 MAX_DEATHS_IN_A_ROW = 5
 
 Progress = Callable[[str, int, int], None]
-"""Told what is going on, "finding", "comparing" or "segmenting", how much of it is done, and of how much."""
+"""Called with the phase ("finding", "comparing" or "segmenting"), the number done, and the total."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class ArchiveReport:
 
     Attributes:
         series: found in the archive.
-        earlier: of those, done by earlier runs, and left as they were.
-        done, failed, skipped: rows in the output folder now, of series that the archive holds.
-        errors: (code, series) of those that failed.
+        earlier: number of them done by earlier runs and kept.
+        done, failed, skipped: rows now in the output folder, of series in the archive.
+        errors: (code, series) of the failed ones.
         slices: segmented by this run.
-        other_files: that belong to no series.
-        links_out: links out of the archive, which are not followed: files among them count where they lie.
-        find_s, segment_s: what this run took, in seconds.
+        other_files: files that belong to no series.
+        links_out: links out of the archive that were not followed; files among them count in their own place.
+        find_s, segment_s: durations of this run, in seconds.
     """
 
     series: int
@@ -87,37 +87,38 @@ def segment_archive(
     follow_links: bool = False,
     progress: Progress = lambda what, done, of: None,
 ) -> ArchiveReport:
-    """Segments every series of an archive; goes on where an earlier run on the same output folder stopped.
+    """Segments every series of an archive; resumes where an earlier run on the same output folder stopped.
 
     Each series gets a folder `series/<key>` with its results, and a row in the Parquet files in `rows`
-    (`archive.table.rows_in` reads them). A series that fails is a row with an error code, and no reason to stop.
+    (`archive.table.rows_in` reads them). A series that fails becomes a row with an error code and does not stop the
+    run.
 
     Args:
         bundle: directory.
-        source: folder or file, or a URL of fsspec's.
-        output: folder; on several machines, one that all reach by the same path.
-        executor: "serial", "processes", or "ray": results are the same, bit for bit, but for new UIDs in DICOM SEG.
-        workers: each with one series at a time; by default one for each core.
-        crews: instead of `workers`, `runtime` and `device`: workers of several kinds side by side.
-        formats: of results, as `miniseg-segment --format`.
-        seg_frames: as `dicom_seg_from_mask` takes them.
-        runtime, device, precision: as `load`; "auto" is decided here, for all workers.
+        source: folder or file, or an fsspec URL.
+        output: folder; with several machines, one that all reach by the same path.
+        executor: "serial", "processes", or "ray": results are the same, bit for bit, except for new UIDs in DICOM SEG.
+        workers: each with one series at a time; by default one per core.
+        crews: instead of `workers`, `runtime` and `device`: workers of several kinds at the same time.
+        formats: of results, as in `miniseg-segment --format`.
+        seg_frames: as in `dicom_seg_from_mask`.
+        runtime, device, precision: as in `load`; "auto" is resolved here, for all workers.
         threads: of each worker's engine.
-        rescale: slope and intercept where DICOM headers lack them.
-        assume_hu: take values as HU that do not look like HU; the row's remarks say so. By default such a series fails.
-        trust: public key whose owner must have signed the bundle.
-        scratch: folder for copies of what is far away; by default in the output folder.
-        ray: where Ray runs and keeps its files.
-        retry_failed: do those again that failed in an earlier run.
+        rescale: slope and intercept if DICOM headers lack them.
+        assume_hu: accept values that do not look like HU; the row's remarks say so. By default such a series fails.
+        trust: public key with which the bundle must be signed.
+        scratch: folder for copies of remote files; by default in the output folder.
+        ray: where Ray runs and stores its files.
+        retry_failed: repeat series that failed in an earlier run.
         follow_links: read files behind links that lead out of the archive. By default such a file is unreadable, and
             its series fails.
         progress: see `Progress`.
 
     Raises:
-        UsageError: arguments that make no sense; a bundle without a window.
-        InputError: the source cannot be opened; NoImagesError: it holds no series.
-        OutputExistsError: the folder holds something else's output; OutputError: it cannot be written, or is in use.
-        BundleError and its subclasses, RuntimeUnavailableError, InferenceError: no Segmenter can be opened.
+        UsageError: invalid arguments, or a bundle without a window.
+        InputError: the source cannot be opened. NoImagesError: it contains no series.
+        OutputExistsError: the folder contains something else's output. OutputError: it cannot be written, or is in use.
+            BundleError and its subclasses, RuntimeUnavailableError, InferenceError: no Segmenter can be opened.
         WorkerDiedError: the workers keep dying.
         MissingDependencyError: the extras `scale` and `dicom` are not installed.
     """
@@ -225,7 +226,7 @@ def _check(executor: str, crews: Sequence[Crew], source: str, output: Path, form
 
 
 def _decided(crew: Crew, bundle: Bundle, precision: str) -> Crew:
-    """What "auto" means is decided once, not by each worker for itself; Ray's GPUs may be where we cannot look."""
+    """Resolves "auto" once for all workers; Ray's GPUs may be on machines that we cannot inspect."""
     if crew.gpus:
         return crew
     choice = choose(bundle, crew.runtime, crew.device, precision)
@@ -241,7 +242,7 @@ def _to_do(
     retry_failed: bool,
     progress: Progress,
 ) -> list[Series]:
-    """What is left; rows of what is to be done again are forgotten, and rows of what has moved say where it is."""
+    """The remaining series; rows of series to repeat are dropped, and rows of moved series are updated."""
     known = [one for one in series if one.key in rows and not (retry_failed and rows[one.key].status == FAILED)]
     doubtful = [one for one in known if not rows[one.key].is_surely_of(one)]
     kept = {one.key for one in known} - {one.key for one in doubtful}
@@ -262,7 +263,7 @@ def _to_do(
 
 
 def _has_content(series: Series, row: Row, source: Source) -> bool:
-    """Whether the series still has the bytes of which its row was made; reads all of it if their number is the same."""
+    """Whether the series still has the bytes from which its row was made; reads all of them if the size is the same."""
     if row.content_sha256 is None or (row.files, row.bytes) != (len(series.files), series.bytes):
         return False
     return content_sha256(partial(source.opened, name) for name in series.files) == row.content_sha256
@@ -279,7 +280,7 @@ def _rows(
 
 
 def _lives(rows: Iterator[Row]) -> Generator[Row, None, None]:
-    """The rows, until it is the machine that workers die of. Raises: WorkerDiedError."""
+    """The rows, until workers die too often in a row. Raises: WorkerDiedError."""
     deaths = 0
     for row in rows:
         deaths = deaths + 1 if row.error_code == WorkerDiedError.code else 0

@@ -1,7 +1,7 @@
-"""Which series an archive holds: DICOM files by what they say, wherever they lie, and NIfTI files one by one.
+"""Finds the series in an archive: DICOM files by their headers, wherever they are, and NIfTI files one by one.
 
-A file that may be a slice but cannot be read goes to every series in its folder, so that none of them shrinks without a
-word: the row says which file it is.
+A file that may be a slice but cannot be read is added to every series in its folder, so that no series loses it
+silently: the row names the file.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from miniseg_edge.studies.nifti.names import is_nifti_name
 from miniseg_edge.studies.other_files import known_as, name_pattern
 
 READERS = 8
-"""Threads that read the starts of files: far ones make them wait, near ones do not."""
+"""Threads that read the starts of files: remote files have latency."""
 
 _AT_ONCE = 4096
 _UNREADABLE = "unreadable"
@@ -34,13 +34,13 @@ class Series:
     """A series that was found.
 
     Attributes:
-        key: 32 hexadecimal digits: SHA-256 of the SeriesInstanceUID, or of the name where there is none; the same
-            wherever the archive lies.
-        where: the folder that holds all its files, or the file, below the source.
-        files: names below the source.
+        key: 32 hexadecimal digits: SHA-256 of the SeriesInstanceUID, or of the name if there is none; independent of
+            the archive's location.
+        where: the folder that contains all its files, or the file, relative to the source.
+        files: names relative to the source.
         bytes: of all files.
-        stamp: SHA-256 of the names of all files and of what their storage says of each.
-        known_by: "times" or "etag", if an equal stamp means the same content; else "content".
+        stamp: SHA-256 of the names of all files and of their storage's metadata.
+        known_by: "times" or "etag" if an equal stamp means the same content; otherwise "content".
     """
 
     key: str
@@ -57,7 +57,7 @@ class Found:
 
     Attributes:
         series: the largest first.
-        other_files: that belong to none.
+        other_files: number of files that belong to no series.
         links_out: links out of the archive, to files and folders, which are not followed.
     """
 
@@ -69,10 +69,10 @@ class Found:
 def find_series(source: Source, progress: Callable[[int, int], None] = lambda done, of: None) -> Found:
     """Reads the start of every file.
 
-    One that may be a slice and cannot be read is a series of its own, to be refused, if no series lies in its folder.
+    An unreadable file that may be a slice becomes a series of its own, to be refused, if its folder contains no series.
 
     Raises:
-        InputError: the source cannot be listed; MissingDependencyError: the extra `dicom` is not installed.
+        InputError: the source cannot be listed. MissingDependencyError: the extra `dicom` is not installed.
     """
     files = source.files()
     grouped: dict[str, list[ArchiveFile]] = defaultdict(list)
@@ -96,19 +96,19 @@ def find_series(source: Source, progress: Callable[[int, int], None] = lambda do
     others = [file for file in others if _named_like(file) not in slices]
     _hand_over(unreadable, grouped)
     series = [_series(identity, members) for identity, members in grouped.items()]
-    # The largest first, so that at the end no worker has long to do while others have nothing.
+    # The largest first, so that no worker is still busy at the end while others are idle.
     ordered = tuple(sorted(series, key=lambda one: (-one.bytes, one.key)))
     links_out = sum(file.is_outside for file in files) + source.links_out
     return Found(ordered, len(others), links_out)
 
 
 def _identity(source: Source, file: ArchiveFile) -> str | None:
-    """What a file's series is known by, `_UNREADABLE` if nothing tells, or None if it is surely no part of a study."""
+    """The identifier of a file's series, `_UNREADABLE` if unknown, or None if it certainly belongs to no study."""
     if is_nifti_name(file.name):
         return f"file {file.name}"
     if is_dicomdir(posixpath.basename(file.name)):
         return None
-    if file.is_outside:  # so its name alone can tell
+    if file.is_outside:  # so only its name can tell
         return _UNREADABLE if known_as(file.name, b"") is None else None
     try:
         with silence(*DICOM_LIBRARIES), source.opened(file.name) as opened:
@@ -125,12 +125,12 @@ def _identity(source: Source, file: ArchiveFile) -> str | None:
 
 
 def _named_like(file: ArchiveFile) -> tuple[str, str]:
-    """What slices of a series in one folder share."""
+    """The common pattern of a series' slices in one folder."""
     return posixpath.dirname(file.name), name_pattern(file.name)
 
 
 def _hand_over(unreadable: Sequence[ArchiveFile], grouped: dict[str, list[ArchiveFile]]) -> None:
-    """Adds each unreadable file to every series that has a file in its folder, or makes it a series of its own."""
+    """Adds each unreadable file to every series with a file in its folder, or makes it a series of its own."""
     by_folder: dict[str, set[str]] = defaultdict(set)
     if unreadable:
         for identity, members in grouped.items():
@@ -152,5 +152,5 @@ def _series(identity: str, files: Sequence[ArchiveFile]) -> Series:
 
 
 def _sha256(text: str) -> str:
-    """Names need not be UTF-8: Python has lone surrogates in the place of such bytes."""
+    """Names need not be UTF-8: Python represents such bytes as lone surrogates."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

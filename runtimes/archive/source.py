@@ -1,4 +1,4 @@
-"""Where an archive's files lie: a folder, or anything that fsspec has a URL for. Each worker opens it for itself."""
+"""The storage of an archive: a folder, or anything with an fsspec URL. Each worker opens it for itself."""
 
 import errno
 import os
@@ -23,10 +23,10 @@ class ArchiveFile:
     """A file.
 
     Attributes:
-        name: below the source, with "/".
+        name: relative to the source, with "/".
         bytes: its size.
-        stamp: what the storage says of it beside that; equal stamps mean the same content if `known_by` says so.
-        known_by: "times" or "etag", if the stamp changes whenever the file is written; else "content".
+        stamp: further metadata of the storage; equal stamps mean the same content if `known_by` says so.
+        known_by: "times" or "etag" if the stamp changes whenever the file is written; otherwise "content".
         is_outside: whether it is a link to outside the archive, which is not followed.
     """
 
@@ -38,46 +38,46 @@ class ArchiveFile:
 
 
 SETTLED_S = 2.0
-"""Age in seconds from which a file's times tell it from a later one: the coarsest file systems count in such steps."""
+"""Age in seconds after which a file's times are reliable: the coarsest file systems count in such steps."""
 
 _ETAGS = ("ETag", "etag")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime")
 
 
 class Source(Protocol):
-    """What both kinds can do. Thread-safety: all may be called from many threads."""
+    """The interface of both kinds. Thread-safety: all methods may be called from many threads."""
 
     def files(self) -> list[ArchiveFile]:
-        """All files, in the order of their names, and folders that cannot be listed. Raises: InputError.
+        """All files, sorted by name, and folders that cannot be listed. Raises: InputError.
 
         Links to folders are not followed; those that lead out of the archive are in `links_out`.
         """
 
     @property
     def links_out(self) -> int:
-        """Links to folders outside the archive that `files` has met."""
+        """Links to folders outside the archive that `files` encountered."""
 
     def opened(self, name: str) -> BinaryIO:
-        """A file, to be read from its start. Raises: OSError, PathEscapeError, or what the storage's library raises."""
+        """Opens a file at its start. Raises: OSError, PathEscapeError, or an exception of the storage's library."""
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
-        """The files as local paths while inside; copies, if any, lie in `scratch`.
+        """The files as local paths while inside; copies, if any, are in `scratch`.
 
         Raises: InputError; PathEscapeError: one is a link to outside the archive.
         """
 
 
 def source_at(url: str, *, follow_links: bool = False) -> Source:
-    """The source at a path or URL; "name://" and chains such as "zip::file.zip" are fsspec's.
+    """The source at a path or URL; "name://" and chains such as "zip::file.zip" are opened by fsspec.
 
     Args:
         url: the path or URL.
         follow_links: read files behind links that lead out of a folder.
 
     Raises:
-        NoImagesError: nothing is there.
-        InputError: fsspec cannot open it; MissingDependencyError: the extra `scale` is not installed.
+        NoImagesError: the source does not exist.
+        InputError: fsspec cannot open it. MissingDependencyError: the extra `scale` is not installed.
     """
     if not is_url(url):
         return FolderSource(Path(url), follow_links=follow_links)
@@ -86,7 +86,7 @@ def source_at(url: str, *, follow_links: bool = False) -> Source:
 
 
 def is_url(source: str) -> bool:
-    """Whether it is fsspec's to open."""
+    """Whether fsspec opens it."""
     return "://" in source or "::" in source
 
 
@@ -121,7 +121,7 @@ class FolderSource:
             found += [self._file(path) for path in paths if _may_be_file(path)]
         if self._root in closed:
             raise InputError("the source cannot be listed", expected="a folder that can be read", got="no permission")
-        found += [self._file(path) for path in closed]  # which no reader can read: that is what their rows say
+        found += [self._file(path) for path in closed]  # which no reader can read, as their rows will say
         return sorted(found, key=lambda file: file.name)
 
     def _file(self, path: Path) -> ArchiveFile:
@@ -130,13 +130,13 @@ class FolderSource:
             return ArchiveFile(name, 0, is_outside=True)
         try:
             status = path.stat()
-        except OSError:  # a link to nothing, or a folder that lists names and no more: its readers will say so
+        except OSError:  # a broken link, or a folder without access: the readers will report it
             return ArchiveFile(name, 0)
         if not stat.S_ISREG(status.st_mode):
             return ArchiveFile(name, 0)
         stamp = f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
         settled = max(status.st_mtime, status.st_ctime) < time.time() - SETTLED_S
-        # Windows has no time of the last change that a program cannot set.
+        # On Windows, a program can set every time stamp.
         return ArchiveFile(name, status.st_size, stamp, TIMES if settled and sys.platform != "win32" else CONTENT)
 
     def _is_refused(self, path: Path) -> bool:
@@ -157,7 +157,7 @@ class FolderSource:
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
-        """As `Source` says: the files themselves."""
+        """See `Source`: the files themselves."""
         yield [self._path(name) for name in names]
 
     def _path(self, name: str) -> Path:
@@ -175,7 +175,7 @@ class FolderSource:
 
 
 class UrlSource:
-    """A file system of fsspec's; a series' files are copied for the time that it takes."""
+    """An fsspec file system; a series' files are copied while they are needed."""
 
     def __init__(self, url: str) -> None:
         fsspec: Any = require("fsspec", "scale")
@@ -183,7 +183,7 @@ class UrlSource:
             self._system, root = fsspec.core.url_to_fs(url)
             self._root = str(root).rstrip("/")
             there = self._system.exists(root)
-        except Exception as error:  # each file system has errors of its own, which may quote credentials
+        except Exception as error:  # each file system has its own exceptions, which may quote credentials
             raise InputError(
                 "the source cannot be opened", expected="a URL of fsspec's", because=type(error).__name__
             ) from None
@@ -192,12 +192,12 @@ class UrlSource:
 
     @property
     def folder(self) -> Path | None:
-        """Of this machine, if the URL names one."""
+        """The local folder, if the URL names one."""
         return Path(self._root) if "file" in self._system.protocol else None
 
     @property
     def links_out(self) -> int:
-        """As `Source` says: storages behind URLs have no links, or follow them on their own side."""
+        """See `Source`: storages behind URLs have no links, or follow them themselves."""
         return 0
 
     def files(self) -> list[ArchiveFile]:
@@ -215,10 +215,10 @@ class UrlSource:
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
-        """As `Source` says: copies."""
+        """See `Source`: copies."""
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="series-", dir=scratch) as folder:
-            # Names of our own: the archive's may be anything, and decide nothing but what a NIfTI is.
+            # Our own names: the archive's may be anything, and only matter for recognising NIfTI.
             copies = [Path(folder) / f"{index:06d}{_suffix(name)}" for index, name in enumerate(names)]
             try:
                 self._system.get([self._path(name) for name in names], [str(path) for path in copies])
@@ -238,7 +238,7 @@ class UrlSource:
 
 
 def _may_be_file(path: Path) -> bool:
-    """Whether it is a file, a link, or something that cannot be looked at: no pipe and no device."""
+    """Whether it is a file, a link, or something that cannot be inspected, but not a pipe or device."""
     try:
         mode = path.lstat().st_mode
     except OSError:

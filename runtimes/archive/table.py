@@ -1,6 +1,6 @@
-"""The rows as Parquet, in parts by the first digit of their keys: a row has one place, so it is never there twice.
+"""The rows as Parquet, in parts by the first digit of their keys: a row has one place, so there are no duplicates.
 
-Parts are made from the output folder's rows, which are what counts; each is replaced as a whole.
+The parts are derived from the output folder's rows, which are authoritative; each part is replaced as a whole.
 """
 
 import io
@@ -19,7 +19,7 @@ from miniseg_edge.runtimes.archive.row import Row
 
 ROWS = "rows"
 FLUSH_S = 5.0
-"""Rows are written together, so often; one that is not yet in its part is in the output folder."""
+"""Interval in seconds between writes; rows that are not written yet are in the output folder."""
 
 _DIGITS = "0123456789abcdef"
 PARTS = len(_DIGITS)
@@ -27,10 +27,10 @@ _TYPES = {str: "string", int: "int64", float: "float64", bool: "bool_"}
 
 
 class Table:
-    """The folder `rows` of an output folder. Thread-safety: none; the driver has it."""
+    """The folder `rows` of an output folder. Not thread-safe; only the driver uses it."""
 
     def __init__(self, output: Path, rows: Iterable[Row]) -> None:
-        """Begins with the rows that the output folder has, and writes them anew. Raises: OutputError."""
+        """Starts with the rows of the output folder, and rewrites them. Raises: OutputError."""
         self._folder = output / ROWS
         self._parts: dict[str, dict[str, Row]] = {digit: {} for digit in _DIGITS}
         self._changed = set(_DIGITS)
@@ -39,14 +39,14 @@ class Table:
         self.flush()
 
     def add(self, row: Row) -> None:
-        """Puts a row in its place, and writes when it is time to. Raises: OutputError."""
+        """Adds a row, and writes if the interval has passed. Raises: OutputError."""
         self._parts[row.key[0]][row.key] = row
         self._changed.add(row.key[0])
         if time.monotonic() - self._flushed >= FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what changed. Raises: OutputError."""
+        """Writes the changed parts. Raises: OutputError."""
         for digit in sorted(self._changed):
             path, rows = self._folder / f"part-{digit}.parquet", self._parts[digit]
             if rows:
@@ -69,10 +69,10 @@ def parquet_from_rows(rows: Iterable[Row]) -> bytes:
 
 
 def rows_in(output: str | os.PathLike[str]) -> list[Row]:
-    """All rows of an output folder, in the order of their keys."""
+    """All rows of an output folder, sorted by key."""
     parquet: Any = require("pyarrow.parquet", "scale")
     parts = sorted((Path(output) / ROWS).glob("part-*.parquet"))
-    # In memory, since pyarrow opens no path that is not UTF-8.
+    # In memory, because pyarrow cannot open paths that are not UTF-8.
     tables = (parquet.ParquetFile(io.BytesIO(part.read_bytes())).read() for part in parts)
     return [Row(**found) for table in tables for found in table.to_pylist()]
 

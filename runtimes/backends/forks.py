@@ -1,8 +1,8 @@
-"""What a fork does to an engine: its memory is copied, its threads are not, and its locks stay as they were.
+"""Forks: a forked engine's memory is copied, its threads are not, and its locks keep their state.
 
-Using such a copy hangs, and so does freeing it: vendors wait for threads that are not there. So it is refused, and
-never freed. An engine that the child opens itself works, unless a thread of the parent was inside a vendor's library at
-the moment of the fork, and may have held its locks.
+Using such a copy hangs, and so does freeing it, because vendors wait for threads that do not exist. So it is refused
+and never freed. An engine that the child opens itself works, unless a thread of the parent was inside a vendor's
+library at the moment of the fork and may have held its locks.
 """
 
 import ctypes
@@ -18,17 +18,17 @@ from miniseg_edge.errors import ForkedError
 Result = TypeVar("Result")
 
 keep_for_ever: Callable[[object], object] = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_IncRef", ctypes.pythonapi))
-"""Sees to it that an object is never freed, not even when the interpreter ends: a reference that nobody gives back."""
+"""Prevents an object from ever being freed, even at interpreter exit: a reference that is never released."""
 
 _calls: set[tuple[int, object]] = set()
-"""Calls into vendors' libraries that are under way: the process of each, and a token. Those of a parent never end."""
+"""Running calls into vendors' libraries: the process of each, and a token. A parent's calls never end in the child."""
 
 _first_users: dict[str, int] = {}
-"""Libraries that work on one side of a fork alone, and the process that used each first."""
+"""Libraries that only work on one side of a fork, and the process that first used each."""
 
 
 def _note_inherited() -> None:
-    """In a forked child: the host may have used torch by itself."""
+    """In a forked child: the host may have used torch directly."""
     if "torch" in sys.modules:
         _first_users.setdefault("torch", os.getppid())
 
@@ -39,13 +39,13 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
 
 @dataclass(frozen=True)
 class Home:
-    """The process that made something."""
+    """The process that created something."""
 
     process: int = field(default_factory=os.getpid)
 
     @property
     def is_here(self) -> bool:
-        """Whether that is this process, rather than one that a fork made of it."""
+        """Whether that is this process, and not one that it was forked from."""
         return os.getpid() == self.process
 
     def check(self, what: str) -> None:
@@ -87,9 +87,9 @@ def check_fork() -> None:
 
 
 def only_here(results: Generator[Result, None, None]) -> Iterator[Result]:
-    """The same results; in a forked child while they were taken, ForkedError in the place of the next one.
+    """The same items; in a child forked during the iteration, ForkedError instead of the next one.
 
-    Their threads did not come along, so that waiting for the next one, or for their end, would have no end.
+    Their threads were not copied, so waiting for the next item, or for the end, would never return.
     """
     home = Home()
     try:
@@ -104,7 +104,7 @@ def only_here(results: Generator[Result, None, None]) -> Iterator[Result]:
 
 
 def claim(library: str, *, used: bool = True) -> None:
-    """Notes that this process uses a library that works on one side of a fork alone; or asks whether it may.
+    """Records that this process uses a library that only works on one side of a fork; or checks whether it may.
 
     Raises:
         ForkedError: a process that this one was forked from has used it.

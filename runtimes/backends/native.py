@@ -35,27 +35,29 @@ from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
 from miniseg_edge.tensors import HU
 
 PLAN_VERSION = "plan_version"
-"""Of the artefact, in what its manifest entry says of how it was compiled."""
+"""The artefact's kind in its manifest entry's `compiled`."""
 
 MOST_THREADS = 16
-"""Of one slice, where nobody said how many: the coarsest maps of a slice of 512 x 512 have 32 rows to share."""
+"""Default threads per slice: the coarsest maps of a slice of 512 x 512 have only 32 rows to share."""
 
 MAX_MEMORY = 8 * 2**30
 """Bytes of one context; the published network takes 1.5 GB for a slice of 4096 x 4096."""
 
 
 class Native(Runtime):
-    """A plan that libminiseg runs. Each slice in flight has a context of its own, with its threads and memory.
+    """A plan that libminiseg runs. Each concurrent slice has its own context, with threads and memory.
 
-    There are as many contexts as streams; calls beyond them wait for one. A call that its caller gives up ends between
-    two layers.
+    There are as many contexts as streams; further calls wait for one. An abandoned call ends between two layers.
     """
 
     name = "native"
 
     @classmethod
     def devices(cls) -> tuple[str, ...]:
-        """`cpu`. Raises: RuntimeUnavailableError, the library is not here or not of this package's version."""
+        """`cpu`.
+
+        Raises: RuntimeUnavailableError if the library is missing or belongs to another version of this package.
+        """
         try:
             library()
         except (OSError, NativeError) as error:
@@ -75,14 +77,14 @@ class Native(Runtime):
 
     @classmethod
     def streams_for_many(cls, threads: int) -> int:
-        """One for two threads: on one slice they share its planes in cache; two slices push each other's out."""
+        """One stream per two threads: on one slice they share its planes in cache; two slices would compete for it."""
         return max(1, threads // 2)
 
     @classmethod
     def operator_times(cls, bundle: Bundle, artifact: Artifact, values: FloatArray) -> list[OperatorTime]:
-        """From the library's own profile, on as many threads as a slice gets; of each, its part of the whole.
+        """From the library's own profile, with as many threads as a slice gets; each with its share of the total.
 
-        What the threads do between layers, mostly waiting for each other, is the last row.
+        The time of threads between layers, mostly waiting for each other, is the last row.
         """
         threads = _threads(None, 1)
         with _our_errors(), Model(bundle.contents[artifact.files[0]], chosen_instruction_set()) as model:
@@ -93,7 +95,7 @@ class Native(Runtime):
 
     @classmethod
     def dense(cls, chain: DenseChain, precision: str, threads: int | None) -> Callable[[FloatArray], object] | None:
-        """As `Runtime.dense`, by the kernel that networks run on."""
+        """See `Runtime.dense`; uses the kernel that networks run on."""
         if precision not in cls.dense_precisions:
             return None
         with _our_errors():
@@ -103,7 +105,7 @@ class Native(Runtime):
 
     @property
     def version(self) -> str:
-        """The package's, and the instruction set that the library runs on here."""
+        """The package's version, and the instruction set that the library uses here."""
         return f"{__version__} {self._description.instruction_set.name.lower()}"
 
     def close(self) -> None:
@@ -121,7 +123,7 @@ class Native(Runtime):
         self._check_size(size)
         self._contexts = Pool(lambda: _ContextOfSize(model, threads), model.close, self.streams)
         with self._contexts.borrowed() as context:
-            context.of(size)  # memory and threads are there before the first slice comes
+            context.of(size)  # allocates memory and threads before the first slice
 
     def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
         count, _, height, width = values.shape
@@ -129,12 +131,12 @@ class Native(Runtime):
         found = np.empty((count, self.output.shape[1], height, width), self.output.dtype)
         with self._contexts.borrowed() as borrowed:
             whole = _ran(borrowed.of((height, width)), values, found)
-        if not whole:  # said when the context is back: it is as good as before
+        if not whole:  # raised after the context is returned: it is still usable
             raise CancelledError("the call was abandoned", expected="a waiting caller", got="none")
         return found
 
     def _check_size(self, size: tuple[int, int]) -> None:
-        """Refuses slices whose cost is out of bounds, counting each weight as if it were used at each pixel."""
+        """Refuses slices whose cost is out of bounds, counting each weight at each pixel."""
         height, width = size
         if max(size) > MAX_SIDE:
             wanted = f"at most {MAX_SIDE} x {MAX_SIDE} pixels"
@@ -150,7 +152,7 @@ class Native(Runtime):
 
 
 class _ContextOfSize:
-    """A context that is made anew for a slice that does not fit into it."""
+    """A context that is recreated for a slice that does not fit into it."""
 
     def __init__(self, model: Model, threads: int) -> None:
         self._model, self._threads = model, threads
@@ -166,19 +168,19 @@ class _ContextOfSize:
         return self._context
 
     def release(self) -> None:
-        """Gives threads and memory back."""
+        """Releases threads and memory."""
         if self._context is not None:
             self._context.close()
             self._context = None
 
 
 def _threads(wanted: int | None, streams: int) -> int:
-    """Of each slice in flight."""
+    """Threads of each concurrent slice."""
     return max(1, min((wanted or usable_cores()) // streams, MOST_THREADS))
 
 
 def _ran(context: Context, values: FloatArray, found: FloatArray | ByteArray) -> bool:
-    """Runs slices; whether to the end, rather than given up."""
+    """Runs slices; returns whether they were completed rather than abandoned."""
     try:
         with interruptible(context.cancel), _our_errors():
             context.volume(values, found)
@@ -188,7 +190,7 @@ def _ran(context: Context, values: FloatArray, found: FloatArray | ByteArray) ->
 
 
 def _check_network(found: Description, manifest: Manifest) -> None:
-    """Refuses a plan that would read slices otherwise than the manifest says. Raises: IncompatibleError."""
+    """Refuses a plan that would read slices differently than the manifest says. Raises: IncompatibleError."""
     interface, network = manifest.interface, manifest.network
     wanted = (interface.channels, network.classes, interface.values == HU)
     got = (found.channels, found.classes, found.hu)
@@ -205,7 +207,7 @@ def _shown(channels: int, classes: int, hu: bool) -> str:
 
 @contextmanager
 def _our_errors() -> Iterator[None]:
-    """Inside, what the library refuses is one of our errors."""
+    """Inside, the library's errors become ours."""
     try:
         yield
     except NativeError as error:

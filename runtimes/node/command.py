@@ -55,7 +55,7 @@ _MAX_TOKEN_FILE = 4096
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns 0 stopped when it was told to, 1 our error, 2 usage."""
+    """Entry point; returns 0 stopped on request, 1 our error, 2 usage."""
     parsed = _parser().parse_args(arguments)
     if parsed.status:
         return exit_code_of(lambda: show_status(parsed.spool))
@@ -222,7 +222,7 @@ def _settings(parsed: argparse.Namespace, targets: Sequence[Destination]) -> Set
 
 
 def _host(text: str, peers: Sequence[Accepted]) -> str:
-    """Raises: UsageError, if others could reach it and it is not said who may."""
+    """Raises: UsageError if other machines could reach it without a list of allowed peers."""
     try:
         found = ipaddress.ip_address("127.0.0.1" if text == "localhost" else text)
     except ValueError:
@@ -237,7 +237,7 @@ def _host(text: str, peers: Sequence[Accepted]) -> str:
 
 
 def _peers(parsed: argparse.Namespace, targets: Sequence[Destination]) -> tuple[Accepted, ...]:
-    """Scanners, and archives, which call back to confirm; nobody if no scanner is named."""
+    """Scanners, and archives, which call back to confirm; empty if no scanner is named."""
     scanners = tuple(accepted(text) for text in parsed.accept)
     if not scanners:
         return ()
@@ -299,5 +299,5 @@ def _log_to_stderr() -> None:
 
 
 def _say_what_ended(ended: threading.ExceptHookArgs) -> None:
-    """A line in the place of a traceback, in which a library may quote the patient."""
+    """Logs one line instead of a traceback, in which a library may quote the patient."""
     _logger.error("a thread ended: %s", ended.exc_type.__name__)

@@ -1,4 +1,4 @@
-"""One round: images of the spool to results in the spool, by the code that `miniseg-segment` runs."""
+"""One round: from images in the spool to results in the spool, with the code of `miniseg-segment`."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -24,18 +24,18 @@ from miniseg_edge.studies.source_files import DiskFile
 from miniseg_edge.studies.study import Study
 
 _BYTES_FOR_A_VOXEL = 8
-"""The mask, its copies while results are written, and lesions being counted."""
+"""Bytes per voxel: the mask, its copies while results are written, and the lesion count."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How series are segmented.
+    """Settings for segmenting series.
 
     Attributes:
         formats: of the results, all of them DICOM.
-        seg_frames: slices in a SEG and captures.
-        longest_part: take the longest evenly spaced part of an uneven series.
-        memory_mb: that one series may need, in MiB.
+        seg_frames: slices in a SEG and in captures.
+        longest_part: use the longest evenly spaced part of an uneven series.
+        memory_mb: limit for one series, in MiB.
     """
 
     formats: tuple[str, ...]
@@ -50,8 +50,8 @@ def draw(
     """Segments a round's images and writes its results, the last file last.
 
     Raises:
-        CancelledError: the node is stopping.
-        Whatever `study_from_dicom_files`, `segmented_study` and `write_results` raise.
+        CancelledError: the node is stopping. Also whatever `study_from_dicom_files`, `segmented_study` and
+            `write_results` raise.
     """
     start_s, taken = time.monotonic(), found.taken()
     if taken is None:

@@ -1,4 +1,4 @@
-"""Which series are taken: rules in a small file, of which the first that fits an image decides."""
+"""Which series are accepted: rules in a small file; the first rule that matches an image decides."""
 
 import fnmatch
 import math
@@ -34,11 +34,11 @@ _THICKNESS = "thickness_mm"
 
 @dataclass(frozen=True)
 class Rule:
-    """Conditions, all of which must hold, and the answer then.
+    """Conditions, all of which must match, and the answer.
 
     Attributes:
-        answer: to an image that fits.
-        texts: patterns with * and ? for each element's name, whatever the case; one of them must fit.
+        answer: for a matching image.
+        texts: case-insensitive patterns with * and ? for each element's name; one of them must match.
         thickness_mm: smallest and largest, or None for any.
     """
 
@@ -47,7 +47,7 @@ class Rule:
     thickness_mm: tuple[float, float] | None = None
 
     def fits(self, header: Dataset) -> bool:
-        """Whether all conditions hold; an element that is missing fits the pattern "" alone, and no thickness."""
+        """Whether all conditions match; a missing element only matches the pattern "", and no thickness."""
         if self.thickness_mm is not None:
             thickness = _number(said(header, "SliceThickness"))
             if thickness is None or not self.thickness_mm[0] <= thickness <= self.thickness_mm[1]:
@@ -60,10 +60,10 @@ class Rules:
     """The rules in order.
 
     Attributes:
-        rules: the first that fits decides.
-        otherwise: the answer to images that none fits.
-        other_classes: "refuse": no presentation context is accepted for objects other than CT images; "ignore": they
-            are taken and thrown away, for scanners that stop at the first refusal.
+        rules: the first match decides.
+        otherwise: the answer for images without a match.
+        other_classes: "refuse": no presentation context is accepted for objects other than CT images. "ignore": they
+            are accepted and discarded, for scanners that stop at the first refusal.
     """
 
     rules: tuple[Rule, ...]
@@ -71,16 +71,16 @@ class Rules:
     other_classes: Answer = REFUSE
 
     def answer(self, header: Dataset) -> Answer:
-        """To an image with this header."""
+        """The answer for an image with this header."""
         return next((rule.answer for rule in self.rules if rule.fits(header)), self.otherwise)
 
 
 CT_ALONE = Rules((Rule(TAKE, {"modality": ("CT",)}),))
-"""Without a file: every CT is taken."""
+"""Without a file, every CT is accepted."""
 
 
 def rules_from_file(path: Path) -> Rules:
-    """Reads TOML. Raises: UsageError, which names what is wrong."""
+    """Reads TOML. Raises: UsageError, which names the fault."""
     try:
         toml: Any = require("tomllib" if installed("tomllib") else "tomli", "node")  # the former since Python 3.11
         data = toml.loads(bytes_from_file(path, _MAX_FILE, UsageError).decode("utf-8"))

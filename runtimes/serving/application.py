@@ -1,4 +1,4 @@
-"""The protocol's paths: health, metadata, masks, and Prometheus' metrics beside them."""
+"""The protocol's paths: health, metadata, masks, and Prometheus metrics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ def application_of(service: Service, hosts: frozenset[str] | None, token: bytes 
         return _OK
 
     def ready() -> Answer:
-        # The protocol has 4xx for no.
+        # The protocol answers "no" with 4xx.
         return document({"error": "CLOSED: the service is stopping"}, 400) if service.gate.stopping else _OK
 
     def server() -> Answer:

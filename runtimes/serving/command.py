@@ -29,7 +29,7 @@ _DEFAULTS = Limits()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns 0 stopped when it was told to, 1 our error, 2 usage."""
+    """Entry point; returns 0 stopped on request, 1 our error, 2 usage."""
     parsed = _parser().parse_args(arguments)
     return exit_code_of(lambda: _serve(parsed))
 
@@ -128,7 +128,7 @@ def _serve_opened(
 
 
 def _warm_up(segmenter: Segmenter, streams: int) -> None:
-    """The first slices of an engine take longer; no client shall wait for that."""
+    """The first slices of an engine take longer; no client should wait for that."""
     manifest = segmenter.bundle.manifest
     channels = manifest.interface.channels
     slice_ = np.zeros((*manifest.preprocessing.size, *([] if channels == 1 else [channels])), np.uint8)

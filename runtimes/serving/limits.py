@@ -1,4 +1,4 @@
-"""What a service takes of requests, time and bytes."""
+"""A service's limits on requests, time and bytes."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class Limits:
     """What a service takes.
 
     Attributes:
-        queue: requests that may wait beside those that are worked on, one for each of the engine's streams.
-        deadline_s: for a request, from its headers to its masks; it may ask for less. Delivering them may
-            take as long again.
+        queue: requests that may wait in addition to those being processed, one per stream of the engine.
+        deadline_s: for a request, from its headers to its masks; a request may ask for less. Delivery may take as long
+            again.
         max_body_mb: of a request, in MiB.
     """
 

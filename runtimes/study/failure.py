@@ -1,11 +1,11 @@
-"""Why a series has no result, in words that quote nobody."""
+"""Why a series has no result, in a text that quotes nothing."""
 
 from miniseg_edge.errors import InputError, MiniSegError
 from miniseg_edge.host.limits import limit_behind
 
 
 def failure_of(error: Exception) -> MiniSegError:
-    """As one of ours; texts of libraries may quote the patient, and are left out."""
+    """Converts an exception to ours; texts of libraries may quote the patient, and are omitted."""
     if isinstance(error, MiniSegError):
         return error
     if (limit := limit_behind(error)) is not None:

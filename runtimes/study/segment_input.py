@@ -1,4 +1,4 @@
-"""What the user handed to `miniseg-segment`: pictures or a study; and that nothing is written into it."""
+"""Determines what the input of `miniseg-segment` is, pictures or a study, and that nothing is written into it."""
 
 import difflib
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ Kind = Literal["images", "study"]
 def kind_of(source: Path) -> Kind:
     """Whether `source` is segmented as pictures or as a study.
 
-    A file is what its suffix says. A folder with slices of a study is a study; a few pictures beside them are left out.
+    A file's suffix decides. A folder with slices of a study is a study; a few pictures in it are ignored.
 
     Raises:
-        NoImagesError: nothing is there; names that are like it are shown.
-        UsageError: a folder with more pictures than slices of a study: either may be meant.
+        NoImagesError: the source does not exist; similar names are shown.
+        UsageError: a folder has more pictures than slices of a study, so that either may be meant.
     """
     if not source.exists():
         raise _missing(source)
@@ -52,14 +52,14 @@ def kind_of(source: Path) -> Kind:
 
 
 def output_folder(given: Path | None) -> Path:
-    """Where results go. Raises: UsageError, if nothing says it; --list alone needs no such place."""
+    """The output folder. Raises: UsageError if it is missing; only --list needs none."""
     if given is None:
         raise UsageError("no output folder was given", expected="--output DIR", got="none")
     return given
 
 
 def seg_frames_of(chosen: SegFrames | None, formats: Sequence[str]) -> SegFrames:
-    """Which slices DICOM results have. Raises: UsageError, if somebody chose them for other formats."""
+    """The slices of DICOM results. Raises: UsageError if they were chosen for other formats."""
     if chosen is not None and not set(OF_SEG_FRAMES) & set(formats):
         raise UsageError(
             "--seg-frames only applies to a DICOM SEG", expected=f"--format {DICOM_SEG}", got=", ".join(formats)
@@ -68,11 +68,11 @@ def seg_frames_of(chosen: SegFrames | None, formats: Sequence[str]) -> SegFrames
 
 
 def page_of(study: Study, formats: Sequence[str], compare: Path | None, *, name_patient: bool) -> PageChoice:
-    """What the page shows beside the result, read before any work.
+    """Further content of the page, read before any work.
 
     Raises:
-        UsageError: something was chosen and no page asked for, or the study names no patient.
-        InputError and its subclasses: no such mask, or one of another study; see `study_labels`.
+        UsageError: content was chosen without a page, or the study names no patient. InputError and its subclasses: the
+            mask does not exist, or belongs to another study; see `study_labels`.
     """
     if HTML not in formats and (compare is not None or name_patient):
         raise UsageError(
@@ -85,10 +85,11 @@ def page_of(study: Study, formats: Sequence[str], compare: Path | None, *, name_
 
 
 def check_apart(source: Path, output: Path, kind: Kind) -> None:
-    """Refuses an output folder from which results would be read as input the next time, or where they would replace it.
+    """Refuses an output folder where results would be read as input the next time, or would overwrite it.
 
     Raises:
-        UsageError: the output is the input folder or, of a study, lies in it; or a result would overwrite the input.
+        UsageError: the output is the input folder, or is inside a study's folder; or a result would overwrite the
+            input.
     """
     inside, outside = output.resolve(), source.resolve()
     if not source.is_dir() and not is_dicomdir(source.name):
@@ -108,7 +109,7 @@ def _belongs_to_a_study(path: Path) -> bool:
 
 
 def _missing(source: Path, wanted: str = "an image, a DICOM file or folder, or a NIfTI file") -> NoImagesError:
-    """Names the entries that look like what was typed: most often it is a letter."""
+    """Suggests entries with similar names: usually one letter is wrong."""
     folder = source.parent
     there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     near = difflib.get_close_matches(source.name, there, n=3)

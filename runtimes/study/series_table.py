@@ -1,4 +1,4 @@
-"""A study's series as a table, for people to choose from."""
+"""A study's series as a table, for the user's choice."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _KERNEL, _UID_END = 10, 6
 
 
 def show_series(series: Sequence[SeriesSummary]) -> None:
-    """Prints the table, within 80 columns, and below it each series' UID."""
+    """Prints the table, within 80 columns, and each series' UID below it."""
     rows = [
         (
             _number(one),
@@ -29,7 +29,7 @@ def show_series(series: Sequence[SeriesSummary]) -> None:
 
 
 def _number(one: SeriesSummary) -> str:
-    """Its name, or the end of its UID, which stands whole below the table."""
+    """Its name, or the end of its UID, which is printed in full below the table."""
     if one.uid and one.name.startswith(one.uid):
         return f"..{one.uid[-_UID_END:]}{one.name.removeprefix(one.uid)}"
     return one.name or "none"

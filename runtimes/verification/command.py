@@ -1,4 +1,4 @@
-"""`miniseg-verify`: is this bundle whole, and does it still draw the same lesion on this machine?"""
+"""`miniseg-verify`: is this bundle intact, and does it still segment the same lesion on this machine?"""
 
 import argparse
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ def _verify(parsed: argparse.Namespace) -> None:
 
 
 def _check_record(folder: Path, *, overwrite: bool) -> None:
-    """Refuses before the work what must not be replaced after it. Raises: OutputExistsError."""
+    """Refuses before the work what must not be overwritten after it. Raises: OutputExistsError."""
     for path in (folder / JSON_NAME, folder / HTML_NAME, folder / SBOM_NAME):
         if path.exists() and not overwrite:
             raise OutputExistsError(
@@ -102,14 +102,14 @@ def _check_record(folder: Path, *, overwrite: bool) -> None:
 
 
 def _write_record(verification: Verification, bundle: Bundle, folder: Path) -> None:
-    """Writes the record and the bundle's bill of materials, each file whole or not at all. Raises: OutputError."""
+    """Writes the record and the bundle's bill of materials, each file completely or not at all. Raises: OutputError."""
     replace_file(folder / SBOM_NAME, sbom_from_bundle(bundle).encode())
     replace_file(folder / JSON_NAME, json_from_record(verification).encode())
     replace_file(folder / HTML_NAME, page_from_verification(verification).encode())
 
 
 def _signature(parsed: argparse.Namespace) -> str:
-    """What is known about the signature of a bundle that was opened."""
+    """The signature of an opened bundle, as text."""
     if parsed.trust is not None:
         return f"holds, by the owner of {parsed.trust.name} (SHA-256 {sha256_of(parsed.trust.read_bytes())})"
     there = (parsed.bundle / SIGNATURE_NAME).is_file()
@@ -120,12 +120,12 @@ def _replayed_by_all(bundle: Bundle, deadline_s: float) -> tuple[list[TargetPari
     """Every artefact on its runtime, and those that this machine cannot run, each with the reason.
 
     Raises:
-        RuntimeUnavailableError: nothing but the reference can be checked here.
+        RuntimeUnavailableError: only the reference could be checked here.
     """
     found, not_checked, checked = [], [], 0
     for entry in entries_for(bundle):
         if (obstacle := entry.obstacle(bundle)) is not None:
-            if entry.alternative:  # what it reads is checked by another
+            if entry.alternative:  # another runtime checks the same artefact
                 continue
             terminal.say(f"not checked: {entry.name}: {obstacle}")
             not_checked += [f"{entry.name}: {obstacle}"] if entry.artifact(bundle) is not None else []
@@ -154,7 +154,7 @@ def replay_golden(
     Raises:
         BundleError: a golden slice does not match the manifest.
         IncompatibleError: this machine cannot run the artefact; UnsafeModelError: it is not admitted.
-        DeadlineError: it takes longer than `deadline_s` to open and run.
+        DeadlineError: opening and running it takes longer than `deadline_s`.
         InferenceError, NumericError: the runtime failed.
     """
     limits = bundle.manifest.limits(artifact)

@@ -1,4 +1,4 @@
-"""An execution context of an engine, as a lane runs it."""
+"""An execution context of an engine, as used by a lane."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ class Context:
             raise self._engine.log.failure("the network could not be started", "true")
 
     def can_be_captured(self) -> bool:
-        """As `Network.can_be_captured`; a vendor that compiles at the first use is asked."""
+        """See `Network.can_be_captured`; a vendor that compiles at first use is asked."""
         vendor = self._engine.vendor
         found = not vendor.builds_ahead or bool(self._context.is_stream_capturable(self._stream))
         if not found:

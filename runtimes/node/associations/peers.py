@@ -1,4 +1,4 @@
-"""Who may send, and where results go, as a command line names them."""
+"""Peers that may send, and destinations of results, as written on a command line."""
 
 import ipaddress
 import re
@@ -11,18 +11,18 @@ from miniseg_edge.errors import UsageError
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
-"""1 to 16 characters of ASCII without backslash, not blank at its ends: PS3.5, 6.2."""
+"""1 to 16 ASCII characters without backslash, without surrounding blanks: PS3.5, 6.2."""
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A calling AE title that may send, and from where; None is from anywhere."""
+    """A calling AE title that may send, and its network; None for any."""
 
     title: str
     network: Network | None = None
 
     def admits(self, title: str, address: str) -> bool:
-        """Whether a peer of this title and address is meant."""
+        """Whether a peer with this title and address matches."""
         if title != self.title:
             return False
         return self.network is None or plain_address(address) in self.network
@@ -30,7 +30,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class ArchiveNode:
-    """An archive that takes results by C-STORE."""
+    """An archive that accepts results by C-STORE."""
 
     title: str
     host: str
@@ -44,7 +44,7 @@ class ArchiveNode:
 
 @dataclass(frozen=True)
 class ArchiveUrl:
-    """An archive that takes results by STOW-RS."""
+    """An archive that accepts results by STOW-RS."""
 
     url: str
 
@@ -100,7 +100,10 @@ def destination(text: str) -> Destination:
 
 
 def addresses_of(node: ArchiveNode) -> tuple[Accepted, ...]:
-    """An archive as a peer that may call back with its confirmation. Raises: UsageError, if nobody knows its name."""
+    """An archive as a peer that may call back with its confirmation.
+
+    Raises: UsageError if its name cannot be resolved.
+    """
     try:
         found = {info[4][0] for info in socket.getaddrinfo(node.host, node.port, type=socket.SOCK_STREAM)}
     except OSError as error:
@@ -109,7 +112,7 @@ def addresses_of(node: ArchiveNode) -> tuple[Accepted, ...]:
 
 
 def plain_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address without zone, and an IPv4 address inside IPv6 as IPv4."""
+    """An address without zone, with an IPv4 address inside IPv6 as IPv4."""
     found = ipaddress.ip_address(text.partition("%")[0])
     inside = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return found if inside is None else inside

@@ -1,4 +1,4 @@
-"""TLS with certificates on both sides, as DICOM's secure transport profiles want it."""
+"""TLS with certificates on both sides, as DICOM's secure transport profiles require."""
 
 import ssl
 from pathlib import Path
@@ -11,7 +11,7 @@ _MAX_FILE = 2**20
 
 
 def incoming_tls(cert: Path, key: Path, peers: Path) -> ssl.SSLContext:
-    """For scanners: they show a certificate that `peers` (PEM) vouches for. Raises: UsageError."""
+    """For scanners: they present a certificate signed by `peers` (PEM). Raises: UsageError."""
     context = server_tls(cert, key)
     context.verify_mode = ssl.CERT_REQUIRED
     _trust(context, peers)
@@ -19,10 +19,10 @@ def incoming_tls(cert: Path, key: Path, peers: Path) -> ssl.SSLContext:
 
 
 def outgoing_tls(cert: Path | None, key: Path | None, peers: Path | None) -> ssl.SSLContext:
-    """For archives: `peers`, or the system's authorities, vouch for them; we show a certificate if there is one.
+    """For archives: `peers`, or the system's authorities, verify them; we present a certificate if there is one.
 
     Raises:
-        UsageError: files that cannot serve as such.
+        UsageError: the files are unusable.
     """
     context = ssl.create_default_context() if peers is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

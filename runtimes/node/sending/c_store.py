@@ -1,4 +1,4 @@
-"""Results to an archive by C-STORE, and the question for a confirmation by N-ACTION."""
+"""Sends results to an archive by C-STORE, and requests confirmations by N-ACTION."""
 
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -36,9 +36,9 @@ class CStoreArchive:
 
         Args:
             node: the archive.
-            our_title: as which we call.
-            tls: of connections to it, or None.
-            on_report: takes a confirmation that comes on the association that asked for it.
+            our_title: our calling AE title.
+            tls: for connections to it, or None.
+            on_report: receives a confirmation that arrives on the requesting association.
         """
         self.name, self.key = node.name, key_of(f"{node.title}@{node.host}:{node.port}")
         self._node, self._title, self._tls, self._on_report = node, our_title, tls, on_report
@@ -98,7 +98,7 @@ class CStoreArchive:
         ours = pynetdicom.AE(self._title)
         ours.acse_timeout, ours.connection_timeout = CONNECT_S, CONNECT_S
         ours.dimse_timeout = ours.network_timeout = ANSWER_S
-        for one in (VERIFICATION, *classes):  # the first is accepted by all, so that a refusal of others can be told
+        for one in (VERIFICATION, *classes):  # all accept the first, so that a refusal of the others is visible
             ours.add_requested_context(one, [EXPLICIT, IMPLICIT])
         node = self._node
         association = ours.associate(

@@ -1,4 +1,4 @@
-"""Where the service listens: on loopback, or with a token and TLS anywhere else."""
+"""Where the service listens: on loopback, or anywhere else with a token and TLS."""
 
 import ipaddress
 import os
@@ -16,16 +16,16 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MIN_TOKEN = 32
 _MAX_TOKEN_FILE, _MAX_KEY_FILE = 4096, 2**16
 _BACKLOG = 1024
-"""Connections that the system holds until they are accepted; one more waits a second for the peer's next attempt."""
+"""Backlog of the listening socket; one more connection waits a second for the peer's next attempt."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """A listening socket's place and what guards it.
+    """A listening socket's address and protection.
 
     Attributes:
-        host, port: to bind; port 0 takes a free one.
-        token: that every request must bring, or None.
+        host, port: to bind; port 0 chooses a free one.
+        token: required in every request, or None.
         tls: None for plain HTTP.
     """
 
@@ -36,7 +36,7 @@ class Address:
 
     @property
     def names(self) -> frozenset[str] | None:
-        """What requests may call the service; None is any."""
+        """Host names that requests may use; None for any."""
         return LOOPBACK_NAMES if ipaddress.ip_address(self.host).is_loopback else None
 
     def listen(self) -> socket.socket:
@@ -54,11 +54,11 @@ class Address:
 def address_of(
     host: str, port: int, *, allow_remote: bool, token_file: Path | None, tls_cert: Path | None, tls_key: Path | None
 ) -> Address:
-    """Checks a place to listen, before anything is opened.
+    """Checks a listening address before anything is opened.
 
     Raises:
-        UsageError: no address; or one that is not loopback, and not all of permission, token and TLS; or files that
-            cannot serve as such.
+        UsageError: the address is invalid; or it is not loopback and lacks permission, token or TLS; or the files are
+            unusable.
     """
     try:
         found = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
@@ -101,7 +101,7 @@ def server_tls(cert: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(cert, key, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl's own are of the first kind
+    except (OSError, ValueError) as error:  # ssl's own exceptions are of the first type
         raise UsageError(
             "TLS cannot be set up", expected="a certificate and its key in PEM, not encrypted", because=str(error)
         ) from error

@@ -1,4 +1,4 @@
-"""A request for masks, from the bytes that came: JSON, or JSON with binary tensors behind it."""
+"""Parses a request for masks: JSON, or JSON followed by binary tensors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from miniseg_edge.runtimes.serving.protocol.model import DATATYPES, HU_INPUT, OU
 from miniseg_edge.runtimes.serving.protocol.tensors import Array, array_from_bytes, elements_of
 
 MAX_JSON_BYTES = 4 * 2**20
-"""More slices go as binary tensors."""
+"""Maximum JSON; more slices must be sent as binary tensors."""
 
 MAX_DOCUMENT_BYTES = 2**16
-"""Of the JSON without the numbers of `data`; it is read at once, and holds up other threads meanwhile."""
+"""Maximum JSON without the numbers of `data`; it is parsed in one step, and blocks other threads meanwhile."""
 
 MAX_SLICES, MAX_PIXELS = 4096, 2**22
-"""Of a request, and of each of its slices (2048 x 2048): an engine's work on a slice takes many times its bytes."""
+"""Maximum slices of a request, and pixels of a slice (2048 x 2048): an engine needs many times a slice's bytes."""
 
 _MAX_AXES, _MAX_ID = 8, 1024
 _MAX_TIMEOUT_US = 10**15
 _TENSOR_FIELDS = ({"name", "shape", "datatype"}, {"parameters", "data"})
 _PARAMETERS = {"timeout": int, "binary_data_output": bool, "assume_hu": bool}
 _NUMBERS_A_MASK = 2
-"""Bytes that a mask's pixel takes in JSON: a digit and a comma."""
+"""Bytes of a mask's pixel in JSON: a digit and a comma."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class InferRequest:
     """What is asked for.
 
     Attributes:
-        id: to be given back, or None; it may name a patient, so it is never logged.
-        slices: (N, H, W), or (N, H, W, C) for a bundle that wants C channels.
+        id: to be returned, or None; it may name a patient, so it is never logged.
+        slices: (N, H, W), or (N, H, W, C) for a bundle that takes C channels.
         in_hu: whether they are HU.
-        assume_hu: whether the client insists that they are.
-        binary: whether the masks are wanted as bytes.
-        timeout_s: if one was asked for.
+        assume_hu: whether the client insists that they are HU.
+        binary: whether the masks are requested as bytes.
+        timeout_s: the requested timeout, or None.
     """
 
     id: str | None
@@ -52,12 +52,12 @@ def request_from_body(body: bytes | memoryview, json_length: int | None, model: 
     """Reads a request's body.
 
     Args:
-        body: all of it; binary slices share its memory.
-        json_length: bytes of JSON before the binary tensors; None where all is JSON.
+        body: the whole body; binary slices share its memory.
+        json_length: bytes of JSON before the binary tensors; None if all is JSON.
         model: that it is for.
 
     Raises:
-        RequestError: not as the protocol and the model want it. TooLargeError: more JSON than `MAX_JSON_BYTES`.
+        RequestError: violates the protocol or the model's metadata. TooLargeError: more JSON than `MAX_JSON_BYTES`.
     """
     length = len(body) if json_length is None else json_length
     if length > MAX_JSON_BYTES:
@@ -97,7 +97,7 @@ def request_from_body(body: bytes | memoryview, json_length: int | None, model: 
 
 
 def _input(tensor: object, numbers: bytes | None, tail: memoryview, model: ServedModel) -> tuple[str, Array]:
-    """Its name and its array, from the numbers that stood in its JSON or from the bytes behind it."""
+    """Its name and its array, from the numbers in its JSON or from the bytes after it."""
     fields = _object(tensor, "an input")
     _check_fields(fields, "an input", *_TENSOR_FIELDS)
     name = _one_of(fields["name"], model.inputs, "an input's name")
@@ -136,7 +136,7 @@ def _shape(value: object, model: ServedModel) -> tuple[int, ...]:
 
 
 def _wants_binary(outputs: object, default: bool) -> bool:
-    """Whether the one output there is goes out as bytes."""
+    """Whether the output is returned as bytes."""
     if outputs is None or outputs == []:
         return default
     (output,) = _list(outputs, "outputs", 1)
@@ -147,7 +147,7 @@ def _wants_binary(outputs: object, default: bool) -> bool:
 
 
 def _parameters(fields: dict[str, Any], what: str, known: dict[str, type]) -> dict[str, Any]:
-    """Its parameters; one that we do not know could change what is asked for, so it is refused."""
+    """Its parameters; an unknown one could change the request's meaning, so it is refused."""
     found = _object(fields.get("parameters", {}), f"parameters of {what}")
     _check_fields(found, f"parameters of {what}", set(), set(known))
     for name, value in found.items():
