@@ -1,4 +1,4 @@
-"""`miniseg-export`: a checkpoint in, a proven bundle out."""
+"""`miniseg-export`: a checkpoint in, a verified bundle out."""
 
 import argparse
 import sys
@@ -262,7 +262,7 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
 
 
 def _targets(said: Sequence[str]) -> tuple[str, ...]:
-    """What is built; where only servers are named, what they take."""
+    """The requested targets; if only servers are named, the targets that they serve."""
     built = tuple(dict.fromkeys(target for target in said if target in targets()))
     return built or tuple(dict.fromkeys(target for layout in said for target in built_for(layout)))
 
@@ -281,7 +281,7 @@ def _signer(key: Path | None) -> Signer | None:
 
 
 def _precisions(parsed: argparse.Namespace, named: Sequence[str]) -> tuple[str, ...] | None:
-    """What is to be built; of `auto`, everything that the targets support, INT8 if there is something to fit it to."""
+    """The requested builds; with `auto` everything that the targets support, INT8 if there are calibration slices."""
     if parsed.precision is None:
         return None
     asked = tuple(dict.fromkeys(parsed.precision))
@@ -304,7 +304,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _limits(parsed: argparse.Namespace) -> dict[str, ParityLimits]:
-    """Each precision's default limits, with what was said on the command line."""
+    """Each precision's default limits, with those of the command line."""
     names = [limit.name for limit in fields(ParityLimits)]
     said = {name: value for name in names if (value := getattr(parsed, name)) is not None}
     return {precision: replace(limits, **said) for precision, limits in DEFAULT_LIMITS.items()}

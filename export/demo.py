@@ -1,4 +1,4 @@
-"""`miniseg-demo`: the main job from end to end on phantoms, with the commands that anybody would type."""
+"""`miniseg-demo`: the whole workflow on phantoms, with the commands that a user would type."""
 
 import shlex
 import tempfile
@@ -24,7 +24,7 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 CHECKPOINT = Path(training.__file__).with_name("demo.pth")
 PLAN = Path(__file__).with_name("demo_plan.json")
-"""What a search found for the demo checkpoint, so that the demo needs none."""
+"""The result of a search on the demo checkpoint, so that the demo needs none."""
 
 _SLICES, _FIRST_SEED = 6, 9100
 _CALIBRATION_SLICES, _CALIBRATION_SEED = 24, 300
@@ -49,7 +49,7 @@ class Shown:
 _SHORT = {"onnxruntime": "ort", "openvino": "ov"}
 
 SHOWN = (Shown("native", "fp32"), Shown("openvino", "fp32"), Shown("onnxruntime", "fp32"), Shown("openvino", "int8"))
-"""The first is what the others are compared with, the last is INT8."""
+"""The others are compared with the first; the last is INT8."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,7 +120,7 @@ def _show(output: Path, names: list[str]) -> None:
 
 
 def _show_speed(bundle_path: Path) -> None:
-    """Inference alone, measured here in turns: a table, and the first of `SHOWN` beside each of the others."""
+    """Times inference here in alternating rounds: prints a table, and compares the first of `SHOWN` with the others."""
     from miniseg_edge.export.choosing.turns import Round, candidate_of_bundle, latencies, measured  # which need torch
 
     def undecided(rounds: Sequence[Round]) -> bool:
@@ -145,7 +145,7 @@ def _show_speed(bundle_path: Path) -> None:
 
 
 def speed_in_words(name: str, own_ms: Sequence[float], other: str, other_ms: Sequence[float]) -> str:
-    """A line on which of two is faster, from what each took round by round."""
+    """A sentence on which of two is faster, from their times round by round."""
     found, reverse = speed(other_ms, own_ms), speed(own_ms, other_ms)
     if found.faster:
         return f"{name} is {found} times as fast as {other}"
@@ -155,7 +155,7 @@ def speed_in_words(name: str, own_ms: Sequence[float], other: str, other_ms: Seq
 
 
 def _overview(output: Path, names: list[str]) -> ByteArray:
-    """A row a slice: the slice, its true lesion, and each artefact's mask."""
+    """One row per slice: the slice, its true lesion, and each artefact's mask."""
     rows = []
     for name in names[:3]:
         grey = slice_from_file(output / "slices" / "images" / name)
@@ -166,7 +166,7 @@ def _overview(output: Path, names: list[str]) -> ByteArray:
 
 
 def _captions(width: int) -> ByteArray:
-    """A strip above the pictures that says what each column shows."""
+    """A strip above the pictures with a title for each column."""
     from miniseg_edge.host.opencv import cv2
 
     strip = np.zeros((56, width, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""What an export asks of a network that is not MiniSeg, found out before any work."""
+"""Checks before any work what an export needs from a network that is not MiniSeg."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ from miniseg_edge.training.networks.registry import RegisteredNetwork
 from miniseg_edge.training.networks.sizes import Size, obstacle_to, size_refusal
 
 _ODD = (83, 67)
-"""Of a slice that only a network that takes any size can take; larger than most networks' deepest stage needs."""
+"""A test size that only size-agnostic networks accept; larger than most networks' deepest stage needs."""
 
 
 def check_other_network(
     network: RegisteredNetwork, size: Size, built: Sequence[str], *, int8: bool, tune: bool, dynamic_size: bool
 ) -> None:
-    """Refuses what only MiniSeg's graph can do, and sizes that the network cannot take.
+    """Refuses features that only MiniSeg's graph supports, and sizes that the network does not accept.
 
     Args:
-        network: what is exported.
+        network: the exported network.
         size: (height, width) of its input in pixels.
         built: the targets.
-        int8, tune, dynamic_size: what is asked of the graph.
+        int8, tune, dynamic_size: requested features of the graph.
 
     Raises:
-        UsageError: a target for MiniSeg alone, INT8, or forms to measure.
-        ExportError: names sides that the network takes; or it takes none, or gives something that is no logits.
+        UsageError: a target for MiniSeg only, INT8, or `--tune`.
+        ExportError: names sides that the network accepts; or it accepts none, or does not return logits.
     """
     name = network.identity.name
     if alone := [target for target in dict.fromkeys(built) if target_named(target).miniseg_alone]:

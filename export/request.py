@@ -1,4 +1,4 @@
-"""What an export is asked for. Importable without torch, so that a command can check its arguments first."""
+"""The request for an export. Importable without torch, so that a command can check its arguments first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -15,7 +15,7 @@ from miniseg_edge.slices.preprocessing import Statistics, Window
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
 
 AUTO = "auto"
-"""In the place of a precision: the one that pays on this machine."""
+"""A pseudo-precision: the most worthwhile one on this machine."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
 PUBLISHED_SIZE = (512, 512)
@@ -29,30 +29,31 @@ class ExportRequest:
         checkpoint: path of the trained weights.
         output: directory that becomes the bundle.
         targets: of `targets()`, each once.
-        precisions: of `PRECISIONS`, each once; a target is built in those that it supports. None is each target's
-            own: FP16 for engines, FP32 for the others.
-        statistics: normalisation, or None to take the checkpoint's.
+        precisions: of `PRECISIONS`, without duplicates; a target is built in those that it supports. None is each
+            target's
+            default: FP16 for engines, FP32 for the others.
+        statistics: normalisation, or None to use the checkpoint's.
         window: HU window that the bundle offers; None: the checkpoint's own, if it has one.
-        size: (height, width) of the network's input in pixels; None: as trained, 512 x 512 where that is unknown.
+        size: (height, width) of the network's input in pixels; None: as trained, or 512 x 512 if that is unknown.
         validation, labels: folders, or None for the demo phantoms.
         limits: for parity, by precision.
-        values: "grey", or "hu" to have the window in the graph.
-        result: "logit", or "mask" to have the threshold in the graph.
-        separate_channels: whether slices come with the network's own channels rather than one grey one.
+        values: "grey", or "hu" to include the window in the graph.
+        result: "logit", or "mask" to include the threshold in the graph.
+        separate_channels: whether slices have the network's own channels rather than one grey one.
         dynamic_batch, dynamic_size: whether the graph takes any number of slices, and slices of any size.
-        auto: whether to keep, of each target's precisions, only the one that pays most on this machine.
-        calibration: folder of the slices that INT8 is fitted to, or None without INT8.
-        quantization: plan to replay, or None to search for one; TensorRT has a rule in the place of a search.
-        slow_int8: whether to build INT8 where a search finds it no faster than FP32.
-        seed: of the draw among many calibration slices.
-        tune: whether to measure the forms of the graph on this machine and take the fastest.
+        auto: whether to keep only the most worthwhile of each target's precisions on this machine.
+        calibration: folder of the calibration slices, or None without INT8.
+        quantization: plan to replay, or None to search for one; TensorRT uses a rule instead of a search.
+        slow_int8: whether to build INT8 even if a search finds it no faster than FP32.
+        seed: selects among many calibration slices.
+        tune: whether to time the forms of the graph on this machine and use the fastest.
         engine_options: how to build `trt` and `trt-rtx`.
-        serving: model servers whose layouts the bundle holds as well, or None.
-        signer: who signs the bundle, or None to leave it unsigned.
+        serving: model servers for which the bundle gets layouts, or None.
+        signer: signs the bundle; None leaves it unsigned.
         overwrite: whether an existing bundle may be replaced.
 
     Raises:
-        UsageError: a size, target or precision that cannot be, a server that cannot serve it, or labels need slices.
+        UsageError: an invalid size, target or precision, a server that cannot serve it, or labels without slices.
     """
 
     checkpoint: Path
@@ -190,7 +191,7 @@ class ExportRequest:
             raise UsageError("--tune only applies to targets for CPUs", expected=wanted, got=", ".join(self.targets))
 
     def interface(self, in_channels: int) -> GraphInterface:
-        """How the graph of a network with `in_channels` is fed and what it answers."""
+        """The inputs and outputs of the graph of a network with `in_channels`."""
         channels = in_channels if self.separate_channels else 1
         return GraphInterface(self.values, self.result, channels, self.dynamic_batch, self.dynamic_size)
 

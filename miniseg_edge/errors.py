@@ -95,9 +95,8 @@ class MiniSegError(Exception):
     @property
     def summary(self) -> str:
         """The problem and its reason (`because`, otherwise `got`), without the code."""
-        if self.because:
-            return f"{self.problem}: {self.because}"
-        return f"{self.problem}, got {self.got}" if self.got else self.problem
+        reason = self.because or self.got
+        return f"{self.problem}: {reason}" if reason else self.problem
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.problem}"

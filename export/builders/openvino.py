@@ -1,4 +1,4 @@
-"""OpenVINO IR. BF16 is the same IR, which the runtime is told to run in BF16."""
+"""OpenVINO IR. BF16 is the same IR, run in BF16."""
 
 from miniseg_edge.errors import IncompatibleError
 from miniseg_edge.export.build import Build
@@ -14,7 +14,7 @@ class OpenVinoBuilder(Builder):
     """Converts the ONNX."""
 
     def check(self, build: Build, options: EngineOptions = BY_DEFAULT) -> None:
-        """Asks for the package, and for BF16 in the processor. Raises: as `Builder.check`."""
+        """Checks for the package, and for BF16 in the processor. Raises: as `Builder.check`."""
         check_installed(("openvino",), "openvino")
         if build.precision == "bf16" and not has_bf16():
             raise IncompatibleError(

@@ -1,7 +1,7 @@
-"""`python -m miniseg_edge.export.choosing.self_check BUNDLE`: does a choice by speed find the planted differences?
+"""`python -m miniseg_edge.export.choosing.self_check BUNDLE`: does a choice by speed find planted differences?
 
-Each trial measures one artefact three times: as it is, again, and with 5 % of its latency on top. Right is: the first
-one stays, because its equal is not faster by more than noise, and the slower one is seen to be slower.
+Each trial measures one artefact three times: unchanged, again unchanged, and with 5 % added to its latency. The correct
+result: the first one stays, its equal is not faster by more than noise, and the slower one is found slower.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The slices that artefacts are validated on: the user's, with labels if there are any, or the demo phantoms."""
+"""The validation slices: the user's, with labels if there are any, or the demo phantoms."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 PHANTOM_COUNT = 8
 PHANTOM_FIRST_SEED = 9000
-"""Seeds far from those that the demo checkpoint was trained on."""
+"""Seeds that the demo checkpoint was not trained on."""
 
 
 @dataclass(frozen=True)
 class ValidationSlice:
-    """A slice by name: read when it is needed, so that a large set needs no memory."""
+    """A slice by name: read when needed, so that a large set needs no memory."""
 
     name: str
     image_path: Path
@@ -43,9 +43,9 @@ class ValidationSlice:
 
 @dataclass(frozen=True)
 class PixelSlice:
-    """A slice in memory without a label, in the place of a ValidationSlice: a demo phantom, or one held back.
+    """A slice in memory without a label, in place of a ValidationSlice: a demo phantom, or one held out.
 
-    Phantoms have none because somebody's own checkpoint is not judged by what our phantoms call a lesion.
+    Phantoms have no labels, because a user's checkpoint must not be judged by our definition of a lesion.
     """
 
     name: str
@@ -62,7 +62,7 @@ class PixelSlice:
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """What the slices are, in words, and the slices."""
+    """A description of the slices, and the slices."""
 
     description: str
     slices: tuple[ValidationSlice | PixelSlice, ...]
@@ -76,7 +76,7 @@ def phantom_set(size: tuple[int, int], channels: int = 1) -> ValidationSet:
 
 
 def _in_channels(image: ByteArray, channels: int) -> ByteArray:
-    """(H, W), or (H, W, C) with channels that differ, as those of neighbouring slices do: each shifted by 4 pixels."""
+    """(H, W), or (H, W, C) with different channels, like those of neighbouring slices: each shifted by 4 pixels."""
     if channels == 1:
         return image
     return np.stack([np.roll(image, 4 * index, axis=1) for index in range(channels)], axis=2)

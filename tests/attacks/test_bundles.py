@@ -103,7 +103,7 @@ def test_a_flood_of_names_is_refused(tmp_path: Path) -> None:
     write_bundle(small_bundle(), tmp_path / "small")
     for index in range(MAX_ENTRIES + 1):
         (tmp_path / "small" / "onnx" / f"{index}").touch()
-    with pytest.raises(IntegrityError, match="too much"):
+    with pytest.raises(IntegrityError, match="too large"):
         open_bundle(tmp_path / "small")
 
 

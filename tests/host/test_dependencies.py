@@ -61,7 +61,7 @@ print("onnxruntime" in sys.modules)
 
     def test_all_that_is_missing_is_listed_and_nothing_else(self) -> None:
         with pytest.raises(
-            MissingDependencyError, match=r'got no nothing_a, nothing_b\. pip install "miniseg-edge\[train\]"'
+            MissingDependencyError, match=r'got no nothing_a, nothing_b\. Run: pip install "miniseg-edge\[train\]"'
         ):
             check_installed(["nothing_a", "numpy", "nothing_b"], "train")
 

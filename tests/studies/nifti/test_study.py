@@ -80,7 +80,7 @@ def test_qform_and_sform_must_agree(tmp_path: Path) -> None:
     image = nibabel.Nifti1Image(HU, RAS)
     image.set_qform(np.diag([0.7, 0.8, 3.0, 1.0]), code=1)
     nibabel.save(image, tmp_path / "v.nii")
-    refused(tmp_path / "v.nii", "GEOMETRY", "two places")
+    refused(tmp_path / "v.nii", "GEOMETRY", "two contradictory positions")
 
 
 def test_a_fourth_axis_asks_for_the_phase(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ class TestNan:
 
     def test_alone_is_refused(self, tmp_path: Path) -> None:
         hu = np.full(SHAPE, np.nan, np.float32)
-        refused(write_nifti(tmp_path / "nan.nii", hu), "INPUT", "holds no HU; expected finite values, got NaN alone")
+        refused(write_nifti(tmp_path / "nan.nii", hu), "INPUT", "contains no HU; expected finite values, got only NaN")
         two = np.stack([np.full(SHAPE, np.nan), HU], axis=3)
         refused(write_nifti(tmp_path / "two.nii", two), "SEVERAL_SERIES")
         with pytest.raises(MiniSegError, match="NaN alone"):
@@ -172,7 +172,7 @@ class TestValues:
     )  # fmt: skip
     def test_other_types_are_refused_by_name(self, tmp_path: Path, code: int, what: str) -> None:
         path = write_nifti(tmp_path / "v.nii", edit=set_to(datatype=code))
-        refused(path, "UNSUPPORTED_FORMAT", f"holds no HU; expected integers or floating numbers.*got {what}$")
+        refused(path, "UNSUPPORTED_FORMAT", f"contains no HU; expected integers or floating numbers.*got {what}$")
 
     @pytest.mark.parametrize(
         ("slope", "intercept", "remarked"),

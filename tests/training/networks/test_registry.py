@@ -172,7 +172,7 @@ class TestCheckpoints:
         assert (identity.name, identity.in_channels, identity.classes) == ("miniseg-83k", 1, 3)
 
     def test_a_network_that_is_not_registered_is_refused(self, path: Path) -> None:
-        with pytest.raises(CheckpointError, match=r"got 'os\.system'\. register_network"):
+        with pytest.raises(CheckpointError, match=r"got 'os\.system'\. Call register_network"):
             checkpoint_from_file(edited(path, network="os.system"))
 
     @pytest.mark.parametrize("wrong", [{"network": 3}, {"in_channels": "3"}, {"classes": 2.0}, {"classes": True}])
