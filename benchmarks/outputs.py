@@ -9,9 +9,11 @@ from miniseg_edge.errors import OutputError, OutputExistsError
 def outputs_in(folder: Path, names: Sequence[str], *, overwrite: bool) -> tuple[Path, ...]:
     """The files of these names in a folder that may not be there yet. Raises: OutputExistsError, OutputError."""
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is no folder", "a folder, or nothing yet", "a file")
+        raise OutputError(f"{folder} is not a folder", expected="a folder, or nothing yet", got="a file")
     outputs = tuple(folder / name for name in names)
     for path in outputs:
         if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
+            raise OutputExistsError(
+                f"{path} exists", expected="a new file", remedy="Choose another --output or add --overwrite."
+            )
     return outputs

@@ -225,5 +225,7 @@ def report_from_file(path: Path) -> Report:
     found = object_from_json(bytes_from_file(path, MAX_REPORT_BYTES, InputError), path.name, InputError)
     if found.get("schema_version") != REPORT_SCHEMA_VERSION:
         got = repr(found.get("schema_version"))
-        raise InputError(f"{path.name} has another schema", f"schema_version {REPORT_SCHEMA_VERSION}", got)
+        raise InputError(
+            f"{path.name} has an unsupported schema", expected=f"schema_version {REPORT_SCHEMA_VERSION}", got=got
+        )
     return record_from_object(Report, found, path.name, InputError)

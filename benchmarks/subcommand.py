@@ -37,7 +37,7 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
 def add_output(parser: argparse.ArgumentParser, names: str) -> None:
     """Where reports of these names go."""
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help=f"gets {names}")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is already registered")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

@@ -1,3 +1,3 @@
-"""Checkpoint -> deployment graph -> ONNX -> vendors' formats, each step a function, each checked where it ends."""
+"""Checkpoint -> deployment graph -> ONNX -> vendors' formats; each step is a function that checks its result."""
 
 import miniseg_edge.training  # noqa: F401  settles how torch's threads wait before any step imports torch

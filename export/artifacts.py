@@ -1,4 +1,4 @@
-"""One target's artefact: the deployment graph in a form, through ONNX or without, to the vendor's files."""
+"""Builds one target's artefact: from the deployment graph, through ONNX or directly, to the vendor's files."""
 
 from torch import nn
 
@@ -19,7 +19,7 @@ from miniseg_edge.training.networks.miniseg import MiniSeg
 
 
 def form_of(graph: DeploymentGraph, build: Build) -> Form:
-    """The form that a graph gets without `--tune`: the rewrites know MiniSeg's structure alone."""
+    """The form of a graph without `--tune`; the rewrites only know MiniSeg's structure."""
     return target_named(build.target).form(build.precision) if isinstance(graph.network, MiniSeg) else AS_TRAINED
 
 
@@ -32,17 +32,17 @@ def built_artifact(
     engine_options: EngineOptions = BY_DEFAULT,
     tell: Tell = lambda said: None,
 ) -> BuiltArtifact:
-    """Builds an artefact in any precision but INT8.
+    """Builds an artefact in any precision except INT8.
 
     Args:
-        graph, manifest: of which network, and how it is fed.
+        graph, manifest: the network, and how it is fed.
         build: target and precision.
         form: how the graph is written.
         engine_options: for targets that are engines.
-        tell: told how far a step is that takes long.
+        tell: called with the progress of slow steps.
 
     Raises:
-        ExportError and its kin, MissingDependencyError, RuntimeUnavailableError: see `Builder.built`.
+        ExportError and its subclasses, MissingDependencyError, RuntimeUnavailableError: see `Builder.built`.
     """
     module = _written(graph, form, manifest.preprocessing.size)
     source = Source(lambda: _onnx(module, manifest, form), _macs(module, manifest), manifest, graph=graph)
@@ -50,7 +50,7 @@ def built_artifact(
 
 
 def onnx_of(graph: DeploymentGraph, manifest: Manifest, form: Form) -> tuple[OnnxModel, int]:
-    """The graph as ONNX in FP32, and its multiplications for one slice. Raises: ExportError and its kin."""
+    """The graph as ONNX in FP32, and its multiplications for one slice. Raises: ExportError and its subclasses."""
     module = _written(graph, form, manifest.preprocessing.size)
     return _onnx(module, manifest, form), _macs(module, manifest)
 
@@ -71,7 +71,7 @@ def _written(graph: DeploymentGraph, form: Form, size: tuple[int, int]) -> nn.Mo
 
 
 def about(manifest: Manifest, form: Form) -> dict[str, str]:
-    """What a model file says of itself; `origin` leads to its bundle, whose digest it cannot hold, being part of it."""
+    """A model file's metadata. `origin` leads to its bundle; the bundle's digest cannot be in a part of the bundle."""
     statistics, window = manifest.preprocessing.statistics, manifest.preprocessing.window
     found = {
         "origin": manifest.origin,

@@ -1,11 +1,11 @@
-"""One artefact that an export makes, by name. Importable without torch."""
+"""One artefact of an export, by name. Importable without torch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, order=True)
 class Build:
-    """A target, as `--target` names it, and a precision, as `--precision` does."""
+    """A target and a precision, as in `--target` and `--precision`."""
 
     target: str
     precision: str
@@ -15,5 +15,5 @@ class Build:
 
     @property
     def folder(self) -> str:
-        """Of its files in the bundle."""
+        """The folder of its files in the bundle."""
         return self.target if self.precision == "fp32" else f"{self.target}-{self.precision}"

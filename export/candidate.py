@@ -1,4 +1,4 @@
-"""The bundle of an export in memory, with every artefact that is asked for, before anybody judged it."""
+"""The bundle of an export in memory, with every requested artefact, before it is judged."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,11 +42,11 @@ def candidate_bundle(plan: ExportPlan, calibration: Sequence[CalibrationSlice]) 
 
     Args:
         plan: what to build.
-        calibration: what INT8 is fitted to.
+        calibration: the calibration slices of INT8.
 
     Raises:
-        ExportError and its kin: a step failed its check.
-        ParityError: no INT8 keeps the limits, and it was asked for by name.
+        ExportError and its subclasses: a step failed its check.
+        ParityError: no INT8 keeps the limits, and it was requested by name.
     """
     checkpoint, interface, identity = plan.checkpoint, plan.interface, plan.checkpoint.identity
     graph = graph_from_checkpoint(checkpoint, plan.feeding)
@@ -85,7 +85,7 @@ def candidate_bundle(plan: ExportPlan, calibration: Sequence[CalibrationSlice]) 
 def _built(
     plan: ExportPlan, graph: DeploymentGraph, reference: Bundle, calibration: Sequence[CalibrationSlice]
 ) -> tuple[list[Artifact], dict[str, bytes]]:
-    """Every artefact that was asked for, and the files of all."""
+    """Every requested artefact, and all their files."""
     artifacts: list[Artifact] = []
     contents: dict[str, bytes] = {}
     int8 = [build.target for build in plan.builds if build.precision == INT8]
@@ -110,7 +110,7 @@ def _built(
 def _built_as_is(
     plan: ExportPlan, graph: DeploymentGraph, manifest: Manifest, build: Build
 ) -> tuple[Artifact, dict[str, bytes]]:
-    """An artefact of the graph as it is: everything but INT8."""
+    """An artefact of the unmodified graph: everything except INT8."""
     tuned = plan.tune and not target_named(build.target).miniseg_alone
     form, timings = tuned_form(graph, manifest, build) if tuned else (form_of(graph, build), ())
     with terminal.step(f"{build}, form {form.name}") as tell:

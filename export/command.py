@@ -1,4 +1,4 @@
-"""`miniseg-export`: a checkpoint in, a proven bundle out."""
+"""`miniseg-export`: a checkpoint in, a verified bundle out."""
 
 import argparse
 import sys
@@ -199,7 +199,12 @@ def _export(parsed: argparse.Namespace) -> None:
     failed = [p for p in result.parities if not p.passed]
     if failed and (result.bundle is None or not request.auto):
         reasons = "; ".join(f"{p.target} {p.precision}: {', '.join(p.failures)}" for p in failed)
-        raise ParityError("not released", "the reference's mask", reasons, f"The report is {result.report}")
+        raise ParityError(
+            "the bundle was not released",
+            expected="the reference's mask",
+            because=reasons,
+            remedy=f"The report is {result.report}",
+        )
     terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR", "good")
     terminal.points("Before you use it:", result.remarks)
 
@@ -221,7 +226,9 @@ def _rebuild(parsed: argparse.Namespace) -> None:
     targets, rebuilt = parsed.target or [], [vendor.target for vendor in VENDORS]
     if parsed.checkpoint is not None or len(targets) > 1 or not set(targets) <= set(rebuilt):
         wanted = f"--rebuild BUNDLE, with {' or '.join(f'--target {name}' for name in rebuilt)} at most"
-        raise UsageError("a rebuild takes the bundle as it is", wanted, "a checkpoint or other targets")
+        raise UsageError(
+            "a rebuild takes no checkpoint and no new targets", expected=wanted, got="a checkpoint or other targets"
+        )
     from miniseg_edge.export.tensorrt.rebuild import rebuild
 
     signer = _signer(parsed.sign)
@@ -236,13 +243,19 @@ def _rebuild(parsed: argparse.Namespace) -> None:
 def _request(parsed: argparse.Namespace) -> ExportRequest:
     if parsed.target is None:
         raise UsageError(
-            "nothing to build", f"--target {' | '.join((*targets(), *LAYOUTS))}, or --rebuild BUNDLE", "neither"
+            "nothing was selected to build",
+            expected=f"--target {' | '.join((*targets(), *LAYOUTS))}, or --rebuild BUNDLE",
+            got="neither",
         )
     if parsed.trust is not None:
-        raise UsageError("a new bundle has no signature to check", "--sign KEY, or --rebuild BUNDLE", "--trust")
+        raise UsageError(
+            "--trust applies to existing bundles", expected="--sign KEY, or --rebuild BUNDLE", got="--trust"
+        )
     checkpoint = parsed.checkpoint or _only_checkpoint(Path())
     if (parsed.mean is None) != (parsed.std is None):
-        raise UsageError("half of the normalisation", "--mean and --std together", "one of them")
+        raise UsageError(
+            "the normalisation needs a mean and a std", expected="--mean and --std together", got="one of them"
+        )
     named, serving = _targets(parsed.target), serving_options(parsed)
     return ExportRequest(
         checkpoint=checkpoint,
@@ -274,7 +287,7 @@ def _request(parsed: argparse.Namespace) -> ExportRequest:
 
 
 def _targets(said: Sequence[str]) -> tuple[str, ...]:
-    """What is built; where only servers are named, what they take."""
+    """The requested targets; if only servers are named, the targets that they serve."""
     built = tuple(dict.fromkeys(target for target in said if target in targets()))
     return built or tuple(dict.fromkeys(target for layout in said for target in built_for(layout)))
 
@@ -286,19 +299,25 @@ def _signer(key: Path | None) -> Signer | None:
     if not is_encrypted(key):
         return signer_from_key(key)
     if not sys.stdin.isatty():
-        raise UsageError(f"{key.name} asks for a password", "a terminal to ask in, or a key without one", "neither")
+        raise UsageError(
+            f"{key.name} asks for a password", expected="a terminal to ask in, or a key without one", got="neither"
+        )
     return signer_from_key(key, getpass(f"Password of {key.name}: ").encode())
 
 
 def _precisions(parsed: argparse.Namespace, named: Sequence[str]) -> tuple[str, ...] | None:
-    """What is to be built; of `auto`, everything that the targets support, INT8 if there is something to fit it to."""
+    """The requested builds; with `auto` everything that the targets support, INT8 if there are calibration slices."""
     if parsed.precision is None:
         return None
     asked = tuple(dict.fromkeys(parsed.precision))
     if AUTO not in asked:
         return asked
     if len(asked) > 1:
-        raise UsageError(f"{AUTO} chooses by itself", f"--precision {AUTO} alone", ", ".join(asked))
+        raise UsageError(
+            f"{AUTO} cannot be combined with other precisions",
+            expected=f"--precision {AUTO} alone",
+            got=", ".join(asked),
+        )
     if parsed.calibration is None:
         terminal.say("INT8 is not tried: it needs --calibration DIR")
     able = [p for p in PRECISIONS if any(p in target_named(name).precisions for name in named)]
@@ -310,7 +329,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _limits(parsed: argparse.Namespace) -> dict[str, ParityLimits]:
-    """Each precision's default limits, with what was said on the command line."""
+    """Each precision's default limits, with those of the command line."""
     names = [limit.name for limit in fields(ParityLimits)]
     said = {name: value for name in names if (value := getattr(parsed, name)) is not None}
     return {precision: replace(limits, **said) for precision, limits in DEFAULT_LIMITS.items()}
@@ -321,10 +340,10 @@ def _only_checkpoint(folder: Path) -> Path:
     if len(found) != 1:
         names = ", ".join(p.name for p in found) or "none"
         raise UsageError(
-            "no single checkpoint to take",
-            f"exactly one {' or '.join(_CHECKPOINT_SUFFIXES)} file here",
-            names,
-            "Name one.",
+            "the checkpoint is ambiguous",
+            expected=f"exactly one {' or '.join(_CHECKPOINT_SUFFIXES)} file here",
+            got=names,
+            remedy="Name one.",
         )
     terminal.say(f"taking {found[0].name}, the only checkpoint in this folder")
     return found[0]

@@ -1,4 +1,4 @@
-"""`miniseg-demo`: the main job from end to end on phantoms, with the commands that anybody would type."""
+"""`miniseg-demo`: the whole workflow on phantoms, with the commands that a user would type."""
 
 import shlex
 import tempfile
@@ -25,7 +25,7 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 CHECKPOINT = Path(training.__file__).with_name("demo.pth")
 PLAN = Path(__file__).with_name("demo_plan.json")
-"""What a search found for the demo checkpoint, so that the demo needs none."""
+"""The result of a search on the demo checkpoint, so that the demo needs none."""
 
 _SLICES, _FIRST_SEED = 6, 9100
 _CALIBRATION_SLICES, _CALIBRATION_SEED = 24, 300
@@ -50,7 +50,7 @@ class Shown:
 _SHORT = {"onnxruntime": "ort", "openvino": "ov"}
 
 SHOWN = (Shown("native", "fp32"), Shown("openvino", "fp32"), Shown("onnxruntime", "fp32"), Shown("openvino", "int8"))
-"""The first is what the others are compared with, the last is INT8."""
+"""The others are compared with the first; the last is INT8."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +111,7 @@ def _run(command: Callable[[Sequence[str]], int], name: str, *arguments: object)
     terminal.say(f"$ {shlex.join([name, *words])}", "good")
     code = command(words)
     if code != DONE:
-        raise ExportError(f"{name} failed", "exit code 0", str(code))
+        raise ExportError(f"{name} failed", expected="exit code 0", got=str(code))
 
 
 def _show(output: Path, names: list[str]) -> tuple[list[Agreement], int]:
@@ -167,7 +167,7 @@ def _show_speed(bundle_path: Path) -> dict[str, tuple[float, ...]]:
 
 
 def speed_in_words(name: str, own_ms: Sequence[float], other: str, other_ms: Sequence[float]) -> str:
-    """A line on which of two is faster, from what each took round by round."""
+    """A sentence on which of two is faster, from their times round by round."""
     found, reverse = speed(other_ms, own_ms), speed(own_ms, other_ms)
     if found.faster:
         return f"{name} is {found} times as fast as {other}"
@@ -177,7 +177,7 @@ def speed_in_words(name: str, own_ms: Sequence[float], other: str, other_ms: Seq
 
 
 def _overview(output: Path, names: list[str]) -> ByteArray:
-    """A row a slice: the slice, its true lesion, and each artefact's mask."""
+    """One row per slice: the slice, its true lesion, and each artefact's mask."""
     rows = []
     for name in names:
         grey = slice_from_file(output / "slices" / "images" / name)
@@ -188,7 +188,7 @@ def _overview(output: Path, names: list[str]) -> ByteArray:
 
 
 def _captions(width: int) -> ByteArray:
-    """A strip above the pictures that says what each column shows."""
+    """A strip above the pictures with a title for each column."""
     from miniseg_edge.host.opencv import cv2
 
     strip = np.zeros((56, width, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""The export from end to end: a checkpoint in, a bundle out, or a parity report that says why not."""
+"""The export from end to end: a checkpoint in, a bundle or a parity report with the failures out."""
 
 from collections.abc import Sequence
 
@@ -25,13 +25,13 @@ PARITY_SCHEMA_VERSION = 1
 
 
 def export_bundle(request: ExportRequest) -> ExportResult:
-    """Runs the whole export; progress goes to the terminal.
+    """Runs the whole export; progress is shown in the terminal.
 
     Raises:
-        OutputExistsError, IncompatibleError: before any work; the output may not be written, this CPU has no BF16.
-        CheckpointError and its kin: see `checkpoint_from_file`; StatisticsError, UsageError: see `planned`.
-        ExportError and its kin: a step failed its check.
-        OutputError: nothing half-written stays.
+        OutputExistsError, IncompatibleError: before any work, if the output may not be written or this CPU has no BF16.
+            CheckpointError and its subclasses: see `checkpoint_from_file`; StatisticsError, UsageError: see `planned`.
+            ExportError and its subclasses: a step failed its check.
+        OutputError: nothing half-written remains.
     """
     check_destination(request.output, overwrite=request.overwrite)
     builds = builds_here(request)
@@ -51,7 +51,7 @@ def export_bundle(request: ExportRequest) -> ExportResult:
 def _normalisation_remarks(
     plan: ExportPlan, validation: ValidationSet, calibration: Sequence[CalibrationSlice]
 ) -> tuple[str, ...]:
-    """Said at once, because an export takes its time; parity cannot see a wrong normalisation."""
+    """Printed first, because an export takes time and parity cannot detect a wrong normalisation."""
     statistics = plan.preprocessing.statistics
     found: list[str | None] = []
     if plan.validation is not None:
@@ -68,7 +68,7 @@ def _normalisation_remarks(
 
 
 def _slices(plan: ExportPlan) -> tuple[ValidationSet, tuple[CalibrationSlice, ...]]:
-    """What artefacts are judged on, and what INT8 is fitted to."""
+    """The slices on which artefacts are judged, and those on which INT8 is calibrated."""
     classes, channels = plan.checkpoint.identity.classes, plan.interface.channels
     calibration: tuple[CalibrationSlice, ...] = ()
     if plan.calibration is not None:
@@ -79,7 +79,7 @@ def _slices(plan: ExportPlan) -> tuple[ValidationSet, tuple[CalibrationSlice, ..
         return validation, calibration
     if not calibration:
         return phantom_set(plan.size, channels), ()
-    # INT8 that is fitted to real slices draws phantoms, which look unlike them, less well.
+    # INT8 that is calibrated on real slices segments phantoms less well, because they look different.
     held, fitted = held_back(calibration)
     description = f"{len(held)} of the calibration slices, held back, no labels"
     return ValidationSet(description, tuple(PixelSlice(item.sha256[:12], item.pixels) for item in held)), fitted

@@ -1,4 +1,4 @@
-"""What an export asks of a network that is not MiniSeg, found out before any work."""
+"""Checks before any work what an export needs from a network that is not MiniSeg."""
 
 from collections.abc import Sequence
 
@@ -8,41 +8,43 @@ from miniseg_edge.training.networks.registry import RegisteredNetwork
 from miniseg_edge.training.networks.sizes import Size, obstacle_to, size_refusal
 
 _ODD = (83, 67)
-"""Of a slice that only a network that takes any size can take; larger than most networks' deepest stage needs."""
+"""A test size that only size-agnostic networks accept; larger than most networks' deepest stage needs."""
 
 
 def check_other_network(
     network: RegisteredNetwork, size: Size, built: Sequence[str], *, int8: bool, tune: bool, dynamic_size: bool
 ) -> None:
-    """Refuses what only MiniSeg's graph can do, and sizes that the network cannot take.
+    """Refuses features that only MiniSeg's graph supports, and sizes that the network does not accept.
 
     Args:
-        network: what is exported.
+        network: the exported network.
         size: (height, width) of its input in pixels.
         built: the targets.
-        int8, tune, dynamic_size: what is asked of the graph.
+        int8, tune, dynamic_size: requested features of the graph.
 
     Raises:
-        UsageError: a target for MiniSeg alone, INT8, or forms to measure.
-        ExportError: names sides that the network takes; or it takes none, or gives something that is no logits.
+        UsageError: a target for MiniSeg only, INT8, or `--tune`.
+        ExportError: names sides that the network accepts; or it accepts none, or does not return logits.
     """
     name = network.identity.name
     if alone := [target for target in dict.fromkeys(built) if target_named(target).miniseg_alone]:
         able = ", ".join(target for target, row in targets().items() if not row.miniseg_alone)
         raise UsageError(
-            f"{', '.join(alone)} is made of MiniSeg's blocks, which {name} does not have", f"of {able}",
-            ", ".join(dict.fromkeys(built)),
+            f"{', '.join(alone)} needs MiniSeg's blocks, which {name} does not have", expected=f"of {able}",
+            got=", ".join(dict.fromkeys(built)),
         )  # fmt: skip
     if int8:
         raise UsageError(
-            f"INT8 is searched over MiniSeg's blocks, which {name} does not have", "fp32, bf16 or fp16", "int8",
-            "The vendors' own quantizers take the bundle's ONNX.",
-        )  # fmt: skip
+            f"INT8 needs MiniSeg's blocks, which {name} does not have",
+            expected="fp32, bf16 or fp16",
+            got="int8",
+            remedy="Use the vendor's own quantizer on the bundle's ONNX.",
+        )
     if tune:
-        raise UsageError(f"{name} has one form", "an export without --tune", "--tune")
+        raise UsageError(f"{name} cannot be tuned", expected="an export without --tune", got="--tune")
     _check_size(network, size)
     if dynamic_size and (obstacle := obstacle_to(network, _ODD)) is not None:
-        raise ExportError(f"{name} does not take slices of any size", "a fixed --input-size", obstacle)
+        raise ExportError(f"{name} does not take slices of any size", expected="a fixed --input-size", because=obstacle)
 
 
 def _check_size(network: RegisteredNetwork, size: Size) -> None:
@@ -52,9 +54,12 @@ def _check_size(network: RegisteredNetwork, size: Size) -> None:
     name = network.identity.name
     if refusal.instead is None:
         wanted = f"logits (1, {network.classes}, H, W) for a slice (1, {network.in_channels}, H, W)"
-        raise ExportError(f"{name} does not segment", wanted, refusal.obstacle)
+        raise ExportError(f"{name} does not segment", expected=wanted, because=refusal.obstacle)
     taken = refusal.instead
     wanted = f"sides that are multiples of {taken.multiple}, such as --input-size {taken.height} {taken.width}"
     raise ExportError(
-        f"{name} does not take this size", wanted, f"{size[0]} x {size[1]}", f"It says: {refusal.obstacle}"
+        f"{name} does not take this size",
+        expected=wanted,
+        got=f"{size[0]} x {size[1]}",
+        remedy=f"{refusal.obstacle}",
     )

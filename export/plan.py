@@ -1,4 +1,4 @@
-"""From what the user asks for to what an export does: the last place where something is refused before the work."""
+"""Resolves the user's request into the plan of an export: the last place where something is refused before the work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,18 +25,18 @@ from miniseg_edge.training.networks.registry import RegisteredNetwork
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """What an export does. Everything after it takes this, and nothing in it is open.
+    """The complete plan of an export, used by all later steps.
 
     Attributes:
         checkpoint: the trained network.
         output: directory that becomes the bundle; `overwrite`: whether it may replace one.
         builds: the artefacts.
         preprocessing: how a slice becomes the network's input.
-        interface: how the graph is fed and what it answers.
+        interface: the graph's inputs and outputs.
         limits: for parity, by precision.
-        validation, labels: folders of what artefacts are judged on, or None for the demo phantoms.
-        calibration: folder of the slices that INT8 is fitted to, or None without INT8.
-        slow_int8: whether INT8 is built where a search finds it no faster than FP32.
+        validation, labels: folders on which artefacts are judged, or None for the demo phantoms.
+        calibration: folder of the calibration slices, or None without INT8.
+        slow_int8: whether INT8 is built even if a search finds it no faster than FP32.
         quantization, seed, auto, tune, engine_options, serving, signer: as in the request.
     """
 
@@ -66,19 +66,19 @@ class ExportPlan:
 
     @property
     def feeding(self) -> Feeding:
-        """What stands around the network in its graph."""
+        """What surrounds the network in its graph."""
         return Feeding(self.preprocessing.statistics, self.interface, self.preprocessing.window)
 
 
 def builds_here(request: ExportRequest) -> tuple[Build, ...]:
-    """What is asked for; of `--precision auto` without what this processor does not run.
+    """The requested builds; with `--precision auto` without those that this processor does not support.
 
-    An artefact is released after it segmented on the machine that exports it.
+    An artefact is only released after it was run on the exporting machine.
 
     Raises:
-        IncompatibleError: a precision was asked for by name, and this processor does not run it.
+        IncompatibleError: a precision was requested by name, and this processor does not support it.
         MissingDependencyError: a vendor's package is not installed.
-        RuntimeUnavailableError: an engine is built on the GPU that will run it, and there is none.
+        RuntimeUnavailableError: an engine must be built on the GPU that will run it, and there is none.
     """
     dropped: set[str] = set()
     for build in request.builds:
@@ -101,13 +101,15 @@ def planned(request: ExportRequest, checkpoint: Checkpoint, builds: tuple[Build,
         builds: see `builds_here`.
 
     Raises:
-        UsageError: a graph that takes HU without a window; what a network other than MiniSeg cannot have.
-        StatisticsError: the normalisation comes from nowhere.
-        ExportError: a network other than MiniSeg does not take the size.
+        UsageError: a graph that takes HU has no window; or a network other than MiniSeg lacks a requested feature.
+        StatisticsError: the normalisation is unknown.
+        ExportError: a network other than MiniSeg does not accept the size.
     """
     said = request if checkpoint.training is None else _as_trained(request, checkpoint.training)
     if said.values == HU and said.window is None:
-        raise UsageError("a graph that takes HU needs a window", "--window LOW HIGH", "none here or in the checkpoint")
+        raise UsageError(
+            "a graph that takes HU needs a window", expected="--window LOW HIGH", got="none here or in the checkpoint"
+        )
     terminal.say(f"{checkpoint.name}: {checkpoint.identity.name}, {checkpoint.identity.classes} classes")
     statistics, source = resolved_statistics(said.statistics, checkpoint)
     size = said.size or PUBLISHED_SIZE
@@ -123,7 +125,7 @@ def planned(request: ExportRequest, checkpoint: Checkpoint, builds: tuple[Build,
         labels=said.labels,
         calibration=said.calibration,
         quantization=said.quantization,
-        slow_int8=said.slow_int8 or said.auto,  # auto measures it beside the others, and keeps what pays
+        slow_int8=said.slow_int8 or said.auto,  # auto measures it with the others, and keeps what is worthwhile
         seed=said.seed,
         auto=said.auto,
         tune=said.tune,
@@ -137,17 +139,21 @@ def planned(request: ExportRequest, checkpoint: Checkpoint, builds: tuple[Build,
 
 
 def resolved_statistics(given: Statistics | None, checkpoint: Checkpoint) -> tuple[Statistics, str]:
-    """The statistics to use and where they come from; those that were given go before the checkpoint's.
+    """The statistics to use and their source; given ones take precedence over the checkpoint's.
 
     Raises:
-        StatisticsError: they come from nowhere.
+        StatisticsError: there are none.
     """
     if given is None and checkpoint.statistics is None:
         raise StatisticsError(
-            f"the normalisation of {checkpoint.name} is unknown", "--mean and --std of its training slices", "neither",
-            "They are part of the training: averages over its slices of each slice's mean and std, on the 0..1 scale. "
-            "A guess (ImageNet's, say) gives wrong masks.",
-        )  # fmt: skip
+            f"the normalisation of {checkpoint.name} is unknown",
+            expected="--mean and --std of its training slices",
+            got="neither",
+            remedy=(
+                "They come from the training: the mean and std of each training slice on the 0..1 scale, averaged. "
+                "Guessed values, such as ImageNet's, give wrong masks."
+            ),
+        )
     if given is None:
         assert checkpoint.statistics is not None  # noqa: S101
         return checkpoint.statistics, "checkpoint"
@@ -159,7 +165,7 @@ def resolved_statistics(given: Statistics | None, checkpoint: Checkpoint) -> tup
 
 
 def _as_trained(request: ExportRequest, training: TrainingRecord) -> ExportRequest:
-    """With the checkpoint's own input size, window and channels where the request does not say them."""
+    """With the checkpoint's own input size, window and channels if the request does not specify them."""
     side = training.recipe.size
     found = replace(
         request,

@@ -1,4 +1,4 @@
-"""The end of an export: the artefacts that passed parity become the bundle, and a report says why others did not."""
+"""The end of an export: artefacts that passed parity become the bundle, and a report explains the others' failures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,8 +30,8 @@ class ExportResult:
     Attributes:
         bundle: what was written to the output, or None if no target passed parity.
         parities: one for each target.
-        report: where the parity report lies: in the bundle, or beside it if a target failed.
-        remarks: what parity cannot tell, and the user should know.
+        report: where the parity report is: in the bundle, or next to it if a target failed.
+        remarks: what parity cannot detect, and the user should know.
     """
 
     bundle: Bundle | None
@@ -43,7 +43,7 @@ class ExportResult:
 def released(
     plan: ExportPlan, candidate: Bundle, report: ParityReport, choices: tuple[PrecisionChoice, ...]
 ) -> ExportResult:
-    """Writes the bundle with the artefacts that passed; where one failed, the report also lies beside it."""
+    """Writes the bundle with the artefacts that passed; if one failed, the report is also written next to it."""
     data = json_from_record(report).encode()
     failed = {(p.target, p.precision) for p in report.targets if not p.passed}
     path = plan.output / PARITY_REPORT
@@ -62,7 +62,7 @@ def released(
 
 
 def _with_only(candidate: Bundle, kept: set[tuple[str, str]], report: ParityReport, data: bytes) -> Bundle:
-    """The bundle with these artefacts and the reference, and no file that nothing of it needs."""
+    """The bundle with these artefacts and the reference, without unneeded files."""
     manifest = candidate.manifest
     artifacts = tuple(a for a in manifest.artifacts if a.target == REFERENCE_TARGET or (a.target, a.precision) in kept)
     dropped = _file_names(manifest.artifacts) - _file_names(artifacts)

@@ -1,4 +1,4 @@
-"""What an export is asked for. Importable without torch, so that a command can check its arguments first."""
+"""The request for an export. Importable without torch, so that a command can check its arguments first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -15,7 +15,7 @@ from miniseg_edge.slices.preprocessing import Statistics, Window
 from miniseg_edge.tensors import GREY, HU, LOGIT, MASK, GraphInterface
 
 AUTO = "auto"
-"""In the place of a precision: the one that pays on this machine."""
+"""A pseudo-precision: the most worthwhile one on this machine."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
 PUBLISHED_SIZE = (512, 512)
@@ -29,30 +29,31 @@ class ExportRequest:
         checkpoint: path of the trained weights.
         output: directory that becomes the bundle.
         targets: of `targets()`, each once.
-        precisions: of `PRECISIONS`, each once; a target is built in those that it supports. None is each target's
-            own: FP16 for engines, FP32 for the others.
-        statistics: normalisation, or None to take the checkpoint's.
+        precisions: of `PRECISIONS`, without duplicates; a target is built in those that it supports. None is each
+            target's
+            default: FP16 for engines, FP32 for the others.
+        statistics: normalisation, or None to use the checkpoint's.
         window: HU window that the bundle offers; None: the checkpoint's own, if it has one.
-        size: (height, width) of the network's input in pixels; None: as trained, 512 x 512 where that is unknown.
+        size: (height, width) of the network's input in pixels; None: as trained, or 512 x 512 if that is unknown.
         validation, labels: folders, or None for the demo phantoms.
         limits: for parity, by precision.
-        values: "grey", or "hu" to have the window in the graph.
-        result: "logit", or "mask" to have the threshold in the graph.
-        separate_channels: whether slices come with the network's own channels rather than one grey one.
+        values: "grey", or "hu" to include the window in the graph.
+        result: "logit", or "mask" to include the threshold in the graph.
+        separate_channels: whether slices have the network's own channels rather than one grey one.
         dynamic_batch, dynamic_size: whether the graph takes any number of slices, and slices of any size.
-        auto: whether to keep, of each target's precisions, only the one that pays most on this machine.
-        calibration: folder of the slices that INT8 is fitted to, or None without INT8.
-        quantization: plan to replay, or None to search for one; TensorRT has a rule in the place of a search.
-        slow_int8: whether to build INT8 where a search finds it no faster than FP32.
-        seed: of the draw among many calibration slices.
-        tune: whether to measure the forms of the graph on this machine and take the fastest.
+        auto: whether to keep only the most worthwhile of each target's precisions on this machine.
+        calibration: folder of the calibration slices, or None without INT8.
+        quantization: plan to replay, or None to search for one; TensorRT uses a rule instead of a search.
+        slow_int8: whether to build INT8 even if a search finds it no faster than FP32.
+        seed: selects among many calibration slices.
+        tune: whether to time the forms of the graph on this machine and use the fastest.
         engine_options: how to build `trt` and `trt-rtx`.
-        serving: model servers whose layouts the bundle holds as well, or None.
-        signer: who signs the bundle, or None to leave it unsigned.
+        serving: model servers for which the bundle gets layouts, or None.
+        signer: signs the bundle; None leaves it unsigned.
         overwrite: whether an existing bundle may be replaced.
 
     Raises:
-        UsageError: a size, target or precision that cannot be, a server that cannot serve it, or labels without slices.
+        UsageError: an invalid size, target or precision, a server that cannot serve it, or labels without slices.
     """
 
     checkpoint: Path
@@ -84,62 +85,69 @@ class ExportRequest:
     def __post_init__(self) -> None:
         if self.size is not None and not all(MIN_SIDE <= side <= MAX_SIDE for side in self.size):
             got = f"{self.size[0]} x {self.size[1]}"
-            raise UsageError("the input size makes no sense", f"{MIN_SIDE}..{MAX_SIDE} pixels a side", got)
+            raise UsageError("the input size is invalid", expected=f"{MIN_SIDE}..{MAX_SIDE} pixels a side", got=got)
         if not self.targets or len(set(self.targets)) != len(self.targets) or not set(self.targets) <= set(targets()):
             raise UsageError(
-                "the targets make no sense",
-                f"each of {', '.join(targets())} at most once",
-                ", ".join(self.targets),
+                "the targets are invalid",
+                expected=f"each of {', '.join(targets())} at most once",
+                got=", ".join(self.targets),
             )
         self._check_precisions()
         if self.values not in (GREY, HU) or self.result not in (LOGIT, MASK):
             got = f"{self.values}, {self.result}"
-            raise UsageError("no such graph", f"values {GREY} or {HU}, a result {LOGIT} or {MASK}", got)
+            raise UsageError(
+                "the graph interface is invalid", expected=f"values {GREY} or {HU}, a result {LOGIT} or {MASK}", got=got
+            )
         self._check_engine_options()
         self._check_serving()
         self._check_int8()
         if self.labels is not None and self.validation is None:
-            raise UsageError("labels without slices", "--validation DIR beside --labels DIR", "--labels alone")
+            raise UsageError("labels need slices", expected="--validation DIR with --labels DIR", got="only --labels")
         if self.labels is None and any(limits.min_reference_iou is not None for limits in self.limits.values()):
-            raise UsageError("an mIoU is one with labels", "--labels DIR beside --min-reference-iou", "no labels")
+            raise UsageError("an mIoU needs labels", expected="--labels DIR with --min-reference-iou", got="no labels")
 
     def _check_precisions(self) -> None:
         if self.precisions is None:
             return
         if not self.precisions or len(set(self.precisions)) != len(self.precisions):
-            raise UsageError("the precisions make no sense", "each at most once", ", ".join(self.precisions))
+            raise UsageError("the precisions are invalid", expected="each at most once", got=", ".join(self.precisions))
         rows = self._rows
         for precision in self.precisions:
             if any(precision in row.precisions for row in rows):
                 continue
             for row in rows:
                 if precision in row.refused:
-                    raise UsageError(f"{row.name} cannot be built in {precision}", "", row.refused[precision])
+                    raise UsageError(f"{row.name} cannot be built in {precision}", because=row.refused[precision])
             able = ", ".join(able_to(precision)) or "no target"
-            raise UsageError(f"nothing can be built in {precision}", f"one of: {able}", ", ".join(self.targets))
+            raise UsageError(
+                f"no target can be built in {precision}", expected=f"one of: {able}", got=", ".join(self.targets)
+            )
         for row in rows:
             if not row.builds(self.precisions):
                 wanted = f"a precision of {', '.join(row.precisions)}"
-                raise UsageError(f"{row.name} cannot be built", wanted, ", ".join(self.precisions))
+                raise UsageError(f"{row.name} cannot be built", expected=wanted, got=", ".join(self.precisions))
 
     def _check_int8(self) -> None:
         wanted = any(build.precision == "int8" for build in self.builds)
         if wanted and self.calibration is None:
             raise UsageError(
-                "INT8 needs slices to be fitted to", "--calibration DIR", "none",
-                "Twenty or more slices like those it will see, none of which it is judged on.",
+                "INT8 needs calibration slices", expected="--calibration DIR", got="none",
+                remedy="Use 20 or more representative slices that are not used for validation.",
             )  # fmt: skip
         if not wanted and (self.calibration is not None or self.quantization is not None):
             got = ", ".join(self.precisions or ("none",))
-            raise UsageError("calibration without INT8", "--precision int8", got)
+            raise UsageError("calibration slices are only used by INT8", expected="--precision int8", got=got)
         if wanted and (self.dynamic_batch or self.dynamic_size):
             raise UsageError(
-                "INT8 needs fixed shapes", "no --dynamic-batch, no --dynamic-size", "one of them",
-                "It is fitted at one size; OpenVINO's with free shapes has crashed on CPUs with AMX.",
+                "INT8 needs fixed shapes", expected="no --dynamic-batch, no --dynamic-size", got="one of them",
+                remedy=(
+                    "INT8 is calibrated at one size, and OpenVINO's INT8 with free "
+                    "shapes has crashed on CPUs with AMX."
+                ),
             )  # fmt: skip
         if self.auto and not all(row.on_cpu for row in self._rows):
             able = " or ".join(name for name, row in targets().items() if row.on_cpu)
-            raise UsageError("auto chooses among what a CPU runs", able, ", ".join(self.targets))
+            raise UsageError("auto only chooses among targets for CPUs", expected=able, got=", ".join(self.targets))
 
     def _check_serving(self) -> None:
         if self.serving is None:
@@ -147,35 +155,43 @@ class ExportRequest:
         for layout in self.serving.layouts:
             if not set(served_by(layout)) & set(self.targets):
                 got = ", ".join(self.targets)
-                raise UsageError(f"{layout} serves none of the targets", f"one of {', '.join(served_by(layout))}", got)
+                raise UsageError(
+                    f"{layout} serves none of the targets", expected=f"one of {', '.join(served_by(layout))}", got=got
+                )
         if any(build.precision == "int8" for build in self.builds):
             raise UsageError(
-                "INT8 is not served", "--precision fp32 or bf16", "int8",
-                "It has fixed shapes, while a server puts the slices of its clients together.",
+                "INT8 cannot be served", expected="--precision fp32 or bf16", got="int8",
+                remedy="INT8 has fixed shapes, but a server batches the slices of its clients.",
             )  # fmt: skip
         if not self.dynamic_batch:
-            raise UsageError("a server puts slices together", "a graph for any number of slices", "one slice at once")
+            raise UsageError(
+                "a server needs a graph with a dynamic batch",
+                expected="a graph for any number of slices",
+                got="one slice at once",
+            )
 
     def _check_engine_options(self) -> None:
         options = self.engine_options
         named = set(options.compute_capabilities)
         if len(named) != len(options.compute_capabilities) or not named <= set(COMPUTE_CAPABILITIES):
             offered, got = (", ".join(map(str, n)) for n in (COMPUTE_CAPABILITIES, options.compute_capabilities))
-            raise UsageError("the compute capabilities make no sense", f"each of {offered} at most once", got)
+            raise UsageError(
+                "the compute capabilities are invalid", expected=f"each of {offered} at most once", got=got
+            )
         if options.workspace_mib is not None and options.workspace_mib < 1:
-            raise UsageError("the workspace makes no sense", "at least 1 MiB", f"{options.workspace_mib}")
+            raise UsageError("the workspace is invalid", expected="at least 1 MiB", got=f"{options.workspace_mib}")
         taken = frozenset[str]().union(*(row.options for row in self._rows))
         for name in (option.name for option in fields(options)):
             if getattr(options, name) != getattr(BY_DEFAULT, name) and name not in taken:
                 wanted = " or ".join(f"--target {row.name}" for row in targets().values() if name in row.options)
                 got = ", ".join(self.targets)
-                raise UsageError(f"no target that is built takes {NAMES_OF_OPTIONS[name]}", wanted, got)
+                raise UsageError(f"none of the targets takes {NAMES_OF_OPTIONS[name]}", expected=wanted, got=got)
         if self.tune and not all(row.on_cpu for row in self._rows):
             wanted = f"--tune with {' or '.join(name for name, row in targets().items() if row.on_cpu)} alone"
-            raise UsageError("only what a CPU runs is tuned by form", wanted, ", ".join(self.targets))
+            raise UsageError("--tune only applies to targets for CPUs", expected=wanted, got=", ".join(self.targets))
 
     def interface(self, in_channels: int) -> GraphInterface:
-        """How the graph of a network with `in_channels` is fed and what it answers."""
+        """The inputs and outputs of the graph of a network with `in_channels`."""
         channels = in_channels if self.separate_channels else 1
         return GraphInterface(self.values, self.result, channels, self.dynamic_batch, self.dynamic_size)
 

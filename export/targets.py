@@ -1,4 +1,4 @@
-"""The targets of an export, one row each: a new one is a builder's module and a row. Importable without torch.
+"""The targets of an export, one row each: a new one is a builder module and a row. Importable without torch.
 
 Other installed packages add rows by entry points in the group `miniseg_edge.targets`.
 """
@@ -27,11 +27,11 @@ PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 @dataclass(frozen=True)
 class ServedAs:
-    """How a model server takes a target's artefacts.
+    """How a model server serves a target's artefacts.
 
     Attributes:
-        file_names: what its backend looks for, in the order of the artefact's files.
-        backend: Triton's name of what runs them.
+        file_names: expected by its backend, in the order of the artefact's files.
+        backend: Triton's name of the backend.
         on_gpu: whether they run on a GPU, where their parity was judged.
     """
 
@@ -45,19 +45,19 @@ class Target:
     """A row.
 
     Attributes:
-        name: what `--target` takes.
-        precisions: that it can be built in; the first is taken where none is asked for.
+        name: the value of `--target`.
+        precisions: that it supports; the first is the default.
         implementation: "module:class" of its `Builder`.
-        forms: of the graph without `--tune`, by precision; `DIRECT` where none is named, as engines fuse operators
+        forms: of the graph without `--tune`, by precision; `DIRECT` if none is named, because engines fuse operators
             themselves.
-        int8: how its integers look, or None without INT8.
-        leads_int8: its speed decides where several targets share one INT8 network: it gains most from it.
-        refused: precisions that somebody might expect, and why there are none.
+        int8: the scheme of its integers, or None without INT8.
+        leads_int8: whether its speed decides if several targets share one INT8 network, because it gains most from it.
+        refused: precisions that users might expect, each with the reason for its absence.
         on_cpu: whether a CPU runs it, so that `--tune` and `--precision auto` can measure it.
         options: names of the `EngineOptions` that it takes.
-        servers: model servers that take it, by layout.
-        miniseg_alone: whether it is made of MiniSeg's own blocks. Other networks are refused, and there are no forms
-            that `--tune` could measure.
+        servers: model servers that can serve it, by layout.
+        miniseg_alone: whether it consists of MiniSeg's own blocks. Other networks are refused, and there are no forms
+            for `--tune`.
     """
 
     name: str
@@ -77,17 +77,17 @@ class Target:
             raise ValueError(f"{self.name}: INT8 has a scheme where it can be built, and only there")
 
     def builder(self) -> "Builder":
-        """What builds it; its module may need torch and the vendor."""
+        """Its builder; the module may need torch and the vendor."""
         module, _, name = self.implementation.partition(":")
         found: type[Builder] = getattr(importlib.import_module(module), name)
         return found()
 
     def form(self, precision: str) -> Form:
-        """Of MiniSeg's graph without `--tune`."""
+        """The default form of MiniSeg's graph."""
         return self.forms.get(precision, DIRECT)
 
     def builds(self, precisions: Iterable[str] | None) -> tuple[Build, ...]:
-        """What is built of it when these precisions are asked for; None: its first."""
+        """The precisions to build of those requested; None: its first."""
         wanted = self.precisions[:1] if precisions is None else precisions
         return tuple(Build(self.name, precision) for precision in wanted if precision in self.precisions)
 
@@ -138,20 +138,20 @@ def targets() -> Mapping[str, Target]:
 
 
 def target_named(name: str) -> Target:
-    """A row. Raises: KeyError; a command has checked the name."""
+    """A row. Raises: KeyError; the command has checked the name."""
     return targets()[name]
 
 
 def served_by(layout: str) -> tuple[str, ...]:
-    """The targets whose artefacts a server takes."""
+    """The targets that a server can serve."""
     return tuple(name for name, target in targets().items() if layout in target.servers)
 
 
 def built_for(layout: str) -> tuple[str, ...]:
-    """What is built where a server alone is asked for: what runs on any machine."""
+    """The target to build if only a server is requested: one that runs on any machine."""
     return tuple(name for name in served_by(layout) if target_named(name).on_cpu)
 
 
 def able_to(precision: str) -> tuple[str, ...]:
-    """The targets that can be built in a precision."""
+    """The targets that support a precision."""
     return tuple(name for name, target in targets().items() if precision in target.precisions)

@@ -1,4 +1,4 @@
-"""MiniSeg Edge: deploy a trained MiniSeg network, and prove that it still draws the same lesion.
+"""MiniSeg Edge: deploy a trained MiniSeg network, and prove that it still segments the same lesions.
 
     import miniseg_edge
 

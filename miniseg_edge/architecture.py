@@ -1,4 +1,4 @@
-"""The shape of a MiniSeg: channels, depths and classes, without a weight or a torch import."""
+"""The shape of a MiniSeg: channels, depths and classes. Needs neither weights nor torch."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ BRANCHES = 4
 MAX_CHANNELS = 1024
 MAX_DEPTH = 64
 MAX_CLASSES = 255  # masks are uint8, and label 255 means unjudged
-"""Limits far beyond any MiniSeg; files that ask for more are refused before anything is allocated."""
+"""Limits far above any MiniSeg. Files that exceed them are refused before anything is allocated."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Architecture:
         in_channels: channels of the input image; 3 in the published network, which is fed grey as three equal ones.
 
     Raises:
-        ValueError: no MiniSeg has this shape, or it is absurdly large.
+        ValueError: no MiniSeg has this shape, or it is too large.
     """
 
     channels: tuple[int, int, int, int] = (8, 24, 32, 64)

@@ -9,8 +9,8 @@ MiniSegError
 │   ├── UnsupportedFormatError UNSUPPORTED_FORMAT not an image that we read, or a broken one
 │   │   └── TransferSyntaxError TRANSFER_SYNTAX   compressed in a way that nothing installed here decodes
 │   ├── WrongModalityError   WRONG_MODALITY       not CT
-│   ├── RescaleError         RESCALE              stored values cannot be turned into HU
-│   ├── HuValuesError        NOT_HU               values that are no HU: windowed, shifted, scaled, labels, constant
+│   ├── RescaleError         RESCALE              stored values cannot be converted to HU
+│   ├── HuValuesError        NOT_HU               values that are not HU: windowed, shifted, scaled, labels, constant
 │   ├── AmbiguousStudyError  SEVERAL_SERIES       several series or phases, and none was chosen
 │   │   └── SeveralPatientsError SEVERAL_PATIENTS several patients in one place
 │   ├── DicomSegError        DICOM_SEG            images that no DICOM SEG can refer to
@@ -67,27 +67,47 @@ from miniseg_edge.printable import printable
 
 
 class MiniSegError(Exception):
-    """Base of all errors here: what is wrong, what was expected, what came, how to mend it.
+    """Base class of all errors: what is wrong, why, what was expected, what came instead, and how to fix it.
 
-    Attributes are the constructor's arguments as printable text, since names of files and words of libraries stand in
-    them; `str(error)` joins them into one line that starts with the code.
+    `str(error)` is one line: `CODE: problem: because; expected ..., got ... . Remedy.` Details that are empty are left
+    out. `problem`, `because`, `expected` and `got` are phrases without a full stop; `remedy` is a sentence, or ends
+    with a command to run. All are attributes, as printable text: file names and messages of libraries may be part of
+    them.
     """
 
     code: ClassVar[str] = "ERROR"
 
-    def __init__(self, problem: str, *details: str) -> None:
-        # Positional arguments only, so that errors survive pickling between processes.
-        super().__init__(*map(printable, (problem, *details)))
-        self.problem, self.expected, self.got, self.remedy = (*self.args, "", "", "")[:4]
+    def __init__(self, problem: str, *, expected: str = "", got: str = "", because: str = "", remedy: str = "") -> None:
+        # The details are attributes, not `args`: exceptions are pickled by their `args` and their `__dict__`.
+        self.problem = printable(problem)
+        self.expected = printable(expected)
+        self.got = printable(got)
+        self.because = printable(because)
+        self.remedy = printable(remedy)
+        super().__init__(self.problem)
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The keyword arguments that are not empty: `Other(e.problem, **e.details)` raises another type."""
+        named = {"expected": self.expected, "got": self.got, "because": self.because, "remedy": self.remedy}
+        return {name: text for name, text in named.items() if text}
+
+    @property
+    def summary(self) -> str:
+        """The problem and its reason (`because`, otherwise `got`), without the code."""
+        reason = self.because or self.got
+        return f"{self.problem}: {reason}" if reason else self.problem
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.problem}"
-        if self.expected:
-            text += f"; expected {self.expected}"
-        if self.got:
-            text += f", got {self.got}"
+        if self.because:
+            text += f": {self.because}"
+        if self.expected or self.got:
+            wanted = f"expected {self.expected}" if self.expected else ""
+            came = f"got {self.got}" if self.got else ""
+            text += "; " + ", ".join(filter(None, (wanted, came)))
         if self.remedy:
-            text += f". {self.remedy}"
+            text = f"{text.rstrip(' .')}. {self.remedy}"
         return text
 
 
@@ -98,13 +118,13 @@ class MissingDependencyError(MiniSegError):
 
 
 class OutdatedDependencyError(MissingDependencyError):
-    """A package is so old that it has holes that matter here."""
+    """A package is so old that it has known vulnerabilities."""
 
     code = "OUTDATED_DEPENDENCY"
 
 
 class UsageError(MiniSegError):
-    """Arguments that contradict each other or lack something."""
+    """Arguments contradict each other, or one is missing or invalid."""
 
     code = "USAGE"
 
@@ -122,13 +142,13 @@ class NoImagesError(InputError):
 
 
 class UnsupportedFormatError(InputError):
-    """Not an image that we read, or a broken one."""
+    """Not a supported image, or a broken one."""
 
     code = "UNSUPPORTED_FORMAT"
 
 
 class TransferSyntaxError(UnsupportedFormatError):
-    """Compressed in a way that nothing installed here decodes."""
+    """Compressed in a way that no installed decoder supports."""
 
     code = "TRANSFER_SYNTAX"
 
@@ -140,13 +160,13 @@ class WrongModalityError(InputError):
 
 
 class RescaleError(InputError):
-    """Stored values cannot be turned into HU."""
+    """Stored values cannot be converted to HU."""
 
     code = "RESCALE"
 
 
 class HuValuesError(InputError):
-    """Values that are no HU: windowed, shifted, scaled, a label map, constant."""
+    """Values that are not HU: windowed, shifted, scaled, a label map, constant."""
 
     code = "NOT_HU"
 
@@ -154,7 +174,7 @@ class HuValuesError(InputError):
 class AmbiguousStudyError(InputError):
     """Several series or phases, and none was chosen.
 
-    `series` is what there is to choose from: `SeriesSummary` records, or nothing where it is a phase.
+    `series` lists the choices as `SeriesSummary` records; it is empty if the choice is a phase.
     """
 
     code = "SEVERAL_SERIES"
@@ -162,19 +182,19 @@ class AmbiguousStudyError(InputError):
 
 
 class SeveralPatientsError(AmbiguousStudyError):
-    """Several patients in one place; nothing chooses among them."""
+    """Several patients in one place; there is no option to choose one."""
 
     code = "SEVERAL_PATIENTS"
 
 
 class DicomSegError(InputError):
-    """No DICOM SEG can be made of these images; other formats can."""
+    """These images cannot be written as DICOM SEG; other formats are possible."""
 
     code = "DICOM_SEG"
 
 
 class LateSlicesError(InputError):
-    """Slices of a series that was answered and deleted came alone: no complete result can be made of them."""
+    """Slices arrived for a series that was already answered and deleted, so no complete result is possible."""
 
     code = "LATE_SLICES"
 
@@ -204,13 +224,13 @@ class GeometryGapError(GeometryError):
 
 
 class CheckpointError(MiniSegError):
-    """Weights that are not their network's."""
+    """Weights do not fit their network."""
 
     code = "CHECKPOINT"
 
 
 class UnsafeCheckpointError(CheckpointError):
-    """A pickle with code in it, or a file that holds no state dict."""
+    """A pickle with code in it, or a file that contains no state dict."""
 
     code = "UNSAFE_CHECKPOINT"
 
@@ -228,19 +248,19 @@ class ExportError(MiniSegError):
 
 
 class NoGainError(ExportError):
-    """A less exact precision was asked for, and is no faster here than the exact one."""
+    """A less exact precision was requested, but it is no faster here than the exact one."""
 
     code = "NO_GAIN"
 
 
 class UnsafeModelError(ExportError):
-    """A model file that is more than bounded arithmetic: external data, control flow, sizes that nobody can tell."""
+    """A model file is more than bounded arithmetic: external data, control flow, unknown sizes."""
 
     code = "UNSAFE_MODEL"
 
 
 class BundleError(MiniSegError):
-    """A bundle whose manifest makes no sense."""
+    """A bundle is missing, or its manifest is invalid."""
 
     code = "BUNDLE"
 
@@ -270,7 +290,7 @@ class IncompatibleError(BundleError):
 
 
 class RuntimeUnavailableError(MiniSegError):
-    """This bundle or this machine cannot serve the runtime or device asked for."""
+    """This bundle or machine does not support the requested runtime or device."""
 
     code = "RUNTIME_UNAVAILABLE"
 
@@ -278,7 +298,7 @@ class RuntimeUnavailableError(MiniSegError):
 class InferenceError(MiniSegError):
     """The vendor's engine failed.
 
-    `partial` is what was done before it did, if that was part of a volume: a `VolumeSegmentation` of the slices so far.
+    `partial` is the result up to the failure, if it was part of a volume: a `VolumeSegmentation` of the slices so far.
     """
 
     code = "INFERENCE"
@@ -298,7 +318,7 @@ class DeviceMemoryError(InferenceError):
 
 
 class DeviceLostError(InferenceError):
-    """The GPU failed; this process cannot use it again."""
+    """The GPU failed. This process cannot use it again."""
 
     code = "DEVICE_LOST"
 
@@ -316,98 +336,98 @@ class ForkedError(MiniSegError):
 
 
 class JobError(MiniSegError):
-    """A slice that was handed over has no mask."""
+    """A submitted slice has no mask."""
 
     code = "JOB"
 
 
 class BusyError(JobError):
-    """As many jobs as may wait are waiting."""
+    """The queue of jobs is full."""
 
     code = "BUSY"
 
 
 class CancelledError(JobError, concurrent.futures.CancelledError):
-    """The job was cancelled; the standard library's error of that name too."""
+    """The job was cancelled. Also the standard library's error of that name."""
 
     code = "CANCELLED"
 
 
 class DeadlineError(JobError):
-    """A job, or the opening or running of an engine, was not done in time."""
+    """A job, or opening or running an engine, missed its deadline."""
 
     code = "DEADLINE"
 
 
 class WorkerDiedError(MiniSegError):
-    """Workers of an archive died of a series, as often as it is tried; or one worker after the other dies."""
+    """A series repeatedly crashed its workers, or the workers keep dying."""
 
     code = "WORKER_DIED"
 
 
 class RequestError(MiniSegError):
-    """A request to the service that makes no sense."""
+    """A request to the service is invalid."""
 
     code = "REQUEST"
 
 
 class UnknownModelError(RequestError):
-    """For another model or version than the one that is served."""
+    """A request for a model or version that is not served."""
 
     code = "UNKNOWN_MODEL"
 
 
 class TooLargeError(RequestError):
-    """More bytes than a request may have."""
+    """A request exceeds a size limit."""
 
     code = "TOO_LARGE"
 
 
 class UnauthorizedError(RequestError):
-    """Without the service's token."""
+    """The service's token is missing or wrong."""
 
     code = "UNAUTHORIZED"
 
 
 class ForbiddenError(RequestError):
-    """From a web page, or for another host."""
+    """A request from a web page, or for another host."""
 
     code = "FORBIDDEN"
 
 
 class SendError(MiniSegError):
-    """An archive did not take a result; it may take it later."""
+    """An archive did not accept a result, but may accept it later."""
 
     code = "SEND"
 
 
 class SendRefusedError(SendError):
-    """An archive refuses a result; trying again would not help."""
+    """An archive rejected a result; retrying would not help."""
 
     code = "SEND_REFUSED"
 
 
 class NotCommittedError(SendError):
-    """An archive took a result and does not confirm that it keeps it."""
+    """An archive accepted a result but did not confirm that it stored it."""
 
     code = "NOT_COMMITTED"
 
 
 class HostLimitError(MiniSegError):
-    """The host gives no more of something. `partial` as in an InferenceError."""
+    """A limit of the host was reached. `partial` as in an InferenceError."""
 
     code = "HOST_LIMIT"
     partial: Any = None
 
 
 class HostMemoryError(HostLimitError, MemoryError):
-    """The machine's memory is exhausted; Python's error of that kind too."""
+    """The machine's memory is exhausted. Also Python's MemoryError."""
 
     code = "MEMORY"
 
 
 class HostThreadsError(HostLimitError, RuntimeError):
-    """The host allows no more threads; Python's error of that kind too."""
+    """The host allows no more threads. Also Python's RuntimeError."""
 
     code = "THREADS"
 
@@ -419,12 +439,12 @@ class OutputError(MiniSegError):
 
 
 class OutputExistsError(OutputError):
-    """Would overwrite something, and was not told to."""
+    """Would overwrite something without permission to do so."""
 
     code = "OUTPUT_EXISTS"
 
 
 class ParityError(MiniSegError):
-    """An artefact does not draw the reference's mask."""
+    """An artefact does not reproduce the reference's mask."""
 
     code = "PARITY"

@@ -1,21 +1,21 @@
-r"""Text that is not ours, made safe to show: names of files, values of headers, words of a bundle or a library.
+r"""r"Makes untrusted text safe to show: file names, header values, and words from bundles or libraries.
 
-A terminal obeys control characters: they move the cursor, set titles, and start lines that look like ours. Controls
-for bidirectional text and invisible characters make a line read otherwise than it is. Lone surrogates, which Python has
-in the place of bytes that are no text, cannot be written at all. All of them become escapes such as `\x1b`.
+A terminal obeys control characters: they move the cursor, set titles, and start lines that look like ours.
+Bidirectional controls and invisible characters change how a line reads. Lone surrogates, by which Python represents
+invalid bytes, cannot be written at all. All of them become escapes such as `\x1b`.
 """
 
 import html
 import unicodedata
 
 _ESCAPED = ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp")
-"""Categories of Unicode: controls, formats, surrogates, unassigned, and separators of lines and paragraphs."""
+"""Unicode categories: controls, formats, surrogates, unassigned, and separators of lines and paragraphs."""
 
 
 def printable(text: str) -> str:
-    """One line that can be shown anywhere: every character that is not for reading becomes an escape in ASCII.
+    """One line that can be shown anywhere: unreadable characters become ASCII escapes.
 
-    Escaping twice changes nothing more. A backslash is left as it is, so an escape may also have stood in the text.
+    Escaping twice changes nothing. Backslashes are not escaped, so an escape may also come from the text itself.
     """
     if text.isprintable():
         return text

@@ -1,21 +1,21 @@
-"""What an application hands to a deployed graph and what it gets back: values, channels, sizes."""
+"""A deployed graph's inputs and outputs: values, channels, sizes."""
 
 from dataclasses import dataclass
 
 ANY = -1
-"""A dimension that is fixed only when the graph is called."""
+"""A dimension that is only fixed when the graph is called."""
 
 GREY, HU = "grey", "hu"
 LOGIT, MASK = "logit", "mask"
 MAX_CHANNELS = 64
 
 NOT_FINITE = 255
-"""Value of a mask's pixels whose logits are not finite: no class, and never shown to a caller."""
+"""Value of a mask's pixels whose logits are not finite: not a class, and never shown to a caller."""
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A graph's input or output: name, shape (`ANY` where it is free), dtype, and what the numbers mean."""
+    """A graph's input or output: name, shape (`ANY` for free sides), dtype, and meaning of the values."""
 
     name: str
     shape: tuple[int, ...]
@@ -29,22 +29,22 @@ class TensorSpec:
         )
 
     def __str__(self) -> str:
-        """Shape and dtype, `any` where the shape is free."""
+        """Shape and dtype, with `any` for free sides."""
         sides = ", ".join("any" if side == ANY else str(side) for side in self.shape)
         return f"({sides}) {self.dtype}"
 
 
 @dataclass(frozen=True)
 class GraphInterface:
-    """How a graph is fed and what it answers; the same for all artefacts of a bundle.
+    """How a graph is fed and what it returns; the same for all artefacts of a bundle.
 
     Attributes:
-        values: "grey" (0..255), or "hu": the bundle's window lies in the graph.
+        values: "grey" (0..255), or "hu": the graph applies the bundle's window.
         result: "logit" maps over background, or "mask": the class of each pixel.
-        channels: 1 for grey slices, else how many different channels a slice has: a colour image's, or neighbouring
-            slices.
-        dynamic_batch: any number of slices at once; else one.
-        dynamic_size: slices of any size, in their own; else all are resized to one.
+        channels: 1 for grey slices, otherwise the number of different channels of a slice: a colour image's, or
+            neighbouring slices.
+        dynamic_batch: whether the number of slices is free; otherwise one.
+        dynamic_size: whether slices keep their own size; otherwise all are resized to one.
     """
 
     values: str = GREY

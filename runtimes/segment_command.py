@@ -68,7 +68,7 @@ _STUDY_OPTIONS = (
 
 @dataclass(frozen=True)
 class _Job:
-    """A slice and where its results go."""
+    """A slice and the destinations of its results."""
 
     image: Path
     mask: Path
@@ -172,7 +172,9 @@ def _segment(parsed: argparse.Namespace) -> None:
     source, kind = Path(parsed.input), kind_of(Path(parsed.input))
     given = [f"--{name.replace('_', '-')}" for name in _STUDY_OPTIONS if getattr(parsed, name) not in (None, [])]
     if kind == "images" and given:
-        raise UsageError("these options are for studies", "DICOM or NIfTI", f"images and {', '.join(given)}")
+        raise UsageError(
+            "these options only apply to studies", expected="DICOM or NIfTI", got=f"images and {', '.join(given)}"
+        )
     if parsed.list:
         show_series(list_series(source, rescale=_rescale(parsed)))
         return
@@ -188,7 +190,7 @@ def _rescale(parsed: argparse.Namespace) -> Rescale | None:
 
 
 def _opened_study(parsed: argparse.Namespace, source: Path) -> Study:
-    """Raises: as `open_study`; where a choice is wanted, a table shows what there is."""
+    """Raises: as `open_study`; if a choice is needed, a table shows the alternatives."""
     with terminal.step("opening the study"):
         try:
             return open_study(
@@ -274,35 +276,41 @@ def _segment_images(parsed: argparse.Namespace, source: Path) -> None:
 
 
 def _jobs(images: list[Path], output: Path, *, overwrite: bool) -> list[_Job]:
-    """Where everything goes, checked before anything is written.
+    """The destinations, checked before anything is written.
 
     Raises:
-        UsageError: two results would have one name.
-        OutputExistsError, OutputError: a result is there already, or the output is a file.
+        UsageError: two results would have the same name.
+        OutputExistsError, OutputError: a result already exists, or the output is a file.
     """
     if output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is no folder", "a folder, or nothing yet", "a file")
+        raise OutputError(f"{output} is not a folder", expected="a folder, or nothing yet", got="a file")
     jobs = [_Job(p, output / f"{p.stem}.png", output / f"{p.stem}_overlay.png") for p in images]
     taken: dict[Path, Path] = {}
     for job in jobs:
         for path in (job.mask, job.overlay):
             if path in taken:
-                raise UsageError("two slices want one result", path.name, f"{taken[path].name} and {job.image.name}")
+                raise UsageError(
+                    "two slices have the same output file",
+                    expected=path.name,
+                    got=f"{taken[path].name} and {job.image.name}",
+                )
             if any(path.exists() and path.samefile(image) for image in images):
-                raise OutputExistsError(f"{path} is an input", "another --output", "the folder of the slices")
+                raise OutputExistsError(
+                    f"{path} is an input", expected="another --output", got="the folder of the slices"
+                )
             if path.exists() and not overwrite:
                 raise OutputExistsError(
-                    f"{path} exists", "a new file", "", "Choose another --output or add --overwrite."
+                    f"{path} exists", expected="a new file", remedy="Choose another --output or add --overwrite."
                 )
             taken[path] = job.image
     return jobs
 
 
 def _is_done(job: _Job, segmenter: Segmenter) -> bool:
-    """Whether this segmenter drew this slice before, mask and overlay.
+    """Whether this segmenter already made this slice's mask and overlay.
 
     Raises:
-        OutputExistsError: something else is there, which is not for --resume to replace.
+        OutputExistsError: something else is there, which --resume must not replace.
     """
     if not job.mask.exists():
         return False
@@ -314,7 +322,9 @@ def _is_done(job: _Job, segmenter: Segmenter) -> bool:
     except UnsupportedFormatError:
         found = None
     if found != wanted:
-        raise OutputExistsError(f"{job.mask} exists", "a mask by the same bundle, runtime and slice", "another file")
+        raise OutputExistsError(
+            f"{job.mask} exists", expected="a mask by the same bundle, runtime and slice", got="another file"
+        )
     return job.overlay.exists()
 
 
@@ -328,7 +338,9 @@ def _check_readable(jobs: list[_Job], channels: int) -> None:
             faults.append(error)
     if len(faults) > 1:
         details = "; ".join(str(fault) for fault in faults[:8])
-        raise InputError(f"{len(faults)} of {len(jobs)} slices are unusable", "readable grey slices", details)
+        raise InputError(
+            f"{len(faults)} of {len(jobs)} slices are unusable", expected="readable grey slices", got=details
+        )
     if faults:
         raise faults[0]
 

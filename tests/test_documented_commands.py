@@ -28,7 +28,7 @@ OTHERS_OPTIONS = {
     *("--config_path", "--gpus", "--model-repository", "--rest_port", "--port"),  # of model servers
     "--exclude-module",  # of PyInstaller
     *("--help", "--osv-url", "--public_key", "--signature"),
-    *("--cflags", "--libs"),  # of `python -m miniseg_edge.native`, which is no installed command
+    *("--cflags", "--libs"),  # of `python -m miniseg_edge.native`, which is not an installed command
 }
 
 
@@ -109,7 +109,7 @@ def check(words: Sequence[str]) -> None:
     elif program == "bash":
         assert (ROOT / rest[0]).is_file()
     else:
-        assert program in OTHERS or program in ("python", "python3"), f"{program} is no command of ours, nor known"
+        assert program in OTHERS or program in ("python", "python3"), f"{program} is not a command of ours, nor known"
 
 
 def check_module(name: str, words: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from tests.documents import DOCUMENTS, ROOT, text_of
 PAGES = [document for document in DOCUMENTS if document.startswith("docs/")]
 MAX_README_LINES = 130
 MAX_CELL = 600
-"""Characters. What is longer is no cell of a table, but a table or a list of its own."""
+"""Characters. What is longer is not a cell of a table, but a table or a list of its own."""
 
 
 def test_the_readme_is_short() -> None:

@@ -100,23 +100,25 @@ def test_the_text_starts_with_the_code(kind: type[MiniSegError]) -> None:
 
 
 def test_the_text_names_what_was_expected_what_came_and_the_remedy() -> None:
-    error = InputError("a slice is odd", "an even one", "three rows", "Add a row.")
+    error = InputError("a slice is odd", expected="an even one", got="three rows", remedy="Add a row.")
     assert str(error) == "INPUT: a slice is odd; expected an even one, got three rows. Add a row."
 
 
 def test_a_detail_that_is_empty_is_left_out() -> None:
-    assert str(InputError("a slice is odd", "", "", "Add a row.")) == "INPUT: a slice is odd. Add a row."
+    assert str(InputError("a slice is odd", remedy="Add a row.")) == "INPUT: a slice is odd. Add a row."
 
 
 def test_the_details_are_attributes() -> None:
-    error = InputError("problem", "expected", "got", "remedy")
-    assert (error.problem, error.expected, error.got, error.remedy) == ("problem", "expected", "got", "remedy")
+    details = {"expected": "expected", "got": "got", "because": "because", "remedy": "remedy"}
+    error = InputError("problem", **details)
+    assert (error.problem, error.details) == ("problem", details)
+    assert (error.expected, error.got, error.because, error.remedy) == ("expected", "got", "because", "remedy")
 
 
 @every_kind
-@pytest.mark.parametrize("details", [(), ("expected",), ("expected", "got", "remedy")])
-def test_errors_survive_pickling(kind: type[MiniSegError], details: tuple[str, ...]) -> None:
-    error = kind("problem", *details)
+@pytest.mark.parametrize("names", [(), ("expected",), ("expected", "got", "because", "remedy")])
+def test_errors_survive_pickling(kind: type[MiniSegError], names: tuple[str, ...]) -> None:
+    error = kind("problem", **{name: f"what is {name}" for name in names})
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind
     assert (str(again), vars(again)) == (str(error), vars(error))
@@ -124,7 +126,7 @@ def test_errors_survive_pickling(kind: type[MiniSegError], details: tuple[str, .
 
 @every_kind
 def test_errors_survive_copying(kind: type[MiniSegError]) -> None:
-    error = kind("problem", "expected", "got", "remedy")
+    error = kind("problem", expected="expected", got="got", because="because", remedy="remedy")
     for again in (copy.copy(error), copy.deepcopy(error)):
         assert type(again) is kind
         assert str(again) == str(error)

@@ -28,7 +28,9 @@ def _work(parsed: argparse.Namespace) -> None:
     """Raises: UsageError, MissingDependencyError, OutputExistsError, before any work; and others."""
     if parsed.series < 2 or parsed.slices < 2 or not 1 <= parsed.rounds <= MAX_ROUNDS:
         wanted = f"2 series and slices or more, and 1 to {MAX_ROUNDS} rounds"
-        raise UsageError("no such archive", wanted, f"{parsed.series}, {parsed.slices} and {parsed.rounds}")
+        raise UsageError(
+            "the archive is invalid", expected=wanted, got=f"{parsed.series}, {parsed.slices} and {parsed.rounds}"
+        )
     check_installed(("ray", "pyarrow", "fsspec"), "scale")
     check_installed(("psutil",), "bench")
     from miniseg_edge.benchmarks.archive.measure import ARCHIVE_SCHEMA_VERSION, ArchiveMeasurement, measure_archive

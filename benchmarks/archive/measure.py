@@ -66,7 +66,11 @@ def measure_archive(
     """Runs every executor with every number of workers, in turns, `rounds` times; then the parts by themselves."""
     window, size = opened.manifest.preprocessing.window, opened.manifest.preprocessing.size
     if window is None or opened.manifest.interface.channels != 1:
-        raise UsageError("an archive is of grey phantoms in HU", "a bundle with a --window, of one channel", "another")
+        raise UsageError(
+            "the archive benchmark needs grey slices in HU",
+            expected="a bundle with a --window, of one channel",
+            got="another",
+        )
     turns = list(itertools.product((PROCESSES, RAY), WORKERS)) * rounds
     steps = len(turns) + 3
     with tempfile.TemporaryDirectory(prefix="miniseg-archive-") as folder:

@@ -24,7 +24,9 @@ def _work(parsed: argparse.Namespace) -> bool:
     changes = compare(before, after)
     if not changes:
         raise UsageError(
-            "nothing to compare", "configurations of one name with single-stream latencies in both", "none"
+            "the reports have nothing in common to compare",
+            expected="configurations of one name with single-stream latencies in both",
+            got="none",
         )
     _show(changes)
     terminal.answer([{**asdict(change), "verdict": change.verdict} for change in changes])

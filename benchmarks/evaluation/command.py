@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         "--masks", type=Path, required=True, metavar="DIR", help="of the same names; PNG, NIfTI, DICOM SEG"
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help=f"where {REPORT_NAME} and {PICTURE_NAME} go")
-    parser.add_argument("--overwrite", action="store_true", help="replace a report that is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace a report that is already registered")
     parser.add_argument(
         "--label", action="append", default=[], metavar="VALUE=CLASS", help="what a stored label stands for; repeatable"
     )
@@ -62,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _evaluate(parsed: argparse.Namespace) -> None:
     if (parsed.mean is None) != (parsed.std is None):
-        raise UsageError("half of the normalisation", "--mean and --std together", "one of them")
+        raise UsageError(
+            "the normalisation needs a mean and a std", expected="--mean and --std together", got="one of them"
+        )
     _check_output(parsed.output, overwrite=parsed.overwrite)
     check_installed(("scipy",), "bench")
     from miniseg_edge.benchmarks.evaluation.evaluate import evaluated
@@ -97,7 +99,7 @@ def _check_output(output: Path | None, *, overwrite: bool) -> None:
     for name in (REPORT_NAME, PICTURE_NAME):
         if (output / name).exists():
             raise OutputExistsError(
-                f"{output / name} exists", "a new file", "", "Choose another --output or --overwrite."
+                f"{output / name} exists", expected="a new file", remedy="Choose another --output or add --overwrite."
             )
 
 

@@ -35,7 +35,7 @@ def evaluated(subject: Evaluated, cases: Sequence[LabelledCase]) -> EvaluationRe
 
     Raises:
         UsageError: labels of more classes than the network has.
-        InputError and its kin: a case that cannot be read, or segmented.
+        InputError and its subclasses: a case that cannot be read, or segmented.
     """
     slices: list[SliceScores] = []
     volumes: list[VolumeScores] = []
@@ -63,7 +63,11 @@ def evaluated(subject: Evaluated, cases: Sequence[LabelledCase]) -> EvaluationRe
 def drawn_case(subject: Evaluated, case: LabelledCase) -> list[Drawn]:
     """All slices of a case with their masks. Raises: as `evaluated`."""
     if case.mapping.classes > subject.classes:
-        raise UsageError("the labels have other classes", f"at most {subject.classes}", str(case.mapping.classes))
+        raise UsageError(
+            "the labels do not match the network's classes",
+            expected=f"at most {subject.classes}",
+            got=str(case.mapping.classes),
+        )
     return [Drawn(slice_, subject.mask(slice_)) for slice_ in case.read()]
 
 

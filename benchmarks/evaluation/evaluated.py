@@ -80,7 +80,7 @@ def _checkpoint_subject(path: Path, running: Running) -> Evaluated:
     statistics = running.statistics or checkpoint.statistics
     if statistics is None:
         wanted = "--mean and --std of its training slices"
-        raise StatisticsError(f"the normalisation of {path.name} is unknown", wanted, "neither")
+        raise StatisticsError(f"the normalisation of {path.name} is unknown", expected=wanted, got="neither")
     record, network = checkpoint.training, checkpoint.network()
     window = running.window or (record.window if record is not None else None)
     side = record.recipe.size if record is not None else Recipe().size

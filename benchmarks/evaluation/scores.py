@@ -20,7 +20,7 @@ class Published:
     """A slice's four scores as published.
 
     Attributes:
-        sensitivity: TP / labelled pixels; 0 where nothing is labelled.
+        sensitivity: TP / labelled pixels; 0 where no pixel is labelled.
         specificity: TN / (TN + FP).
         dice: of the lesion.
         hausdorff_px: see `hausdorff`; 0 where a mask is empty.
@@ -37,7 +37,7 @@ class Corrected:
     """The same without its oddities; None where a score is undefined.
 
     Attributes:
-        sensitivity: None where nothing is labelled.
+        sensitivity: None where no pixel is labelled.
         specificity: None where everything is lesion.
         dice: 1 where both masks are empty.
         hausdorff, hausdorff_95: in pixels, or mm for a volume; 0 where both masks are empty, None where one is.

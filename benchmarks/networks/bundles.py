@@ -79,7 +79,7 @@ def contenders(
         folder: for checkpoints with random weights.
 
     Raises:
-        CheckpointError and its kin: a checkpoint cannot be read.
+        CheckpointError and its subclasses: a checkpoint cannot be read.
         UsageError: two of one label, or a name that nobody registered.
         MissingDependencyError: a network that was asked for needs a package that is not here.
     """
@@ -103,7 +103,9 @@ def contenders(
         found.append(Contender(name, path, trained=False))
     labels = [one.label for one in found]
     if len(set(labels)) != len(labels):
-        raise UsageError("two networks of one name", "file stems and names that differ", ", ".join(labels))
+        raise UsageError(
+            "two networks have the same name", expected="file stems and names that differ", got=", ".join(labels)
+        )
     return found, failures
 
 

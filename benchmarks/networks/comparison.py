@@ -57,9 +57,13 @@ class NetworksRequest:
 
     def __post_init__(self) -> None:
         if SINGLE_STREAM not in self.schedule.scenarios:
-            raise UsageError("networks are compared by latency", SINGLE_STREAM, ", ".join(self.schedule.scenarios))
+            raise UsageError(
+                "networks are only compared by latency", expected=SINGLE_STREAM, got=", ".join(self.schedule.scenarios)
+            )
         if self.labels is not None and (self.slices is None or not self.checkpoints):
-            raise UsageError("labels judge trained networks on slices", "--input DIR and checkpoints", "--labels alone")
+            raise UsageError(
+                "labels need slices and checkpoints", expected="--input DIR and checkpoints", got="only --labels"
+            )
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,9 @@ def compare_networks(request: NetworksRequest) -> NetworksReport:
     """Exports and measures everything that was asked for.
 
     Raises:
-        UsageError, MissingDependencyError, CheckpointError and its kin: see `contenders`; before anything is exported.
-        InputError and its kin: a slice or label is unusable.
+        UsageError, MissingDependencyError, CheckpointError and its subclasses: see `contenders`; before anything is
+            exported.
+        InputError and its subclasses: a slice or label is unusable.
         InferenceError: nothing could be measured.
     """
     entries = _entries(request.runtimes)
@@ -104,7 +109,7 @@ def compare_networks(request: NetworksRequest) -> NetworksReport:
                 rows[row.name] = row
                 configurations.append(row.configuration(folder / "bundles" / one.label, request.threads))
         if not rows:
-            raise InferenceError("no network could be exported", "a bundle", "; ".join(f.reason for f in failures))
+            raise InferenceError("no network could be exported", because="; ".join(f.reason for f in failures))
         plan = _plan(request, Path(configurations[0].source), slices, classes)
         session = measure(configurations, plan)
     measured = {m.configuration.name: m for m in session.measurements}
@@ -145,7 +150,11 @@ def _classes(request: NetworksRequest, found: Sequence[Contender]) -> int:
     """Of those that labels judge."""
     classes = {one.classes for one in found if one.trained} or {2}
     if request.labels is not None and len(classes) > 1:
-        raise UsageError("networks of several classes", "one number of classes for all", str(sorted(classes)))
+        raise UsageError(
+            "the networks differ in their number of classes",
+            expected="one number of classes for all",
+            got=str(sorted(classes)),
+        )
     return max(classes)
 
 

@@ -23,7 +23,7 @@ def converted(files: PeerFiles) -> Path:
     path = files.folder / "plain.mnn"
     with MeasuringProcess("miniseg_edge.benchmarks.peers.conversion", "MNN's converter") as process:
         if not process.ask("mnn", source=str(exported(files)), target=str(path)):
-            raise InferenceError("MNN's converter failed", "a model", "none")
+            raise InferenceError("MNN's converter failed", expected="a model", got="none")
     return path
 
 

@@ -27,7 +27,7 @@ def converted(files: PeerFiles) -> Path:
     command = [pnnx.EXEC_PATH, source.name, f"inputshape=[{shape}]", "fp16=0"]
     done = subprocess.run(command, cwd=files.folder, capture_output=True, check=False)  # noqa: S603  the vendor's own
     if done.returncode or not _weights(path).exists():
-        raise InferenceError("pnnx failed", "a model", f"exit code {done.returncode}")
+        raise InferenceError("pnnx failed", because=f"exit code {done.returncode}")
     return path
 
 
@@ -42,7 +42,7 @@ class NcnnPeer(PeerSubject):
         options.num_threads = self.threads_of_a_stream(configuration.threads)
         options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
         if self.net.load_param(str(path)) or self.net.load_model(str(_weights(path))):
-            raise InferenceError("ncnn cannot open its model", "a model of pnnx", path.name)
+            raise InferenceError("ncnn cannot open its model", expected="a model of pnnx", got=path.name)
 
     def run(self, image: FloatArray) -> FloatArray:
         """As `PeerSubject.run`."""
@@ -50,7 +50,7 @@ class NcnnPeer(PeerSubject):
             extractor.input(self.net.input_names()[0], self.ncnn.Mat(image[0]))
             code, logits = extractor.extract(self.net.output_names()[0])
             if code:
-                raise InferenceError("ncnn failed", "an inference", f"code {code}")
+                raise InferenceError("ncnn failed", because=f"code {code}")
             return np.array(logits, dtype=np.float32)[None]
 
 

@@ -80,7 +80,9 @@ class OnnxPeer(PeerSubject):
             options.intra_op_num_threads = max(1, (threads or os.cpu_count() or 1) // streams)
         self.session = ort.InferenceSession(configuration.source, options, providers=[self.provider])
         if self.session.get_providers()[0] != self.provider:
-            raise InferenceError("onnxruntime took another provider", self.provider, str(self.session.get_providers()))
+            raise InferenceError(
+                "onnxruntime used another provider", expected=self.provider, got=str(self.session.get_providers())
+            )
         self.input = self.session.get_inputs()[0].name
 
     def run(self, image: FloatArray) -> FloatArray:

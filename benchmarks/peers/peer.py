@@ -99,7 +99,11 @@ class PeerSubject(Subject):
     def finish(self, prepared: tuple[FloatArray, tuple[int, int]], output: FloatArray) -> ByteArray:
         """As `Subject.finish`. Raises: InferenceError: the engine gave something else than a map for each class."""
         if output.shape[:2] != (1, self.classes):
-            raise InferenceError("the peer gave other maps", f"1 x {self.classes}", f"a shape of {output.shape}")
+            raise InferenceError(
+                "the peer returned maps of an unexpected shape",
+                expected=f"1 x {self.classes}",
+                got=f"a shape of {output.shape}",
+            )
         maps = [resized(one, prepared[1]) for one in output[0]]
         if len(maps) == 2:  # what a careful user writes; argmax would cost 3 ms
             return np.asarray(maps[1] > maps[0], dtype=np.uint8)

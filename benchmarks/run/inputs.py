@@ -38,12 +38,16 @@ def slices_of(
         return tuple(paths), None
     by_stem = {path.stem: path for path in image_paths(request.labels)}
     if missing := [path.stem for path in paths if path.stem not in by_stem]:
-        raise UsageError("slices without a label", "a label of the same stem for each", ", ".join(missing[:12]))
+        raise UsageError(
+            "some slices have no label", expected="a label of the same stem for each", got=", ".join(missing[:12])
+        )
     classes = bundle.manifest.network.classes
     labels = tuple(label_from_file(by_stem[path.stem], classes) for path in paths)
     for path, shape, label in zip(paths, shapes, labels, strict=True):
         if label.shape != shape:
-            raise InputError(f"the label of {path.stem} has another size", str(shape), str(label.shape))
+            raise InputError(
+                f"the label of {path.stem} has a different size", expected=str(shape), got=str(label.shape)
+            )
     return tuple(paths), labels
 
 

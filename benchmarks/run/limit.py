@@ -62,7 +62,9 @@ class Worker:
         chain = DenseChain()
         run = entry_named(runtime).load().dense(chain, precision, threads)
         if run is None:
-            raise InferenceError(f"{runtime} compiles no convolutions alone", "a runtime with `dense`", "none")
+            raise InferenceError(
+                f"{runtime} cannot compile single convolutions", expected="a runtime with `dense`", got="none"
+            )
         values = np.random.default_rng(0).random(chain.shape, np.float32)
         taken_ms = latencies_ms(lambda: run(values), seconds, warm_up_s=seconds)
         return 2e-6 * chain.macs / float(np.median(taken_ms))

@@ -36,7 +36,7 @@ def reference_masks(bundle: Bundle, artifacts: Sequence[Configuration], plan: Pl
     elif fp32 := next((c for c in artifacts if c.precision == "fp32"), None):
         chosen, description = fp32, f"{fp32.name} (torch is not installed here)"
     else:
-        raise RuntimeUnavailableError("nothing here can say what the right masks are", "torch or an FP32 artefact", "")
+        raise RuntimeUnavailableError("there is no reference for the masks", expected="torch or an FP32 artefact")
     with (
         terminal.step(f"reference masks: {description}"),
         WorkerProcess(chosen, plan.bundle, plan.slices) as worker,

@@ -47,7 +47,7 @@ def artifacts_of(bundle: Bundle, path: Path, runtimes: Sequence[str], threads: i
         threads: of each runtime, or None for its default.
 
     Raises:
-        UsageError: no runtime has that name.
+        UsageError: the runtime is unknown.
         RuntimeUnavailableError: one that was asked for, or all, cannot serve the bundle here.
     """
     wanted = [entry_named(name) for name in runtimes] or [entry for entry in registry() if not entry.reference]
@@ -60,6 +60,6 @@ def artifacts_of(bundle: Bundle, path: Path, runtimes: Sequence[str], threads: i
         configurations += [configuration_of(path, entry.name, artifact, threads) for artifact in artifacts]
     if not configurations or (runtimes and obstacles):
         raise RuntimeUnavailableError(
-            "not every runtime asked for can serve this bundle here", "", "; ".join(obstacles)
+            "some of the requested runtimes cannot serve this bundle here", because="; ".join(obstacles)
         )
     return configurations

@@ -63,7 +63,7 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
     """Measures everything that was asked for.
 
     Raises:
-        BundleError and its kin, InputError and its kin: before anything is measured.
+        BundleError and its subclasses, InputError and its subclasses: before anything is measured.
         RuntimeUnavailableError: nothing in the bundle can run here.
         InferenceError: nothing could be measured.
     """
@@ -94,7 +94,7 @@ def _measured(
     session = measure([*artifacts, *peers], plan)
     if not session.measurements:
         reasons = "; ".join(failure.reason for failure in session.failures)
-        raise InferenceError("nothing could be measured", "a result", reasons)
+        raise InferenceError("nothing could be measured", because=reasons)
     configurations = [one.configuration for one in session.measurements]
     vendor, vendor_failures = vendor_figures(request, bundle, plan, configurations)
     limits, limit_failures = limits_of(configurations, plan.schedule, request.threads)

@@ -81,4 +81,4 @@ def median_ms(program: VendorProgram) -> float:
             subprocess.run(command, check=True, capture_output=True)  # noqa: S603  the vendor's own program
             return program.median_ms(Path(folder))
         except (OSError, subprocess.CalledProcessError, KeyError, ValueError) as error:
-            raise InferenceError(f"{name} gave no figure", "a median latency", str(error)[:300]) from error
+            raise InferenceError(f"{name} gave no figure", because=str(error)[:300]) from error

@@ -27,7 +27,7 @@ def self_check(bundle_path: Path, duration_s: float) -> None:
     """Measures one artefact four times at once: as it is, again, with a delay, with a leak.
 
     Raises:
-        ParityError: the instrument did not show what was planted.
+        ParityError: the instrument did not show the planted differences.
         InferenceError: a configuration could not be measured.
     """
     bundle = open_bundle(bundle_path)
@@ -45,7 +45,9 @@ def self_check(bundle_path: Path, duration_s: float) -> None:
         plan = Plan(bundle_path, slices, None, 2, Schedule(duration_s=duration_s))
         session = measure(planted, plan)
     if session.failures:
-        raise InferenceError("the self-check could not be run", "four measurements", session.failures[0].reason)
+        raise InferenceError(
+            "the self-check could not be run", expected="four measurements", because=session.failures[0].reason
+        )
     _judge(*session.measurements)
 
 
@@ -85,5 +87,9 @@ def _judge(plain: Measurement, again: Measurement, slower: Measurement, leaking:
         "Self-check", ("", "planted", "measured", ""), rows, [i for i, check in enumerate(checks) if not check[3]]
     )
     if wrong := [check[0] for check in checks if not check[3]]:
-        raise ParityError("the instrument is not to be trusted here", "what was planted", "; ".join(wrong))
-    terminal.say("the instrument shows what was planted", "good")
+        raise ParityError(
+            "measurements on this machine are not reliable",
+            expected="the planted differences",
+            because="; ".join(wrong),
+        )
+    terminal.say("the instrument shows the planted differences", "good")

@@ -26,7 +26,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _work(parsed: argparse.Namespace) -> bool:
     """Loads a service, shows what came of it, and writes the record and the picture; whether all was well."""
     if not 0 < parsed.seconds <= _MAX_SECONDS:
-        raise UsageError("no such load test", f"--seconds above 0 up to {_MAX_SECONDS:g}", f"{parsed.seconds:g}")
+        raise UsageError(
+            "the duration of the load test is invalid",
+            expected=f"--seconds above 0 up to {_MAX_SECONDS:g}",
+            got=f"{parsed.seconds:g}",
+        )
     check_installed(("psutil", "matplotlib"), "bench")
     check_installed(("starlette", "h11", "prometheus_client"), "serve")
     from miniseg_edge.benchmarks.serve.load_test import load_test

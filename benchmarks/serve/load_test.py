@@ -40,7 +40,11 @@ def load_test(bundle_path: Path, seconds: float, runtime: str, threads: int | No
     """Loads a service of the bundle, `seconds` with each load. Raises: UsageError, InferenceError."""
     bundle, streams, queue = open_bundle(bundle_path), usable_cores(), Limits().queue
     if bundle.manifest.interface.channels != 1:
-        raise UsageError("a load test sends grey phantoms", "a bundle of grey slices", "one of different channels")
+        raise UsageError(
+            "a load test needs a bundle of grey slices",
+            expected="a bundle of grey slices",
+            got="one of different channels",
+        )
     with terminal.step("drawing each client's slices"), load(bundle, runtime, threads=threads, streams=1) as segmenter:
         known = known_slices(segmenter, [bundle.manifest.preprocessing.size], CLIENTS * SLICES)
         runs = str(segmenter)
@@ -88,7 +92,7 @@ def _phases(service: Served, shares: Shares, seconds: float) -> tuple[float, lis
     phases = [phase("8 clients that wait", 0.0, lambda: closed_loop(service, shares, seconds))]
     capacity = phases[0].answered_per_s
     if not capacity:
-        raise UsageError("no mask came in the time given", "more seconds", f"{seconds:g}")
+        raise UsageError("no mask was returned in time", expected="more seconds", got=f"{seconds:g}")
     for seed, (name, share) in enumerate(LOADS):
         rate = share * capacity
         phases.append(phase(name, share, lambda: open_loop(service, shares, rate, seconds, seed)))  # noqa: B023  at once

@@ -54,4 +54,6 @@ def _await_port(process: subprocess.Popen[bytes], port_file: Path, log: Path) ->
 
 
 def _failure(problem: str, code: int | None, log: Path) -> InferenceError:
-    return InferenceError(problem, "exit code 0 when it is told to stop", f"{code}: {log.read_text()[-2000:].strip()}")
+    return InferenceError(
+        problem, expected="exit code 0 when it is told to stop", got=f"{code}: {log.read_text()[-2000:].strip()}"
+    )

@@ -36,7 +36,9 @@ class Schedule:
         """Raises: UsageError."""
         if not (self.duration_s > 0 and 2 <= self.rounds <= MAX_ROUNDS):
             wanted = f"--duration above 0 and --rounds from 2 to {MAX_ROUNDS}"
-            raise UsageError("no such measurement", wanted, f"{self.duration_s:g} and {self.rounds}")
+            raise UsageError(
+                "the measurement is invalid", expected=wanted, got=f"{self.duration_s:g} and {self.rounds}"
+            )
 
     @property
     def turn_s(self) -> float:

@@ -26,7 +26,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _work(parsed: argparse.Namespace) -> bool:
     """Soaks, shows what came of it, and writes the record and the picture; whether all was well."""
     if not 0 < parsed.hours <= _MAX_HOURS:
-        raise UsageError("no such soak", f"--hours above 0 up to {_MAX_HOURS:g}", f"{parsed.hours:g}")
+        raise UsageError(
+            "the duration of the soak is invalid",
+            expected=f"--hours above 0 up to {_MAX_HOURS:g}",
+            got=f"{parsed.hours:g}",
+        )
     check_installed(("psutil", "matplotlib"), "bench")
     from miniseg_edge.benchmarks.hardware import this_machine
     from miniseg_edge.benchmarks.run.request import artifacts_of
@@ -37,7 +41,11 @@ def _work(parsed: argparse.Namespace) -> bool:
     bundle = open_bundle(parsed.bundle)
     configurations = artifacts_of(bundle, parsed.bundle, parsed.runtime, parsed.threads)
     if bundle.manifest.interface.channels != 1:
-        raise UsageError("a soak draws grey phantoms", "a bundle that takes grey slices", "one of different channels")
+        raise UsageError(
+            "a soak needs a bundle of grey slices",
+            expected="a bundle that takes grey slices",
+            got="one of different channels",
+        )
     with terminal.counted(f"soaking {len(configurations)} artefacts, seconds", int(parsed.hours * 3600)) as progress:
         results = soak(configurations, parsed.hours, progress)
     report = SoakReport(

@@ -25,8 +25,9 @@ def page(bundle_path: str, wasm: Path) -> str:
     if not plans or (manifest.network.classes, interface.channels, interface.values) != (2, 1, "grey"):
         raise RuntimeUnavailableError(
             "the page cannot run this bundle",
-            "a native plan for two classes and one grey channel",
-            f"{len(plans)} native plans, {manifest.network.classes} classes, {interface.channels} x {interface.values}",
+            expected="a native plan for two classes and one grey channel",
+            got=f"{len(plans)} native plans, {manifest.network.classes} classes, "
+            f"{interface.channels} x {interface.values}",
         )
     model = {
         "wasm": base64.b64encode(wasm.read_bytes()).decode(),

@@ -1,1 +1,1 @@
-"""From the graph, or its ONNX, to the files of a target: one module for each kind of artefact."""
+"""From the graph, or its ONNX, to a target's files: one module per kind of artefact."""

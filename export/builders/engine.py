@@ -1,4 +1,4 @@
-"""Engines of TensorRT and TensorRT for RTX. The ONNX that they are built from goes into the bundle beside them."""
+"""Engines of TensorRT and TensorRT for RTX. The bundle also contains the ONNX from which they are built."""
 
 from miniseg_edge.bundle.manifest import Manifest
 from miniseg_edge.export.build import Build
@@ -13,10 +13,10 @@ from miniseg_edge.runtimes.backends.tensorrt.vendors import Vendor, vendor_of
 
 
 class EngineBuilder(Builder):
-    """Builds engines on the GPU that will run them, or ahead of time: the target's vendor says which."""
+    """Builds engines on the GPU that will run them, or ahead of time, depending on the target's vendor."""
 
     def check(self, build: Build, options: EngineOptions = BY_DEFAULT) -> None:
-        """Asks for the package, and for the GPU that it builds on. Raises: as `Builder.check`."""
+        """Checks for the package, and for the GPU that it builds on. Raises: as `Builder.check`."""
         gpu_to_build_on(_vendor(build), options.device)
 
     def built(
@@ -37,9 +37,9 @@ def _vendor(build: Build) -> Vendor:
 
 
 def typed_for_engine(onnx: OnnxModel, manifest: Manifest, precision: str) -> OnnxModel:
-    """An ONNX in FP32, with quantizers for INT8, in the types that an engine is to have.
+    """An ONNX in FP32, with quantizers for INT8 -> the same in an engine's types.
 
-    What INT8 does not quantize is FP16: an FP32 rest would be slower than FP16 alone.
+    Layers that INT8 does not quantize are FP16: with FP32, INT8 would be slower than FP16 alone.
 
     Raises:
         ExportError: see `half_from_onnx`, `uint8_at_the_end`.

@@ -1,4 +1,4 @@
-"""What a target's builder does: from the graph to files, and what it can say of the machine and the result."""
+"""The interface of a target's builder: from the graph to files, and what it reports of the machine and the result."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from miniseg_edge.export.tensorrt.progress import Tell
 
 @dataclass(frozen=True)
 class BuiltArtifact:
-    """Files by their path in the bundle, how many operators and multiplications a slice takes, how it was compiled."""
+    """Files by their path in the bundle, operators and multiplications per slice, and how it was compiled."""
 
     files: dict[str, bytes]
     nodes: int
@@ -27,20 +27,20 @@ class BuiltArtifact:
 
     @property
     def operators(self) -> tuple[str, ...]:
-        """What its model is made of. Raises: UnsafeModelError, an operator that no runtime of ours admits."""
+        """The operators of its model. Raises: UnsafeModelError for an operator that is not admitted."""
         return operators_of(self.files)
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What an artefact is made from.
+    """The source of an artefact.
 
     Attributes:
-        write_onnx: gives the ONNX; see `onnx`.
+        write_onnx: returns the ONNX; see `onnx`.
         macs: multiplications for one slice.
         manifest: how it is fed.
-        quantized: names of the convolutions that are to run in INT8.
-        graph: what the ONNX is written from; None for INT8, whose quantizers are in the ONNX alone.
+        quantized: names of the convolutions that must run in INT8.
+        graph: from which the ONNX is written; None for INT8, whose quantizers are only in the ONNX.
     """
 
     write_onnx: Callable[[], OnnxModel]
@@ -51,29 +51,29 @@ class Source:
 
     @classmethod
     def of_onnx(cls, onnx: OnnxModel, macs: int, manifest: Manifest, quantized: tuple[str, ...] = ()) -> "Source":
-        """Of an ONNX that is there."""
+        """From an existing ONNX."""
         return cls(lambda: onnx, macs, manifest, quantized)
 
     @cached_property
     def onnx(self) -> OnnxModel:
-        """The graph in FP32, with quantizers for INT8. Written when a builder asks for it, and once.
+        """The graph in FP32, with quantizers for INT8. Written once, when a builder requests it.
 
         Raises:
-            ExportError and its kin: see `onnx_from_graph`.
+            ExportError and its subclasses: see `onnx_from_graph`.
         """
         return self.write_onnx()
 
 
 class Builder(ABC):
-    """Base of all builders. They have no state."""
+    """Base class of all builders. They have no state."""
 
     def check(self, build: Build, options: EngineOptions = BY_DEFAULT) -> None:
-        """Asks, before any work, whether this machine can make and prove an artefact. Does nothing by default.
+        """Checks before any work whether this machine can build and verify an artefact. By default does nothing.
 
         Raises:
             MissingDependencyError: a package is not installed.
-            RuntimeUnavailableError: a device is not there.
-            IncompatibleError: the processor does not run this precision.
+            RuntimeUnavailableError: a device is missing.
+            IncompatibleError: the processor does not support this precision.
         """
         return None
 
@@ -84,18 +84,18 @@ class Builder(ABC):
         """Makes the artefact.
 
         Args:
-            source: what it is made from.
+            source: from which it is built.
             build: its target and precision.
             options: for targets that take some.
-            tell: told how far a step is that takes long.
+            tell: called with the progress of slow steps.
 
         Raises:
-            ExportError and its kin: a step failed its check.
+            ExportError and its subclasses: a step failed its check.
             MissingDependencyError, RuntimeUnavailableError: as `check`.
         """
 
     def shares(self, artifact: BuiltArtifact, manifest: Manifest, build: Build) -> tuple[PrecisionShare, ...]:
-        """Runs the artefact here and says what ran in which precision, as far as its runtime tells.
+        """Runs the artefact here and reports what ran in which precision, as far as its runtime tells.
 
         Raises:
             As `precision_shares`.

@@ -1,4 +1,4 @@
-"""Plans for libminiseg, written from the deployment graph itself: nothing goes through ONNX."""
+"""Plans for libminiseg, written directly from the deployment graph, without ONNX."""
 
 from miniseg_edge import __version__
 from miniseg_edge.bundle.compiled import ARTEFACT, Compiled, Requirements
@@ -19,15 +19,17 @@ class NativeBuilder(Builder):
     """Writes the plan. It is data, the same bytes for every machine."""
 
     def check(self, build: Build, options: EngineOptions = BY_DEFAULT) -> None:
-        """Asks for the library, which parity is judged with. Raises: RuntimeUnavailableError."""
+        """Checks for the library, which parity is judged with. Raises: RuntimeUnavailableError."""
         Native.devices()
 
     def built(
         self, source: Source, build: Build, options: EngineOptions = BY_DEFAULT, tell: Tell = lambda said: None
     ) -> BuiltArtifact:
-        """One file. Raises: ExportError, there is no graph of a MiniSeg."""
+        """One file. Raises: ExportError if there is no graph of a MiniSeg."""
         if source.graph is None:
-            raise ExportError("a plan is written from the graph", "the deployment graph", "ONNX alone")
+            raise ExportError(
+                "a plan can only be written from the graph", expected="the deployment graph", got="only ONNX"
+            )
         plan = plan_from_graph(source.graph)
         size = source.manifest.preprocessing.size
         macs = multiplications(plan.header.architecture, plan.header.channels, size)  # fewer than the graph's

@@ -1,4 +1,4 @@
-"""ONNX for ONNX Runtime: the graph as it is."""
+"""ONNX for ONNX Runtime: the graph unchanged."""
 
 from miniseg_edge.export.build import Build
 from miniseg_edge.export.builders.interface import Builder, BuiltArtifact, Source
@@ -7,7 +7,7 @@ from miniseg_edge.export.tensorrt.progress import Tell
 
 
 class OnnxBuilder(Builder):
-    """Writes the ONNX. Any machine can, and parity needs the CPU alone."""
+    """Writes the ONNX. Any machine can do that, and parity only needs the CPU."""
 
     def built(
         self, source: Source, build: Build, options: EngineOptions = BY_DEFAULT, tell: Tell = lambda said: None

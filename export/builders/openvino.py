@@ -1,4 +1,4 @@
-"""OpenVINO IR. BF16 is the same IR, which the runtime is told to run in BF16."""
+"""OpenVINO IR. BF16 is the same IR, run in BF16."""
 
 from miniseg_edge.errors import IncompatibleError
 from miniseg_edge.export.build import Build
@@ -14,13 +14,15 @@ class OpenVinoBuilder(Builder):
     """Converts the ONNX."""
 
     def check(self, build: Build, options: EngineOptions = BY_DEFAULT) -> None:
-        """Asks for the package, and for BF16 in the processor. Raises: as `Builder.check`."""
+        """Checks for the package, and for BF16 in the processor. Raises: as `Builder.check`."""
         check_installed(("openvino",), "openvino")
         if build.precision == "bf16" and not has_bf16():
             raise IncompatibleError(
-                "this CPU has no BF16, so nothing in it can be proved here", "AVX-512 BF16 or AMX", "neither",
-                "Export on a machine like the one it is for, or leave --precision bf16 out.",
-            )  # fmt: skip
+                "this CPU has no BF16, so BF16 cannot be verified on it",
+                expected="AVX-512 BF16 or AMX",
+                got="neither",
+                remedy="Export on a machine like the target, or omit --precision bf16.",
+            )
 
     def built(
         self, source: Source, build: Build, options: EngineOptions = BY_DEFAULT, tell: Tell = lambda said: None

@@ -1,1 +1,1 @@
-"""What is chosen by measuring on this machine: the precision and the form of the graph."""
+"""Chooses the precision and the form of the graph by measuring on this machine."""

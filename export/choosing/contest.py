@@ -1,4 +1,4 @@
-"""Who wins by speed: nobody, unless the turns show it."""
+"""Chooses by speed: the first one stays unless the measurements show a difference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from miniseg_edge.measuring.speed import Speed, speed
 
 @dataclass(frozen=True)
 class Contest:
-    """What the turns so far show.
+    """The result of the rounds so far.
 
     Attributes:
         winner: the name of the one to keep.
-        speeds: each one's over the first one's.
+        speeds: each one's speed relative to the first.
         undecided: whether more rounds might change that.
     """
 
@@ -27,10 +27,10 @@ class Contest:
 
 
 def contest(turns: Mapping[str, Sequence[float]], worth: float = 1.0) -> Contest:
-    """The first one stays, unless another is faster by more than noise, and so on down the list.
+    """The first one stays unless another is faster by more than noise, and so on down the list.
 
     Args:
-        turns: what each took, round by round, by name; the one that is kept when in doubt comes first.
+        turns: times of each, round by round, by name; the preferred one comes first.
         worth: a later one must be this many times as fast.
     """
     first, *others = turns

@@ -1,4 +1,4 @@
-"""`--tune`: the forms of the graph, measured on this machine, each in a process of its own, in turns."""
+"""`--tune`: times the forms of the graph on this machine, each in a separate process, in alternating rounds."""
 
 import statistics
 import tempfile
@@ -17,7 +17,7 @@ from miniseg_edge.export.targets import target_named
 
 
 def tuned_form(graph: DeploymentGraph, manifest: Manifest, build: Build) -> tuple[Form, tuple[FormTiming, ...]]:
-    """The fastest of `FORMS` here, or the target's own where none is faster by more than noise, and what was measured.
+    """The fastest of `FORMS` here, or the target's default if none is faster by more than noise; and the timings.
 
     Raises:
         ExportError: a form could not be built or run.

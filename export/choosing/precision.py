@@ -1,4 +1,4 @@
-"""`--precision auto`: of the precisions that passed parity, the one that pays most on this machine, and why."""
+"""`--precision auto`: chooses the precision with the best speed on this machine among those that passed parity."""
 
 import tempfile
 from collections.abc import Sequence, Set
@@ -15,11 +15,11 @@ from miniseg_edge.measuring.speed import Speed
 from miniseg_edge.parity.comparison import TargetParity
 
 WORTH = 1.03
-"""A less exact precision must be this many times as fast; for less it would be given for nothing."""
+"""A less exact precision must be at least this many times as fast."""
 
 
 def choices_among(bundle: Bundle, parities: Sequence[TargetParity]) -> tuple[PrecisionChoice, ...]:
-    """One for each target of which anything passed.
+    """One choice for each target of which anything passed.
 
     Raises:
         ExportError: an artefact cannot be measured.
@@ -35,7 +35,7 @@ def choices_among(bundle: Bundle, parities: Sequence[TargetParity]) -> tuple[Pre
 
 
 def kept_artifacts(choices: Sequence[PrecisionChoice], passed: Set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """What goes into the bundle: (target, precision). FP32 stays beside BF16, which other CPUs cannot open.
+    """What goes into the bundle: (target, precision). FP32 is kept next to BF16, because other CPUs cannot run BF16.
 
     Args:
         choices: one for each target.

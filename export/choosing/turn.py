@@ -1,4 +1,4 @@
-"""A process that measures the inference of one candidate of `turns`."""
+"""The process that times one candidate's inference for `turns`."""
 
 import time
 
@@ -13,7 +13,7 @@ class Worker:
     """The commands of the process."""
 
     def open(self, bundle: str, runtime: str, slower: float) -> None:
-        """Opens a bundle's artefact on the CPU. `slower` is planted by a self-check: a share of the time on top."""
+        """Opens a bundle's artefact on the CPU. `slower` is planted by a self-check: a fraction of the time to add."""
         self._slower = slower
         self._segmenter = miniseg_edge.load(bundle, runtime, "cpu")
         manifest = self._segmenter.bundle.manifest
@@ -21,7 +21,7 @@ class Worker:
         self._grey = np.random.default_rng(0).random(shape, np.float32) * 255
 
     def turn(self, seconds: float) -> dict[str, float]:
-        """Inference over `seconds` after as long a warm-up: median latency, and processor time of a call, in ms."""
+        """Runs inference for `seconds` after as long a warm-up; returns median latency and processor time, in ms."""
         latencies_ms(self._infer, seconds)
         before = time.process_time()
         taken = latencies_ms(self._infer, seconds)

@@ -1,4 +1,4 @@
-"""Candidates measured on this machine: each in a process of its own, in turns."""
+"""Times candidates on this machine: each in a separate process, in alternating rounds."""
 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
@@ -20,11 +20,14 @@ from miniseg_edge.runtimes.backends.registry import reader_of
 from miniseg_edge.slices.images import png_from_pixels
 
 TURN_S = 0.02
-"""Of each candidate in a round, or one inference where that takes longer. Short, because what else a machine does
-changes from moment to moment: the closer in time two turns are, the more of it they share."""
+"""Duration of each candidate's turn, or one inference if that takes longer.
+
+It is short because the machine's state changes from moment to moment: the closer in time two turns are, the more of it
+they share.
+"""
 
 LOOKS = (120, 240, 480)
-"""After so many rounds it is asked whether the choice is clear; the last is the budget."""
+"""After each of these numbers of rounds, it is checked whether the choice is clear; the last is the maximum."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Candidate:
 
     Attributes:
         name, path, runtime: of it.
-        slower: planted by a self-check: a share of its latency on top.
+        slower: planted by a self-check: a fraction of its latency to add.
     """
 
     name: str
@@ -44,7 +47,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Turn:
-    """Of one candidate: median latency of inference, and processor time of a call, all threads together, in ms."""
+    """One candidate: median latency of inference, and processor time per call, summed over all threads, in ms."""
 
     p50_ms: float
     processor_ms: float
@@ -55,13 +58,13 @@ Round = dict[str, Turn]
 
 
 def candidate(manifest: Manifest, artifact: Artifact, built: BuiltArtifact, path: Path) -> Candidate:
-    """Writes a bundle with this one artefact; its golden slice is a placeholder, because nobody judges it by that.
+    """Writes a bundle with this one artefact. The golden slice is a placeholder; it is never compared.
 
     Args:
-        manifest: of the bundle to be.
+        manifest: of the future bundle.
         artifact: with target and precision; its files are taken from `built`.
         built: the artefact.
-        path: a folder that is not there yet.
+        path: a folder that does not exist yet.
     """
     golden = {
         "golden.png": png_from_pixels(np.zeros(manifest.preprocessing.size, np.uint8)),
@@ -81,7 +84,7 @@ def candidate(manifest: Manifest, artifact: Artifact, built: BuiltArtifact, path
 
 
 def candidate_of_bundle(bundle: Bundle, artifact: Artifact, path: Path) -> Candidate:
-    """The same of an artefact that a bundle holds."""
+    """The same for an artefact that a bundle contains."""
     files = {name: bundle.contents[name] for name in artifact.files}
     built = BuiltArtifact(files, artifact.nodes, artifact.macs, artifact.compiled)
     return candidate(bundle.manifest, artifact, built, path)
@@ -112,14 +115,14 @@ def measured(
     known: Sequence[Round] = (),
     keep: Callable[[Round], None] = lambda found: None,
 ) -> tuple[Round, ...]:
-    """Rounds until the choice is clear or the budget of `LOOKS` is spent; shows how far it is.
+    """Rounds until the choice is clear or the maximum in `LOOKS` is reached; shows progress.
 
     Args:
         candidates: to be measured.
         what: they are, in words.
         undecided: whether more rounds might change the choice.
         known: rounds of an earlier run.
-        keep: is given each new round.
+        keep: called with each new round.
 
     Raises:
         ExportError: one cannot be opened or run.
@@ -144,7 +147,7 @@ def latencies(rounds: Sequence[Round]) -> dict[str, tuple[float, ...]]:
 
 
 def processor_times(rounds: Sequence[Round]) -> dict[str, tuple[float, ...]]:
-    """Each candidate's processor time of a call in ms, round by round."""
+    """Each candidate's processor time per call in ms, round by round."""
     return {name: tuple(turns[name].processor_ms for turns in rounds) for name in (rounds[0] if rounds else ())}
 
 
@@ -152,4 +155,4 @@ def _asked(process: MeasuringProcess, command: str, **arguments: Any) -> Any:
     try:
         return process.ask(command, **arguments)
     except InferenceError as error:
-        raise ExportError(f"{process.name} could not be measured", "a latency", error.got) from error
+        raise ExportError(f"{process.name} could not be measured", because=error.because) from error

@@ -1,1 +1,1 @@
-"""The deployment graph: the exact ways to write it, and the model files that it becomes."""
+"""The deployment graph: exact ways to write it, and the model files made from it."""

@@ -1,4 +1,4 @@
-"""How much arithmetic a graph needs for one slice: what no machine can save."""
+"""Counts the arithmetic that a graph needs for one slice."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,10 @@ _TRANSPOSED = (torch.conv_transpose2d, torch.nn.functional.conv_transpose2d)
 
 
 class _Multiplications(TorchFunctionMode):
-    """Counts while a graph runs. A convolution uses each weight once an output pixel, a transposed one an input's."""
+    """Counts while a graph runs.
+
+    A convolution uses each weight once per output pixel, a transposed one per input pixel.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,10 +36,9 @@ class _Multiplications(TorchFunctionMode):
 
 
 def multiplications(graph: nn.Module, channels: int, size: tuple[int, int]) -> int:
-    """Multiplications of its convolutions by weights other than 0, for one slice (channels, *size).
+    """Multiplications of its convolutions by non-zero weights, for one slice (channels, *size).
 
-    Zeros that a form adds to fill registers cost time but are no work, so that forms of one network are held to the
-    same arithmetic.
+    Zeros that a form adds to fill registers are not counted, so that all forms of one network have the same arithmetic.
     """
     with torch.inference_mode(), _Multiplications() as counted:
         graph(torch.zeros(1, channels, *size))

@@ -1,4 +1,4 @@
-"""The deployment graph: the network as an application wants it, equal to the checkpoint's network."""
+"""The deployment graph: the network with an application's inputs and outputs, equal to the checkpoint's network."""
 
 from dataclasses import dataclass, field
 
@@ -13,11 +13,11 @@ from miniseg_edge.training.networks.registry import RegisteredNetwork
 
 @dataclass(frozen=True)
 class Feeding:
-    """What stands around the network in its graph.
+    """What surrounds the network in its graph.
 
     Attributes:
         statistics: the normalisation.
-        interface: what comes in and what goes out.
+        interface: its inputs and outputs.
         window: the HU window, for graphs that take HU.
     """
 
@@ -31,12 +31,12 @@ class Feeding:
 
 
 class DeploymentGraph(nn.Module):
-    """Raw values in, logit maps over background out; normalisation inside, training heads gone.
+    """Raw values in, logit maps over background out; normalisation included, training heads removed.
 
     With x the slice, m and s the statistics and f the network, the output is f_c(n) - f_0(n) for each class c > 0,
-    where n = x / (255 s) - m / s; a grey slice stands in each input channel. HU go through the window first.
-    Normalisation stays an operator of its own: folded into the first convolution it would also shift the zero padding
-    at the borders. This is the function; `rewrites` has the ways to write it.
+    where n = x / (255 s) - m / s; a grey slice is repeated for each input channel. HU are windowed first. Normalisation
+    remains a separate operator: folded into the first convolution it would also shift the zero padding at the borders.
+    This class defines the function; `rewrites` implements it.
     """
 
     def __init__(self, network: MiniSeg | RegisteredNetwork, feeding: Feeding) -> None:
@@ -63,7 +63,7 @@ def graph_from_checkpoint(checkpoint: Checkpoint, feeding: Feeding) -> Deploymen
 
 
 def _deployed_network(checkpoint: Checkpoint) -> MiniSeg | RegisteredNetwork:
-    """A MiniSeg comes without its training heads, any other network as it is."""
+    """A MiniSeg without its training heads; any other network unchanged."""
     if checkpoint.architecture is None:
         return checkpoint.network()
     network = MiniSeg(checkpoint.architecture, auxiliary=False)

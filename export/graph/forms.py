@@ -1,7 +1,7 @@
 """Forms of the deployment graph: which of several exact ways each part is written in.
 
 All forms compute the same function. Which is fastest depends on the backend, its version and the processor, so forms
-are measured, not believed.
+are measured.
 """
 
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ class Form:
 
     Attributes:
         name: for the manifest and reports.
-        multiples: channels of stages 1 to 4 are filled up with zeros to a multiple of these.
+        multiples: channels of stages 1 to 4 are zero-padded to a multiple of these.
         branches: the pyramid's four dilated 3x3 convolutions, or two 5x5 ones on doubled channels.
-        gate_maps: the attention convolution gives a map for each channel, or four that are then spread.
+        gate_maps: the attention convolution returns a map per channel, or four that are then expanded.
         fusion: the fusion block's two depthwise convolutions are one 5x5, or stay two.
         doubling: how the decoder upsamples to exactly twice the size (other sizes are interpolated).
         head_doubling: the same for the logits.
         activation: PReLU, or the maximum of x and slope * x.
-        packed: stage 1 and the gates take neighbouring columns as channels, where the size lets them.
-        normalisation: an operator in front, or folded into the first layer, which is then padded with the mean.
+        packed: stage 1 and the gates treat neighbouring columns as channels, if the size permits.
+        normalisation: a separate operator, or folded into the first layer, which is then padded with the mean.
     """
 
     name: str
@@ -45,16 +45,16 @@ class Form:
 
 
 DIRECT = Form("direct")
-"""Every rewrite that removes operators, none that depends on how memory is laid out."""
+"""Every rewrite that removes operators, none that depends on the memory layout."""
 
 PACKED = Form("packed", gate_maps="branches", fusion="two", head_doubling="rows", normalisation="padding", packed=True)
 """For channels-last backends on registers of 16 lanes: OpenVINO in FP32."""
 
 PACKED_ROWS = Form("packed-rows", gate_maps="branches", doubling="rows", head_doubling="rows", packed=True)
-"""The same for BF16: no transposed convolutions, which OpenVINO runs slowly, and normalised before rounding."""
+"""The same for BF16: without transposed convolutions, which are slow in OpenVINO, and normalised before rounding."""
 
 AS_TRAINED = Form("as trained")
-"""No form at all: networks other than MiniSeg are written as they are, and nothing else that this says is looked at."""
+"""Marker: the network is not rewritten. All other fields are ignored."""
 
 BLOCKED = Form(
     "blocked", multiples=(8, 32, 32, 64), branches="paired", gate_maps="branches", doubling="interpolate",

@@ -1,4 +1,4 @@
-"""ONNX nodes named after the block of the trained network that they belong to.
+"""Names ONNX nodes after their block in the trained network.
 
 The exporter numbers nodes (`node_conv2d_14`) and keeps the path of modules each came from in the node's metadata, as
 `scope: class/scope: class/../operator: aten name`. A node becomes `<block>/<operator>`, with a number where a block
@@ -19,13 +19,13 @@ _BLOCKS = (
     (re.compile(r"^stage(\d)\.long\.(\d+)"), r"level\1_long.\2"),
     (re.compile(r"^stage(\d)\.entries\.(\d+)"), r"level\1.\2.entries"),
 )
-"""Modules of the rewritten graph -> blocks as the checkpoint calls them; others keep their names."""
+"""Modules of the rewritten graph -> the checkpoint's names of their blocks; others keep their names."""
 
 
 def named_after_blocks(model: onnx.ModelProto) -> None:
     """Renames the nodes of a freshly exported model, in place; values and weights keep their names.
 
-    Nodes without the exporter's metadata are named after their operator alone. Names are unique.
+    Nodes without the exporter's metadata are named after their operator only. Names are unique.
     """
     seen: Counter[str] = Counter()
     for node in model.graph.node:

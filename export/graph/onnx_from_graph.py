@@ -41,7 +41,7 @@ def onnx_from_graph(
     Args:
         graph: in eval mode.
         input_, output: names and shapes; free dimensions become `batch`, `height` and `width`.
-        metadata: what the file says about itself.
+        metadata: for the file.
         size: (height, width) of a slice to export free sizes with.
 
     Raises:
@@ -55,7 +55,7 @@ def onnx_from_graph(
     exporter_log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's remarks on its own internals
+            warnings.simplefilter("ignore")  # the exporter's remarks about its internals
             program = torch.onnx.export(
                 graph, (example,), None, input_names=[input_.name], output_names=[output.name],
                 dynamic_shapes=(free,) if free else None, opset_version=OPSET, dynamo=True,
@@ -63,12 +63,12 @@ def onnx_from_graph(
             )  # fmt: skip
             if program is not None:
                 _optimize(program)
-    except Exception as error:  # the exporter raises many kinds; all of them mean the same
-        raise ExportError("torch cannot export the graph to ONNX", "a model", _reason(error)) from error
+    except Exception as error:  # the exporter raises many exception types; all mean the same
+        raise ExportError("torch cannot export the graph to ONNX", because=_reason(error)) from error
     finally:
         exporter_log.setLevel(level)
     if program is None:
-        raise ExportError("torch exported nothing", "an ONNX model", "none")
+        raise ExportError("torch exported no model", expected="an ONNX model", got="none")
     model = program.model_proto
     model.producer_name = "miniseg-edge"
     named_after_blocks(model)
@@ -80,7 +80,7 @@ def onnx_from_graph(
 
 
 def _optimize(program: torch.onnx.ONNXProgram) -> None:
-    """What `optimize=True` does, to the byte, in half the time.
+    """The effect of `optimize=True`, byte for byte, in half the time.
 
     The optimizer tries each of its patterns on each node, and two thirds of the nodes are constants that fold.
     """
@@ -90,7 +90,7 @@ def _optimize(program: torch.onnx.ONNXProgram) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """What the exporter fell over, without its advice to its own developers."""
+    """The exporter's error message, without its advice to its own developers."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:300] or type(error).__name__
@@ -105,7 +105,7 @@ def _name_free_sides(model: onnx.ModelProto) -> None:
 
 
 def _strip_remarks(model: onnx.ModelProto) -> None:
-    """Takes out the exporter's stack traces: they hold paths of this machine and four times the weights' size."""
+    """Removes the exporter's stack traces: they contain local paths and are four times as large as the weights."""
     graph = model.graph
     for item in (
         model,
@@ -121,24 +121,26 @@ def _strip_remarks(model: onnx.ModelProto) -> None:
 
 
 def check_onnx(model: onnx.ModelProto, input_: TensorSpec, output: TensorSpec) -> None:
-    """Refuses what may not be shipped. Raises: ExportError, UnsafeModelError."""
+    """Refuses models that must not be shipped. Raises: ExportError, UnsafeModelError."""
     external = [t.name for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
     if external:
-        raise UnsafeModelError("the ONNX refers to external data", "one file", ", ".join(external[:8]))
-    check_self_contained(model.SerializeToString())  # and elsewhere than in weights, as where it is run
+        raise UnsafeModelError("the ONNX refers to external data", expected="one file", got=", ".join(external[:8]))
+    check_self_contained(model.SerializeToString())  # also outside the weights, as at run time
     domains = {o.domain for o in model.opset_import} | {n.domain for n in model.graph.node}
     custom = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if n.domain not in _STANDARD_DOMAINS})
     if custom or model.functions or not domains <= _STANDARD_DOMAINS:
         found = custom or sorted(domains - _STANDARD_DOMAINS) or [f.name for f in model.functions]
-        raise UnsafeModelError("the ONNX has custom operators", "standard ones", ", ".join(found[:8]))
+        raise UnsafeModelError("the ONNX has custom operators", expected="standard ones", got=", ".join(found[:8]))
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError("the ONNX fails onnx.checker", "a valid model", str(error)[:300]) from error
+        raise ExportError("the ONNX fails onnx.checker", because=str(error)[:300]) from error
     for spec, values in ((input_, model.graph.input), (output, model.graph.output)):
         declared = [(value.name, _shape(value), _dtype(value)) for value in values]
         if declared != [(spec.name, spec.shape, spec.dtype)]:
-            raise ExportError("the ONNX has other inputs or outputs", f"{spec.name} {spec}", str(declared))
+            raise ExportError(
+                "the inputs or outputs of the ONNX are wrong", expected=f"{spec.name} {spec}", got=str(declared)
+            )
 
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:

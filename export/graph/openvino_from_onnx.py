@@ -28,17 +28,19 @@ def openvino_from_onnx(model: OnnxModel, input_: TensorSpec, output: TensorSpec)
 
     Raises:
         MissingDependencyError: openvino is not installed.
-        ExportError: OpenVINO cannot read the model, or read other shapes.
+        ExportError: OpenVINO cannot read the model, or reads other shapes.
     """
     openvino: Any = require("openvino", "openvino")
     try:
         network = openvino.Core().read_model(model=model.data)
     except RuntimeError as error:
-        raise ExportError("OpenVINO cannot read the ONNX", "a model", str(error)[:300]) from error
+        raise ExportError("OpenVINO cannot read the ONNX", because=str(error)[:300]) from error
     for spec, ports in ((input_, network.inputs), (output, network.outputs)):
         found = [(port.any_name, _shape(port)) for port in ports]
         if found != [(spec.name, spec.shape)]:
-            raise ExportError("the IR has other inputs or outputs", f"{spec.name} {spec}", str(found))
+            raise ExportError(
+                "the inputs or outputs of the IR are wrong", expected=f"{spec.name} {spec}", got=str(found)
+            )
     _number_afresh(network)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
@@ -47,14 +49,14 @@ def openvino_from_onnx(model: OnnxModel, input_: TensorSpec, output: TensorSpec)
 
 
 def _number_afresh(network: Any) -> None:
-    """Numbers what OpenVINO named by its place: its own numbers go on from one model of a process to the next."""
+    """Renumbers OpenVINO's positional names, which otherwise continue from one model of a process to the next."""
     for index, operator in enumerate(network.get_ordered_ops()):
         if _OWN_NAME.fullmatch(operator.get_friendly_name()):
             operator.set_friendly_name(f"{operator.get_type_name()}_{index}")
 
 
 def _operators(network: Any) -> int:
-    """Operators that compute; an IR counts constants, inputs and outputs as well."""
+    """Operators that compute; an IR also counts constants, inputs and outputs."""
     return sum(op.get_type_name() not in ("Constant", "Parameter", "Result") for op in network.get_ops())
 
 

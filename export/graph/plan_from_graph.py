@@ -1,9 +1,9 @@
-"""The deployment graph as a plan for libminiseg: its layers with everything folded in that algebra lets.
+"""The deployment graph as a plan for libminiseg: its layers, folded as far as algebra permits.
 
 The folding is that of `rewrites`, in float64: normalisation layers into convolutions, the average pooling into the
 pyramid's first branch, the exchange between stages into the next entries, `long1` into one 5x5 convolution, equal input
-channels into one, the head into logits over background. The library's blocks are wider than a graph's operators, so
-nothing is said of sums, gates and upsampling: they are the same for every MiniSeg.
+channels into one, the head into logits over background. The library's blocks are larger than a graph's operators, so
+sums, gates and upsampling are not stored: they are the same for every MiniSeg.
 """
 
 from collections.abc import Iterator
@@ -36,13 +36,13 @@ def plan_from_graph(graph: DeploymentGraph) -> Plan:
     """The plan of a deployment graph; the same bytes on every machine.
 
     Raises:
-        ExportError: the network is no MiniSeg, so libminiseg has no blocks for it.
+        ExportError: the network is not a MiniSeg, for which alone libminiseg has blocks.
     """
     network = graph.network
     if not isinstance(network, MiniSeg):
         raise ExportError(
-            "the native engine runs MiniSeg alone", "a MiniSeg", "another network",
-            "Export it with --target onnx or --target openvino.",
+            "the native engine only runs MiniSeg", expected="a MiniSeg", got="another network",
+            remedy="Export it with --target onnx or --target openvino.",
         )  # fmt: skip
     return plan_of(_header(network, graph.feeding), list(_records(network, graph.feeding.interface.channels)))
 

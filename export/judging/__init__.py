@@ -1,1 +1,1 @@
-"""Whether an artefact may be released: the slices it is judged on, the gate, and what parity cannot tell."""
+"""Whether an artefact may be released: the validation slices, the gate, and the limits of parity."""

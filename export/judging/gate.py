@@ -21,7 +21,7 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 
 class _Tally:
-    """What is known so far of one artefact."""
+    """The results of one artefact so far."""
 
     def __init__(
         self, artifact: Artifact, segmenter: Segmenter, classes: int, limits: Mapping[str, ParityLimits]
@@ -51,16 +51,16 @@ class _Tally:
 def check_parity(
     bundle: Bundle, validation: ValidationSet, limits: Mapping[str, ParityLimits], gpu: str = ""
 ) -> tuple[TargetParity, ...]:
-    """Compares every artefact of a (not yet written) bundle with the reference, each within its precision's limits.
+    """Compares every artefact of a (not yet written) bundle with the reference, within its precision's limits.
 
     Args:
         bundle: in memory.
-        validation: what to compare on.
+        validation: the slices to compare on.
         limits: by precision.
-        gpu: where engines are opened, such as `cuda:1`; "" is the first GPU that takes them.
+        gpu: on which engines are opened, such as `cuda:1`; "" is the first GPU that supports them.
 
     Raises:
-        InputError and its kin: a slice or label is unusable.
+        InputError and its subclasses: a slice or label is unusable.
         InferenceError, NumericError: the reference itself failed, or an artefact did.
     """
     classes = bundle.manifest.network.classes
@@ -93,7 +93,7 @@ def _opened(bundle: Bundle, entry: RuntimeEntry, artifact: Artifact, gpu: str) -
 
 
 def _verdict(tally: _Tally, reference: Confusion | None) -> TargetParity:
-    """What the artefact comes to; `reference` is the FP32 network against the labels, if there are any."""
+    """The verdict on an artefact; `reference` is the FP32 network against the labels, if there are any."""
     reference_mean_iou = None if reference is None else reference.mean_iou()
     mean_iou = None if reference is None else tally.confusion.mean_iou()
     return TargetParity(

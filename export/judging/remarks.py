@@ -1,6 +1,6 @@
-"""What parity cannot tell, because the reference would be wrong in the same way: said where an export ends.
+"""Remarks on what parity cannot detect, because the reference would be wrong in the same way.
 
-Each remark is a text of its own, for the terminal, `parity.json` and the manifest.
+Each remark is a separate text, for the terminal, `parity.json` and the manifest.
 """
 
 import math
@@ -16,18 +16,18 @@ UNLIKE_MEAN, UNLIKE_STD = 0.1, 1.25
 """How far slices may be from the statistics, as a difference and as a factor."""
 
 SAME = 0.01
-"""What two values of one statistic may differ by, relatively, and be one that was rounded."""
+"""Relative difference up to which two values of one statistic count as equal, one being rounded."""
 
 SLIGHT_AGREEMENT = 0.2
 """Cohen's kappa below which agreement is called slight: Landis and Koch, Biometrics 33 (1977)."""
 
 
 def normalisation_remark(statistics: Statistics, what: str, images: Iterable[ByteArray]) -> str | None:
-    """On slices that do not look like those that the statistics were taken from.
+    """A remark if slices do not look like those behind the statistics.
 
     Args:
         statistics: of the training slices, on the 0..1 scale.
-        what: the slices, in a word.
+        what: the kind of slices, for the text.
         images: the slices, (H, W) or (H, W, C) uint8.
     """
     moments = [(float(grey.mean()), float(grey.std())) for grey in (image / GREY_MAX for image in images)]
@@ -42,7 +42,7 @@ def normalisation_remark(statistics: Statistics, what: str, images: Iterable[Byt
 
 
 def contradiction_remark(statistics: Statistics, own: Statistics | None) -> str | None:
-    """On statistics that are not those that the checkpoint itself names, beyond rounding."""
+    """A remark if the statistics differ from the checkpoint's own by more than rounding."""
     if own is None or all(
         math.isclose(*pair, rel_tol=SAME) for pair in ((statistics.mean, own.mean), (statistics.std, own.std))
     ):
@@ -54,7 +54,7 @@ def contradiction_remark(statistics: Statistics, own: Statistics | None) -> str 
 
 
 def unchecked_remark(statistics: Statistics) -> str:
-    """Where there was no real slice."""
+    """A remark if there was no real slice."""
     return (
         f"Judged on drawn phantoms alone: whether the normalisation (mean {statistics.mean:.3f}, std "
         f"{statistics.std:.3f}) fits your slices could not be checked. --validation DIR names some; with --labels DIR "
@@ -63,7 +63,7 @@ def unchecked_remark(statistics: Statistics) -> str:
 
 
 def agreement_remark(parities: Sequence[TargetParity]) -> str | None:
-    """On a reference that finds the labels' lesions hardly better than somebody who has not seen the slices."""
+    """A remark if the reference finds the labels' lesions hardly better than chance."""
     judged = next((p for p in parities if p.reference_mean_iou is not None), None)
     if judged is None:
         return None
@@ -80,7 +80,7 @@ def agreement_remark(parities: Sequence[TargetParity]) -> str | None:
 
 
 def processor_remark(artifacts: Sequence[Artifact]) -> str | None:
-    """On CPUs that cannot run what OpenVINO would be given."""
+    """A remark if this CPU cannot run what OpenVINO would be given."""
     precisions = {artifact.precision for artifact in artifacts if artifact.target == "openvino"}
     if "bf16" not in precisions:
         return None

@@ -1,4 +1,4 @@
-"""The slices that artefacts are validated on: the user's, with labels if there are any, or the demo phantoms."""
+"""The validation slices: the user's, with labels if there are any, or the demo phantoms."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 PHANTOM_COUNT = 8
 PHANTOM_FIRST_SEED = 9000
-"""Seeds far from those that the demo checkpoint was trained on."""
+"""Seeds that the demo checkpoint was not trained on."""
 
 
 @dataclass(frozen=True)
 class ValidationSlice:
-    """A slice by name: read when it is needed, so that a large set needs no memory."""
+    """A slice by name: read when needed, so that a large set needs no memory."""
 
     name: str
     image_path: Path
@@ -35,15 +35,17 @@ class ValidationSlice:
             return None
         label = label_from_file(self.label_path, self.classes)
         if label.shape != (shape := self.image().shape[:2]):
-            raise InputError(f"the label of {self.name} has another size", str(shape), str(label.shape))
+            raise InputError(
+                f"the label of {self.name} has a different size", expected=str(shape), got=str(label.shape)
+            )
         return label
 
 
 @dataclass(frozen=True)
 class PixelSlice:
-    """A slice in memory without a label, in the place of a ValidationSlice: a demo phantom, or one held back.
+    """A slice in memory without a label, in place of a ValidationSlice: a demo phantom, or one held out.
 
-    Phantoms have none because somebody's own checkpoint is not judged by what our phantoms call a lesion.
+    Phantoms have no labels, because a user's checkpoint must not be judged by our definition of a lesion.
     """
 
     name: str
@@ -60,7 +62,7 @@ class PixelSlice:
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """What the slices are, in words, and the slices."""
+    """A description of the slices, and the slices."""
 
     description: str
     slices: tuple[ValidationSlice | PixelSlice, ...]
@@ -74,7 +76,7 @@ def phantom_set(size: tuple[int, int], channels: int = 1) -> ValidationSet:
 
 
 def _in_channels(image: ByteArray, channels: int) -> ByteArray:
-    """(H, W), or (H, W, C) with channels that differ, as those of neighbouring slices do: each shifted by 4 pixels."""
+    """(H, W), or (H, W, C) with different channels, like those of neighbouring slices: each shifted by 4 pixels."""
     if channels == 1:
         return image
     return np.stack([np.roll(image, 4 * index, axis=1) for index in range(channels)], axis=2)
@@ -85,14 +87,16 @@ def validation_set(images: Path, labels: Path | None, classes: int, channels: in
 
     Raises:
         NoImagesError: no slices, or no labels.
-        UsageError: a slice without a label, or two files of one stem.
+        UsageError: a slice without a label, or two files have the same stem.
     """
     paths = image_paths(images)
     by_stem = _by_stem(image_paths(labels)) if labels is not None else {}
     _by_stem(paths)
     missing = [p.stem for p in paths if p.stem not in by_stem] if labels is not None else []
     if missing:
-        raise UsageError("slices without a label", "a label of the same stem for each", ", ".join(missing[:12]))
+        raise UsageError(
+            "some slices have no label", expected="a label of the same stem for each", got=", ".join(missing[:12])
+        )
     slices = tuple(ValidationSlice(p.stem, p, by_stem.get(p.stem), classes, channels) for p in paths)
     return ValidationSet(f"{len(slices)} slices, {'with' if labels else 'no'} labels", slices)
 
@@ -102,7 +106,9 @@ def _by_stem(paths: list[Path]) -> dict[str, Path]:
     for path in paths:
         if path.stem in found:
             raise UsageError(
-                "two files of one stem", "one file for each slice", f"{found[path.stem].name}, {path.name}"
+                "two files have the same stem",
+                expected="one file for each slice",
+                got=f"{found[path.stem].name}, {path.name}",
             )
         found[path.stem] = path
     return found

@@ -1,4 +1,4 @@
-"""The slices that quantization is fitted to: known by hash, apart from validation, in an order of their own."""
+"""The calibration slices: identified by hash, disjoint from validation, in a canonical order."""
 
 import random
 from collections.abc import Collection, Iterable
@@ -17,21 +17,21 @@ from miniseg_edge.slices.preprocessing import GREY_MAX, ByteArray, FloatArray, n
 from miniseg_edge.tensors import HU
 
 FEW_SLICES = 16
-"""Below this many, what comes out depends on which slices happened to be there."""
+"""Below this number, the result depends on the particular slices."""
 
 HELD_BACK = 4
-"""Every fourth slice judges where there are no validation slices."""
+"""Every fourth slice is held out for judging if there are no validation slices."""
 
 MAX_SLICES = 64
-"""More make no difference that is worth their time; beyond, the seed draws."""
+"""More make no relevant difference; beyond, the seed selects."""
 
 
 @dataclass(frozen=True, eq=False)
 class CalibrationSlice:
-    """A slice by what is in it.
+    """A slice identified by its content.
 
     Attributes:
-        sha256: of its size and values, in hex: the same however the file was compressed.
+        sha256: of its size and values, in hex: independent of the file's compression.
         pixels: (H, W) uint8 grey, or (H, W, C).
     """
 
@@ -46,12 +46,12 @@ def pixels_sha256(pixels: ByteArray) -> str:
 
 
 def calibration_set(folder: Path, channels: int, seed: int) -> tuple[CalibrationSlice, ...]:
-    """The slices of a folder, each once, in the order of their hashes, so that names and order change nothing.
+    """The slices of a folder without duplicates, sorted by hash, so that names and order have no influence.
 
     Args:
         folder: PNG or JPEG, 8 bits.
-        channels: what the graph takes.
-        seed: draws `MAX_SLICES` where there are more.
+        channels: number of channels of the graph.
+        seed: selects `MAX_SLICES` if there are more.
 
     Raises:
         NoImagesError, UnsupportedFormatError: the folder is empty, or a file is unreadable.
@@ -75,7 +75,7 @@ def calibration_set(folder: Path, channels: int, seed: int) -> tuple[Calibration
 def held_back(
     calibration: tuple[CalibrationSlice, ...],
 ) -> tuple[tuple[CalibrationSlice, ...], tuple[CalibrationSlice, ...]]:
-    """A quarter of the slices to judge on where nothing else was given, and the others to fit to; chosen by hash."""
+    """Splits off a quarter of the slices for judging if nothing else was given; chosen by hash."""
     held = calibration[::HELD_BACK]
     return held, tuple(item for item in calibration if item not in held)
 
@@ -86,15 +86,17 @@ def check_apart(calibration: Collection[CalibrationSlice], validation: Iterable[
     shared = [name for name, pixels in validation if pixels_sha256(pixels) in known]
     if shared:
         raise UsageError(
-            "calibration and validation share slices", "two sets without a common slice", ", ".join(shared[:12]),
-            "An artefact may not be judged on what it was fitted to: take them out of one of the folders.",
-        )  # fmt: skip
+            "calibration and validation share slices",
+            expected="two sets without a common slice",
+            got=", ".join(shared[:12]),
+            remedy="An artefact must not be judged on its calibration slices. Remove them from one of the folders.",
+        )
 
 
 def network_inputs(calibration: Iterable[CalibrationSlice], manifest: Manifest) -> tuple[FloatArray, ...]:
-    """What the graph is fed with for each slice: (1, C, H, W) float32, grey 0..255 or HU as its interface says.
+    """The graph's input for each slice: (1, C, H, W) float32, grey 0..255 or HU, depending on its interface.
 
-    Resized as in use, but with the same bits on every machine; OpenCV's differ in the last ones.
+    Resized as in use, but with the same bits on every machine; OpenCV's differ in the last bits.
     """
     window, size = manifest.preprocessing.window, manifest.preprocessing.size
     to_hu = window.hu_from_grey if manifest.interface.values == HU and window is not None else None
@@ -104,12 +106,12 @@ def network_inputs(calibration: Iterable[CalibrationSlice], manifest: Manifest) 
 
 
 def one_level_off(calibration: Iterable[CalibrationSlice]) -> tuple[CalibrationSlice, ...]:
-    """The same slices with each pixel one grey level brighter or darker, by chance, as far as 0..255 lets it."""
+    """The same slices with each pixel randomly one grey level brighter or darker, within 0..255."""
     return tuple(replace(item, pixels=_one_level_off(item.pixels)) for item in calibration)
 
 
 def _one_level_off(pixels: ByteArray) -> ByteArray:
-    """Python's generator draws: it is the same in every version, which NumPy does not promise of its own."""
+    """Python's generator is used: it is the same in every version, which NumPy does not promise for its own."""
     bits = random.Random(0).randbytes(-(-pixels.size // 8))  # noqa: S311  no secret
     signs = 2 * np.unpackbits(np.frombuffer(bits, np.uint8))[: pixels.size].astype(np.int16) - 1
     return np.asarray(np.clip(pixels + signs.reshape(pixels.shape), 0, GREY_MAX), np.uint8)

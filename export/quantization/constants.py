@@ -1,4 +1,4 @@
-"""The constants of an ONNX graph: read, and replaced for one node without touching others that share them."""
+"""Reads the constants of an ONNX graph, and replaces them for one node without affecting others that share them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def constants_of(model: onnx.ModelProto) -> dict[str, npt.NDArray[Any]]:
 
 
 def set_constant(model: onnx.ModelProto, node: onnx.NodeProto, index: int, values: Any) -> None:
-    """Gives a node a constant of its own as its input number `index`; one more input where it has just `index`."""
+    """Gives a node its own constant as input number `index`; appends an input if it has exactly `index`."""
     name = f"{node.name}/{index}"
     while any(constant.name == name for constant in model.graph.initializer):
         name += "'"
@@ -25,7 +25,7 @@ def set_constant(model: onnx.ModelProto, node: onnx.NodeProto, index: int, value
 
 
 def drop_unused(model: onnx.ModelProto) -> None:
-    """Takes out constants that no node reads any more."""
+    """Removes constants that no node reads any more."""
     used = {name for node in model.graph.node for name in node.input}
     kept = [constant for constant in model.graph.initializer if constant.name in used]
     del model.graph.initializer[:]

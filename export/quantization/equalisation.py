@@ -1,10 +1,10 @@
-"""Channels of a tensor brought to a like size, exactly, before the tensor is quantized with one step for all of them.
+"""Equalises the channels of a tensor, exactly, before the tensor is quantized with one step for all of them.
 
-The pyramid's branches are depthwise convolutions whose outputs nothing but linear layers reads. So a channel may be
-divided by any s > 0 where it is made and multiplied by it where it is read: the same function, but a quiet channel is
-no longer rounded with the step of a loud one. With r the channel's largest value and w the largest weight that reads
-it, s = sqrt(r / w) gives both the same range (Nagel et al., "Data-Free Quantization through Weight Equalization and
-Bias Correction", 2019, arXiv 1906.04721, with measured ranges).
+The pyramid's branches are depthwise convolutions whose outputs are only read by linear layers. So a channel may be
+divided by any s > 0 where it is produced and multiplied by it where it is read: the function is the same, but a quiet
+channel is no longer rounded with the step of a loud one. With r the channel's largest value and w the largest weight
+that reads it, s = sqrt(r / w) gives both the same range (Nagel et al., "Data-Free Quantization through Weight
+Equalization and Bias Correction", 2019, arXiv 1906.04721, with measured ranges).
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ _MOVES = {"Transpose", "Reshape"}
 
 @dataclass(frozen=True, eq=False)
 class _Reader:
-    """A dense convolution, and which of the tensor's channels each of its input channels carries."""
+    """A dense convolution, and the tensor's channel that each of its input channels carries."""
 
     node: onnx.NodeProto
     carried: npt.NDArray[np.int64]
@@ -45,7 +45,7 @@ def branches_of(model: onnx.ModelProto) -> tuple[str, ...]:
 
 
 def equalised(model: onnx.ModelProto, seen: Observation) -> tuple[onnx.ModelProto, Observation]:
-    """The same function with equalised branches, and what would be observed on it.
+    """The same function with equalised branches, and the observations on it, computed from the given ones.
 
     Args:
         model: of fixed shapes.
@@ -66,14 +66,14 @@ def equalised(model: onnx.ModelProto, seen: Observation) -> tuple[onnx.ModelProt
 
 
 def _equalise(model: onnx.ModelProto, place: _Branches, peaks: Matrix) -> Matrix:
-    """Divides the channels where they are made and multiplies them where they are read; gives what by."""
+    """Divides the channels where they are produced and multiplies them where they are read; returns the factors."""
     constants = constants_of(model)
     loudest = np.zeros_like(peaks)
     for reader in place.readers:
         weights = np.abs(constants[reader.node.input[1]]).max(axis=(0, 2, 3))
         np.maximum.at(loudest, reader.carried, weights)
     scales = np.sqrt(np.maximum(peaks, _TINY) / np.maximum(loudest, _TINY))
-    # Their size as a whole is free: a power of two keeps it near 1.
+    # Their overall scale is free: a power of two keeps it near 1.
     scales = np.asarray(np.ldexp(scales, -int(np.frexp(scales)[1].sum() // len(scales))))
     for reader in place.readers:
         weights = constants[reader.node.input[1]] * scales[reader.carried][None, :, None, None]
@@ -116,7 +116,7 @@ def _readers_of(model: onnx.ModelProto, tensor: str) -> list[onnx.NodeProto]:
 
 
 def _dense_readers(model: onnx.ModelProto, tensor: str, shape: list[int]) -> tuple[_Reader, ...]:
-    """The convolutions that read a tensor, directly or in another order; none if anything else reads it too."""
+    """The convolutions that read a tensor, directly or reordered; none if anything else reads it too."""
     channels = np.arange(shape[1], dtype=np.float32)[None, :, None, None]
     return tuple(_followed(model, tensor, np.broadcast_to(channels, shape))) or ()
 
@@ -135,11 +135,11 @@ def _followed(model: onnx.ModelProto, tensor: str, numbered: npt.NDArray[np.floa
 
 
 _NOBODY = _Reader(onnx.NodeProto(), np.zeros(0, np.int64))
-"""In the place of something that is no dense convolution."""
+"""Placeholder for anything except a dense convolution."""
 
 
 def _moved(model: onnx.ModelProto, node: onnx.NodeProto, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What a Transpose or Reshape makes of an array."""
+    """Applies a Transpose or Reshape to an array."""
     used = [constant for constant in model.graph.initializer if constant.name in node.input]
     ends = [
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)

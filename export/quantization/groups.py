@@ -1,7 +1,7 @@
-"""Groups of convolutions: what is quantized together, or left alone. A group is one kind of layer in one stage.
+"""Groups of convolutions, which are quantized together or not at all. A group is one kind of layer in one stage.
 
-Only dense convolutions are in a group: OpenVINO runs depthwise ones no faster in INT8 than in FP32, and the decoder's
-upsampling is a handful of fixed weights. NVIDIA's ModelOpt leaves them alone as well.
+Groups only contain dense convolutions: OpenVINO runs depthwise ones no faster in INT8 than in FP32, and the decoder's
+upsampling is a handful of fixed weights. NVIDIA's ModelOpt excludes them as well.
 """
 
 import math
@@ -22,7 +22,7 @@ _KINDS = (
 
 
 WIDE = 16
-"""Channels, both read and given, below which INT8 does not pay on tensor cores: ModelOpt's rule, not a measurement."""
+"""Minimum input and output channels for INT8 to pay off on tensor cores: ModelOpt's rule, not a measurement."""
 
 
 def group_of(name: str) -> str | None:
@@ -38,7 +38,7 @@ def groups_of(model: onnx.ModelProto, left_alone: tuple[str, ...] = ()) -> dict[
 
     Args:
         model: whose nodes are named after their blocks.
-        left_alone: how the names of convolutions begin that are in no group.
+        left_alone: name prefixes of convolutions that are in no group.
     """
     found: dict[str, list[str]] = {}
     for node in model.graph.node:
@@ -49,14 +49,14 @@ def groups_of(model: onnx.ModelProto, left_alone: tuple[str, ...] = ()) -> dict[
 
 
 def wide_groups(model: onnx.ModelProto, groups: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """Those of some groups of which every convolution reads and gives at least `WIDE` channels."""
+    """The groups whose convolutions all have at least `WIDE` input and output channels."""
     shapes = {weights.name: weights.dims for weights in model.graph.initializer}
     wide = {node.name for node in model.graph.node if node.op_type == "Conv" and min(shapes[node.input[1]][:2]) >= WIDE}
     return tuple(group for group, names in groups.items() if wide.issuperset(names))
 
 
 def multiplications(model: onnx.ModelProto, groups: Mapping[str, Collection[str]]) -> dict[str, int]:
-    """How many multiplications each of some groups has for one slice, in a graph of fixed shapes."""
+    """Multiplications of each group for one slice, in a graph of fixed shapes."""
     known = onnx.shape_inference.infer_shapes(model).graph
     sizes = {
         value.name: [side.dim_value for side in value.type.tensor_type.shape.dim[2:]]

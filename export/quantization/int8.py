@@ -1,6 +1,6 @@
-"""INT8 artefacts of an export: observe, find or replay a plan, quantize, and prove that it runs in INT8.
+"""INT8 artefacts of an export: observe, find or replay a plan, quantize, and verify that it runs in INT8.
 
-A plan is searched for on CPUs, by measuring. TensorRT has a rule in its place: no GPU was there to measure on.
+For CPUs a plan is found by measuring. TensorRT uses a rule instead, because there was no GPU to measure on.
 """
 
 import tempfile
@@ -47,10 +47,10 @@ _DECIDES = ("openvino", "numpy", "onnx", "miniseg-edge")
 
 @dataclass(frozen=True, eq=False)
 class Int8Export:
-    """One network in INT8, for every target of one scheme that wants it.
+    """One network in INT8, for every target that shares its scheme.
 
     Attributes:
-        manifest: of the bundle to be.
+        manifest: of the future bundle.
         calibration: the slices.
         exact: the graph as ONNX in FP32.
         macs: its multiplications for one slice.
@@ -66,12 +66,12 @@ class Int8Export:
     form: Form
 
     def fitted(self, export: ExportPlan, target: str) -> QuantizationPlan:
-        """The plan that was given, or what the search finds on this machine with this target, or the rule for engines.
+        """The given plan, or the search's result on this machine with this target, or the rule for engines.
 
         Raises:
-            UsageError: the file is no plan, or the network is too narrow for the rule.
+            UsageError: the file is not a plan, or the network is too narrow for the rule.
             ParityError: no set of groups keeps the limits.
-            NoGainError: none of those that do is faster than FP32, and nobody asked for a slow one.
+            NoGainError: none of those that do is faster than FP32, and a slow one was not requested.
         """
         if export.quantization is not None:
             return plan_from_file(export.quantization)
@@ -86,9 +86,11 @@ class Int8Export:
         if not plan.faster and not export.slow_int8:
             journal.forget_rounds()
             raise NoGainError(
-                "INT8 is no faster than FP32 on this machine", "a speed above FP32's by more than noise", plan.reason,
-                "Take --precision fp32 or bf16, or build INT8 all the same with --slow-int8 or --quantization FILE.",
-            )  # fmt: skip
+                "INT8 is no faster than FP32 on this machine",
+                expected="a speed-up larger than the noise",
+                because=plan.reason,
+                remedy="Use --precision fp32 or bf16, or build INT8 anyway with --slow-int8 or --quantization FILE.",
+            )
         journal.close()
         return plan
 
@@ -103,7 +105,7 @@ class Int8Export:
             engine_options, tell: see `engine_files`.
 
         Raises:
-            UsageError, ExportError and its kin: see `Quantizer.quantized`, `Builder.built`.
+            UsageError, ExportError and its subclasses: see `Quantizer.quantized`, `Builder.built`.
         """
         onnx = self.quantizer.quantized(groups, self.manifest.input, self.manifest.output)
         source = Source.of_onnx(onnx, self.macs, self.manifest, self.quantizer.convolutions(groups))
@@ -114,8 +116,8 @@ class Int8Export:
         wanted = f"groups of which every convolution reads and gives {WIDE} channels or more"
         if not groups:
             raise UsageError(
-                "the network is too narrow for INT8 on tensor cores", wanted, "none",
-                "Take --precision fp16, or say by --quantization FILE what to quantize.",
+                "the network is too narrow for INT8 on tensor cores", expected=wanted, got="none",
+                remedy="Use --precision fp16, or choose what to quantize with --quantization FILE.",
             )  # fmt: skip
         judge = self._judge(groups, limits)
         return largest(self._ladder(groups, judge), judge, seed, wanted)
@@ -152,7 +154,7 @@ class Int8Export:
         return candidate(self.manifest, Artifact(target, precision, (), built.nodes, self.form.name), built, path)
 
     def _fingerprint(self, target: str, seed: int, limits: ParityLimits) -> str:
-        """Of everything that the search depends on, but the machine's speed."""
+        """Identifies everything that the search depends on, except the machine's speed."""
         parts = [sha256_of(self.exact.data), target, str(seed), repr(limits), repr(versions(_DECIDES))]
         return sha256_of("\n".join((*parts, *(item.sha256 for item in self.calibration))).encode())
 
@@ -164,9 +166,9 @@ def int8_export(
 
     Args:
         graph: of fixed shapes.
-        manifest: of the bundle to be.
+        manifest: of the future bundle.
         calibration: the slices.
-        target: what is built; others of its scheme have the same network.
+        target: the built target; others with its scheme share the network.
 
     Raises:
         ExportError: see `onnx_of`, `Quantizer.of`.
@@ -185,13 +187,13 @@ def int8_artifacts(
     calibration: Sequence[CalibrationSlice],
     targets: Sequence[str],
 ) -> tuple[list[Artifact], dict[str, bytes]]:
-    """The INT8 artefacts of some targets, those of one scheme with one plan, and their files, plans among them.
+    """The INT8 artefacts of some targets (those with the same scheme share a plan) and their files, including plans.
 
     Raises:
-        UsageError: the plan's file is none, or names groups that the network does not have.
+        UsageError: the file is not a plan, or names groups that the network does not have.
         ParityError: no set of groups keeps the limits.
         NoGainError: see `Int8Export.fitted`.
-        ExportError: what was built does not run in INT8.
+        ExportError: the result does not run in INT8.
     """
     artifacts: list[Artifact] = []
     contents: dict[str, bytes] = {}
@@ -232,14 +234,14 @@ def _of_scheme(
 
 
 def scheme_of(target: str) -> Scheme:
-    """Of a target that can be built in INT8."""
+    """The scheme of a target that supports INT8."""
     scheme = target_named(target).int8
     assert scheme is not None  # noqa: S101  a row has one where INT8 is among its precisions
     return scheme
 
 
 def plan_files(plan: QuantizationPlan, path: str, limits: ParityLimits) -> dict[str, bytes]:
-    """What of a plan goes into the bundle: itself, and the picture of its search."""
+    """Files of a plan for the bundle: the plan, and the picture of its search."""
     files = {path: json_from_record(plan).encode()}
     if any(sets_of(plan)):
         files[FRONTIER_NAME] = frontier_png(plan, limits)

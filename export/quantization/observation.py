@@ -1,4 +1,4 @@
-"""What flows through a graph on the calibration slices: ranges and moments, with the same bits on every machine."""
+"""Observes a graph on the calibration slices: ranges and moments, with the same bits on every machine."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from miniseg_edge.slices.preprocessing import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Of the patches that a convolution reads, as vectors of n = i k k values, in the order of its weights.
+    """Moments of the patches that a convolution reads, as vectors of n = i k k values, in the order of its weights.
 
     Attributes:
         mean: (n,) float64.
@@ -28,7 +28,7 @@ class Moments:
     covariance: Matrix
 
     def divided(self, scales: Matrix) -> "Moments":
-        """Those of the same patches after each of the i channels was divided by its scale, (i,)."""
+        """The moments after each of the i channels is divided by its scale, (i,)."""
         each = np.repeat(scales, len(self.mean) // len(scales))
         return Moments(self.mean / each, self.covariance / np.multiply.outer(each, each))
 
@@ -45,7 +45,7 @@ class Ranges:
     high: Matrix
 
     def divided(self, scales: Matrix) -> "Ranges":
-        """Those of the same tensor after each channel was divided by its scale, (channels,)."""
+        """The same tensor's after each channel is divided by its scale, (channels,)."""
         return Ranges(self.low / scales, self.high / scales)
 
     @property
@@ -75,11 +75,11 @@ class Observation:
 
 
 _Patches = tuple[str, tuple[int, int], str]
-"""What tells patches apart: a tensor, a kernel, and the attributes of the convolution in words."""
+"""Key of a kind of patches: a tensor, a kernel, and the convolution's attributes as text."""
 
 
 class _Slice:
-    """What is observed on one slice, tensor by tensor."""
+    """The observations on one slice, tensor by tensor."""
 
     def __init__(self, read: Mapping[str, Mapping[_Patches, Attributes]]) -> None:
         self._read = read
@@ -103,8 +103,8 @@ def observed(
 
     Args:
         model: in FP32, of fixed shapes.
-        tensors: whose ranges are wanted; those that the convolutions read come along.
-        convolutions: names of dense ones whose moments are wanted.
+        tensors: whose ranges are requested; those that the convolutions read are included.
+        convolutions: names of dense ones whose moments are requested.
         inputs: at least one slice as the graph takes it, (1, C, H, W) float32.
 
     Raises:

@@ -1,4 +1,4 @@
-"""QuantizeLinear and DequantizeLinear around some convolutions of a graph; everything else stays as it is.
+"""Places QuantizeLinear and DequantizeLinear around some convolutions of a graph; everything else is unchanged.
 
 A tensor is quantized once for all the convolutions that read it. Weights are stored as integers.
 """
@@ -64,7 +64,7 @@ def _quantizers(model: onnx.ModelProto, tensor: str, step: Step) -> list[onnx.No
 def _integers(
     model: onnx.ModelProto, node: onnx.NodeProto, weights: RoundedWeights, shape: tuple[int, ...]
 ) -> onnx.NodeProto:
-    """What gives a convolution its weights from now on."""
+    """Replaces a convolution's weights."""
     found = helper.make_node(_DEQUANTIZE, [], [f"{node.name}_weights"], name=f"{node.name}/{_DEQUANTIZE}", axis=0)
     zeros = np.zeros(len(weights.scales), np.int8)
     for index, values in enumerate((weights.integers.reshape(shape), weights.scales, zeros)):

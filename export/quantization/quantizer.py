@@ -1,7 +1,7 @@
 """A deployment graph in FP32 -> the same with some groups of convolutions in INT8, as ONNX with explicit quantizers.
 
-ONNX Runtime runs it as it is, and OpenVINO reads it: one quantized network for both. TensorRT reads it too, with the
-integers that it wants. The integers depend on the graph and the calibration slices alone, not on the machine.
+ONNX Runtime runs it directly, and OpenVINO reads it: one quantized network for both. TensorRT reads it too, with
+integers in its own scheme. The integers only depend on the graph and the calibration slices, not on the machine.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ from miniseg_edge.tensors import TensorSpec
 
 @dataclass(frozen=True, eq=False)
 class Quantizer:
-    """A graph, and the integers of everything in it that can be quantized.
+    """A graph, and the integers of everything that can be quantized.
 
     Attributes:
         exact: the graph in FP32, equalised.
@@ -47,15 +47,15 @@ class Quantizer:
         Args:
             model: the graph.
             inputs: the calibration slices as it takes them.
-            scheme: what the integers have to look like.
+            scheme: the requirements on the integers.
             grey: whether those are grey values 0..255.
 
         Raises:
             UsageError: no slice.
-            ExportError: an operator that is unknown, or values that are not finite.
+            ExportError: an unsupported operator, or values that are not finite.
         """
         if not inputs:
-            raise UsageError("there is nothing to calibrate on", "slices", "none")
+            raise UsageError("there are no calibration slices", expected="slices", got="none")
         plain = onnx.load_from_string(model.data)
         groups = groups_of(plain, scheme.left_alone)
         names = {name for group in groups.values() for name in group}
@@ -74,10 +74,13 @@ class Quantizer:
         return tuple(name for group, names in self.groups.items() if group in groups for name in names)
 
     def model(self, groups: Collection[str]) -> onnx.ModelProto:
-        """The graph with these groups in INT8 and the rest in FP32. Raises: UsageError: an unknown group, or none."""
+        """The graph with these groups in INT8 and the rest in FP32.
+
+        Raises: UsageError for an unknown group, or none.
+        """
         if not groups or not set(groups) <= self.groups.keys():
             got = ", ".join(sorted(set(groups) - self.groups.keys())) or "no group"
-            raise UsageError("these groups cannot be quantized", f"some of {', '.join(self.groups)}", got)
+            raise UsageError("these groups cannot be quantized", expected=f"some of {', '.join(self.groups)}", got=got)
         weights = {name: self.weights[name] for name in self.convolutions(groups)}
         return with_quantizers(self.exact, weights, self.steps)
 
@@ -86,7 +89,7 @@ class Quantizer:
 
         Args:
             groups: of `self.groups`, at least one.
-            input_, output: what the graph must still have.
+            input_, output: which the graph must still have.
 
         Raises:
             UsageError: an unknown group, or none.

@@ -1,12 +1,11 @@
-"""Weights -> integers, so that the convolution's outputs change least, not the weights themselves.
+"""Weights -> integers, with the least change of the convolution's outputs rather than of the weights.
 
-Rounding each weight to the nearest integer ignores that its inputs are correlated: what one weight's rounding adds,
-another's could take away. With the covariance C of the inputs the output's error is e' C e for a row's rounding errors
-e, and rounding weight by weight, each time passing the error on to those that are still free, is the "optimal brain"
-scheme of Hassibi and Stork (1993) in the form of Frantar et al., "GPTQ" (2022, arXiv 2210.17323). Means are taken
-care of by the bias.
+Rounding each weight to the nearest integer ignores that its inputs are correlated: the error of one weight could cancel
+another's. With the covariance C of the inputs, the output's error is e' C e for a row's rounding errors e. Rounding
+weight by weight, and passing each error on to the weights that are still free, is the "optimal brain" scheme of Hassibi
+and Stork (1993) in the form of Frantar et al., "GPTQ" (2022, arXiv 2210.17323). The bias corrects the means.
 
-One last bit decides between two integers, and each integer changes all that follow. So nothing here is left to BLAS or
+One last bit decides between two integers, and each integer changes all that follow. So nothing here uses BLAS or
 LAPACK, whose sums depend on the processor: matrices are factored by rank-one updates, element by element.
 """
 
@@ -33,7 +32,7 @@ class RoundedWeights:
     Attributes:
         integers: (o, n) int8, symmetric around 0.
         scales: (o,) float32: weight = integer * scale.
-        bias: (o,) float32: to be added to the convolution's own; what rounding takes from the mean output.
+        bias: (o,) float32: added to the convolution's own; corrects the mean output.
     """
 
     integers: npt.NDArray[np.int8]
@@ -45,9 +44,9 @@ def rounded(weights: Matrix, moments: Moments, input_step: float, largest: int) 
     """Rounds the weights of a convolution, (o, n) float64.
 
     Args:
-        weights: a row for each output channel.
+        weights: one row per output channel.
         moments: of the n inputs.
-        input_step: by which the inputs themselves are quantized; their rounding is noise of step^2 / 12.
+        input_step: quantization step of the inputs, whose rounding is noise of step^2 / 12.
         largest: absolute value of an integer, 127 at most.
     """
     covariance = moments.covariance
@@ -62,7 +61,7 @@ def rounded(weights: Matrix, moments: Moments, input_step: float, largest: int) 
 
 
 def _passed_on(weights: Matrix, covariance: Matrix, scales: Matrix, largest: int) -> Matrix:
-    """Rounds column by column, those with the loudest inputs first; the others make up for each one's error."""
+    """Rounds column by column, starting with the loudest inputs; the others compensate for each error."""
     order = np.argsort(-np.diag(covariance), kind="stable")
     left = weights[:, order]
     factor = inverse_factor(covariance[np.ix_(order, order)])

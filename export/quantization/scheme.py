@@ -1,4 +1,4 @@
-"""How the integers have to look: CPUs and tensor cores want different ones of the same network."""
+"""Requirements on the integers: CPUs and tensor cores need different ones for the same network."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from miniseg_edge.export.tensorrt.kept import KEPT_IN_FP32
 
 @dataclass(frozen=True)
 class Scheme:
-    """What a kind of processor wants.
+    """The requirements of a kind of processor.
 
     Attributes:
-        symmetric: activations are int8 around a zero point of 0, else uint8 with a zero point of their own.
+        symmetric: activations are int8 around a zero point of 0, otherwise uint8 with individual zero points.
         largest: absolute value of a weight's integer.
-        left_alone: how the names of convolutions begin that are never quantized.
+        left_alone: name prefixes of convolutions that are never quantized.
         plan: path of its plan in the bundle.
-        searched: whether speed on this machine decides among sets of groups; else a rule does.
+        searched: whether speed on this machine chooses among sets of groups; otherwise a rule does.
     """
 
     symmetric: bool
@@ -31,4 +31,4 @@ full range (2 * 255 * 127 = 64,770) sums saturate and the mask is destroyed with
 TENSOR_CORES = Scheme(
     symmetric=True, largest=127, left_alone=KEPT_IN_FP32, plan="quantization/plan-trt.json", searched=False
 )
-"""They add in 32 bits. TensorRT knows no zero point; what FP16 leaves in FP32, INT8 leaves there as well."""
+"""They add in 32 bits. TensorRT has no zero point; what FP16 keeps in FP32, INT8 keeps there as well."""

@@ -1,4 +1,4 @@
-"""The step and the zero point of a tensor's integers, from what was observed of it."""
+"""The step and the zero point of a tensor's integers, from its observations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,20 +32,20 @@ class Step:
 
     @property
     def constants(self) -> tuple[np.float32, np.int8 | np.uint8]:
-        """The two inputs that QuantizeLinear and DequantizeLinear take."""
+        """The two inputs of QuantizeLinear and DequantizeLinear."""
         return np.float32(self.scale), (np.int8 if self.symmetric else np.uint8)(self.zero)
 
 
 def steps_of(model: onnx.ModelProto, ranges: Mapping[str, Ranges], scheme: Scheme, *, grey: bool) -> dict[str, Step]:
     """The steps of some tensors.
 
-    A tensor reaches from the mean of the slices' smallest values to the mean of their largest. What is nothing but a
-    grey slice, moved about, is taken as it is where uint8 can hold it.
+    A tensor's range is from the mean of the slices' smallest values to the mean of their largest. Tensors that only
+    move a grey slice's values are not rescaled if uint8 can hold them.
 
     Args:
         model: the graph.
         ranges: by tensor.
-        scheme: what the integers have to look like.
+        scheme: the requirements on the integers.
         grey: whether the graph takes grey values 0..255.
     """
     found = {name: _step(*seen.mean, scheme) for name, seen in ranges.items()}
@@ -59,7 +59,7 @@ def _step(low: float, high: float, scheme: Scheme) -> Step:
     if scheme.symmetric:
         return Step(_float32(max(high, -low) / 127), 0, symmetric=True)
     zero = round(255 * -low / (high - low)) if high > low else 0
-    # The end that is further from 0 is a whole number of steps away; the nearer one is so to within a step.
+    # The end that is further from 0 is an integer number of steps away; the nearer one to within a step.
     return Step(_float32(max(high, -low) / max(zero, 255 - zero)), zero, symmetric=False)
 
 
@@ -68,7 +68,7 @@ def _float32(step: float) -> float:
 
 
 def _slices(model: onnx.ModelProto) -> set[str]:
-    """Tensors that hold the slice's own values."""
+    """Tensors that contain the slice's own values."""
     found = {model.graph.input[0].name}
     for node in model.graph.node:  # in the order of execution
         if node.op_type in _MOVES and node.input[0] in found:

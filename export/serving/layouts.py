@@ -16,7 +16,7 @@ from miniseg_edge.export.serving.triton import triton_config
 
 
 def with_layouts(bundle: Bundle, serving: Serving | None) -> Bundle:
-    """The bundle with the layouts asked for; its manifest lists their files and is to be sealed again."""
+    """The bundle with the requested layouts; its manifest lists their files and must be sealed again."""
     if serving is None:
         return bundle
     contents = dict(bundle.contents)
@@ -26,7 +26,7 @@ def with_layouts(bundle: Bundle, serving: Serving | None) -> Bundle:
 
 
 def with_fresh_copies(contents: Mapping[str, bytes], artifact: Artifact) -> dict[str, bytes]:
-    """The files with the servers' copies of an artefact as it is now, where there were some before."""
+    """The files with the servers' copies of an artefact updated, if there were any."""
     fresh = {path: contents[source] for path, source in layouts_of(artifact).items() if path in contents}
     return {**contents, **fresh}
 

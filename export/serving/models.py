@@ -1,4 +1,4 @@
-"""What a server calls an artefact, and where its files lie for it: copies of the artefact's own, byte for byte."""
+"""A server's name for an artefact, and the places of its files: byte-for-byte copies of the artefact's own."""
 
 from miniseg_edge.bundle.bundle import Bundle
 from miniseg_edge.bundle.manifest import Artifact
@@ -10,19 +10,19 @@ VERSION = "1"
 
 
 def model_name(artifact: Artifact) -> str:
-    """What clients ask for: `miniseg-onnx`, `miniseg-openvino-bf16`, ..."""
+    """The name that clients use: `miniseg-onnx`, `miniseg-openvino-bf16`, ..."""
     precision = "" if artifact.precision == "fp32" else f"-{artifact.precision}"
     return f"miniseg-{artifact.target}{precision}"
 
 
 def served_as(layout: str, artifact: Artifact) -> ServedAs | None:
-    """How a server takes an artefact, or None if it does not."""
+    """How a server serves an artefact, or None if it cannot."""
     target = targets().get(artifact.target)
     return None if target is None else target.servers.get(layout)
 
 
 def served_copies(layout: str, artifact: Artifact) -> dict[str, str]:
-    """Path in the layout -> path of the artefact's file; empty if that server does not take it."""
+    """Path in the layout -> path of the artefact's file; empty if that server cannot serve it."""
     if (served := served_as(layout, artifact)) is None:
         return {}
     folder = f"{layout}/{model_name(artifact)}/{VERSION}"
@@ -35,6 +35,6 @@ def layouts_of(artifact: Artifact) -> dict[str, str]:
 
 
 def served_models(layout: str, bundle: Bundle) -> list[str]:
-    """What a server finds in the bundle, by name; empty without that layout."""
+    """A server's models in the bundle, by name; empty without that layout."""
     artifacts = bundle.manifest.artifacts
     return [model_name(a) for a in artifacts if any(path in bundle.contents for path in served_copies(layout, a))]

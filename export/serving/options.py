@@ -1,4 +1,4 @@
-"""What a user may say about model servers. Importable without torch and without any vendor."""
+"""The user's options for model servers. Importable without torch and without any vendor."""
 
 import argparse
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ LAYOUTS = (TRITON, OVMS)
 
 @dataclass(frozen=True)
 class Serving:
-    """Which layouts to write, and how the servers are to be set.
+    """Which layouts to write, and how the servers are configured.
 
     Attributes:
         layouts: of `LAYOUTS`, each once.
-        instances: slices that a model has in work at once.
-        threads: of a CPU for each of them; None leaves the vendor's default, which is all cores.
-        max_batch: slices that are put together in one inference at most, for backends that gain from it.
-        max_queue: requests that wait for a model at most; more are refused at once.
+        instances: number of slices that a model processes concurrently.
+        threads: CPU threads of each instance; None uses the vendor's default, which is all cores.
+        max_batch: maximum slices batched in one inference, for backends that gain from it.
+        max_queue: maximum requests waiting for a model; further ones are refused at once.
 
     Raises:
-        UsageError: a number that makes no sense.
+        UsageError: an invalid number.
     """
 
     layouts: tuple[str, ...]
@@ -34,15 +34,15 @@ class Serving:
         known = set(self.layouts) <= set(LAYOUTS) and len(set(self.layouts)) == len(self.layouts)
         if not self.layouts or not known:
             got = ", ".join(self.layouts)
-            raise UsageError("the layouts make no sense", f"each of {', '.join(LAYOUTS)} at most once", got)
+            raise UsageError("the layouts are invalid", expected=f"each of {', '.join(LAYOUTS)} at most once", got=got)
         numbers = {"instances": self.instances, "threads": self.threads, "max-batch": self.max_batch,
                    "max-queue": self.max_queue}  # fmt: skip
         if wrong := [f"--{name} {number}" for name, number in numbers.items() if number is not None and number < 1]:
-            raise UsageError("a server cannot be set so", "numbers from 1 on", ", ".join(wrong))
+            raise UsageError("the server options are invalid", expected="numbers from 1 on", got=", ".join(wrong))
 
 
 def add_serving_options(parser: argparse.ArgumentParser) -> None:
-    """Adds them as a group of their own."""
+    """Adds them as an option group."""
     group = parser.add_argument_group("servers (--target triton, --target ovms)")
     group.add_argument("--instances", type=int, metavar="N", help="slices that a model has in work at once, default 1")
     group.add_argument("--threads", type=int, metavar="N", help="of a CPU for each of them; default: all cores")
@@ -51,11 +51,11 @@ def add_serving_options(parser: argparse.ArgumentParser) -> None:
 
 
 def serving_options(parsed: argparse.Namespace) -> Serving | None:
-    """What was said, or None without a server. Raises: UsageError."""
+    """The options, or None without a server. Raises: UsageError."""
     layouts = tuple(dict.fromkeys(target for target in parsed.target if target in LAYOUTS))
     names = ("instances", "threads", "max_batch", "max_queue")
     said = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
     if not layouts and said:
         got = ", ".join(f"--{name.replace('_', '-')}" for name in said)
-        raise UsageError("a server's options without a server", "--target triton or --target ovms", got)
+        raise UsageError("server options need a server target", expected="--target triton or --target ovms", got=got)
     return Serving(layouts, **said) if layouts else None

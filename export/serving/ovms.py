@@ -16,9 +16,9 @@ def ovms_config(artifacts: Sequence[Artifact], serving: Serving) -> tuple[str, b
 
 
 def _model(artifact: Artifact, serving: Serving) -> dict[str, object]:
-    """A batch that is fixed at one slice: a free one makes OpenVINO slow, and a larger one gains nothing on a CPU."""
+    """A batch fixed at one slice: a free one makes OpenVINO slow, and a larger one gains nothing on a CPU."""
     plugin = {
-        "INFERENCE_PRECISION_HINT": PRECISION_HINTS[artifact.precision],  # else a CPU with BF16 would take that
+        "INFERENCE_PRECISION_HINT": PRECISION_HINTS[artifact.precision],  # otherwise a CPU with BF16 would use it
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": f"{serving.instances}",
     }

@@ -1,4 +1,4 @@
-"""Protobuf text, as far as a model's configuration needs it, so that writing one takes no package."""
+"""Writes protobuf text, as far as a model's configuration needs it, without any package."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 
 class Word(str):
-    """A name of an enumeration: written without quotes."""
+    """An enumeration's name, written without quotes."""
 
     __slots__ = ()
 
@@ -15,7 +15,7 @@ Value: TypeAlias = "str | int | bool | Mapping[str, Value] | Sequence[Value]"
 
 
 def pbtxt(message: Mapping[str, Value], indent: str = "") -> str:
-    """A message, a line for each field; a sequence is a repeated field, a mapping a message in it.
+    """A message, one line per field; a sequence is a repeated field, a mapping a submessage.
 
     Strings are ASCII here, in which JSON's quotes and escapes are protobuf's as well.
     """

@@ -10,7 +10,7 @@ _TYPES = {"float32": Word("TYPE_FP32"), "uint8": Word("TYPE_UINT8")}
 
 
 def triton_config(manifest: Manifest, artifact: Artifact, serving: Serving) -> tuple[str, bytes]:
-    """Path and content of an artefact's `config.pbtxt`; Triton must take it."""
+    """Path and content of an artefact's `config.pbtxt`; Triton must support it."""
     served = served_as(TRITON, artifact)
     assert served is not None  # noqa: S101  the caller has looked
     config: dict[str, Value] = {
@@ -26,7 +26,7 @@ def triton_config(manifest: Manifest, artifact: Artifact, serving: Serving) -> t
                 "max_queue_size": serving.max_queue,
             }
         },
-        # Where its parity was judged: without the kind, Triton puts everything on a GPU if it finds one.
+        # Where its parity was judged: without the kind, Triton uses a GPU if it finds one.
         "instance_group": {"count": serving.instances, "kind": Word("KIND_GPU" if served.on_gpu else "KIND_CPU")},
         "parameters": [
             {"key": key, "value": {"string_value": value}}
@@ -40,7 +40,7 @@ def triton_config(manifest: Manifest, artifact: Artifact, serving: Serving) -> t
 def _max_batch(artifact: Artifact, serving: Serving) -> int:
     """OpenVINO's backend fixes the batch at this number, and fills up smaller ones or refuses them.
 
-    So it gets one slice a request, and several requests at once: its batches gain nothing on a CPU.
+    So it gets one slice per request, and several requests at once: batches gain nothing on a CPU.
     """
     if artifact.target == "openvino":
         return 1
@@ -49,7 +49,7 @@ def _max_batch(artifact: Artifact, serving: Serving) -> int:
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Value]:
-    """Without the batch, which Triton puts in front; -1 where a side is free."""
+    """Without the batch, which Triton prepends; -1 for a free side."""
     return {"name": spec.name, "data_type": _TYPES[spec.dtype], "dims": list(spec.shape[1:])}
 
 
@@ -68,7 +68,7 @@ def _parameters(artifact: Artifact, serving: Serving) -> dict[str, str]:
 
 
 def _warmup(manifest: Manifest) -> dict[str, Value]:
-    """One slice before the model is ready, so that the first client does not pay for what is made at first use."""
+    """One slice before the model is ready, so that the first client does not wait for first-use initialisation."""
     dims = [manifest.input.shape[1], *manifest.preprocessing.size]
     empty: Value = {"data_type": _TYPES[manifest.input.dtype], "dims": dims, "zero_data": True}
     return {"name": "one slice", "batch_size": 1, "inputs": {"key": manifest.input.name, "value": empty}}

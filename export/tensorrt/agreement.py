@@ -1,4 +1,4 @@
-"""What was asked for and what was built must agree: no silent FP32."""
+"""Checks that the built engine matches the request: no silent FP32."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from miniseg_edge.export.tensorrt.kept import kept_in_fp32
 from miniseg_edge.tensors import ANY, TensorSpec
 
 _NAMES = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8"}
-"""The vendors' names of a type in the API -> ours; others are counters, shapes and flags."""
+"""The vendors' type names in the API -> ours; others are counters, shapes and flags."""
 
 _IN_TEXT = (
     ("fp32", re.compile(r"\bfp32\b|\bfloat\b|\bfloat32\b", re.IGNORECASE)),
@@ -19,14 +19,17 @@ _IN_TEXT = (
     ("bf16", re.compile(r"\bbf16\b|\bbfloat16\b", re.IGNORECASE)),
     ("int8", re.compile(r"\bint8\b", re.IGNORECASE)),
 )
-"""The same in the inspector's words, such as "Channel major FP16 format where channel % 8 == 0"."""
+"""The same in the inspector's output, such as "Channel major FP16 format where channel % 8 == 0"."""
 
 _OTHER = re.compile(r"\b(u?int(4|8|32|64)|bool|fp4|fp8|e8m0)\b", re.IGNORECASE)
-"""Its words for types that are no precision of ours: shapes, indices, masks."""
+"""Its names of types that are not precisions: shapes, indices, masks."""
 
 _TYPE_FIELDS = ("Datatype", "DataType", "Format/Datatype", "Format")
-"""Where the inspector says a tensor's type, the most exact first. TensorRT 10 has "Format/Datatype" alone; TensorRT for
-RTX 1.7 has "Datatype" and "Format"; TensorRT 11 calls a network's inputs' "DataType" (its guide for moving from 10)."""
+"""Keys under which the inspector reports a tensor's type, the most exact first.
+
+TensorRT 10 only has "Format/Datatype"; TensorRT for RTX 1.7 has "Datatype" and "Format"; TensorRT 11 calls a network's
+inputs' "DataType" (its guide for moving from 10).
+"""
 
 
 def network_precisions(network: Any) -> Mapping[str, int]:
@@ -41,10 +44,10 @@ def check_network(
 
     Args:
         trt: the vendor's module.
-        network: as the vendor's parser read it.
-        ends: the input and the output that it must have.
-        precision: what it is meant to be; INT8 stands amid FP16.
-        quantized: names of the convolutions that are meant to be INT8.
+        network: as parsed by the vendor.
+        ends: the required input and output.
+        precision: the intended one; INT8 is embedded in FP16.
+        quantized: names of the convolutions that must be INT8.
 
     Raises:
         ExportError: names the tensors or the layers.
@@ -53,7 +56,7 @@ def check_network(
     found += [_described(network.get_output(i)) for i in range(network.num_outputs)]
     wanted = [(spec.name, spec.shape, spec.dtype) for spec in ends]
     if found != wanted:
-        raise ExportError("the network has other inputs or outputs", str(wanted), str(found))
+        raise ExportError("the inputs or outputs of the network are wrong", expected=str(wanted), got=str(found))
     heavy = (trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION)
     from_int8 = _from_int8(trt, network)
     read = {
@@ -68,13 +71,15 @@ def check_network(
     if precision == "int8" and not quantized:
         wrong = ["none is quantized"]
     if wrong:
-        raise ExportError("convolutions are not in the precision asked for", precision, "; ".join(wrong)[:300])
+        raise ExportError(
+            "convolutions are not in the requested precision", expected=precision, got="; ".join(wrong)[:300]
+        )
 
 
 def engine_precisions(inspected: str) -> Mapping[str, int]:
     """Layers of an engine by the type of their first output, from the inspector's JSON in DETAILED verbosity.
 
-    Empty where it does not tell: it names layers alone, or leaves the types of most of them open, as for free shapes.
+    Empty if it does not report types: it only names layers, or leaves most types open, as for free shapes.
 
     Raises:
         ExportError: it is not JSON, or not an engine's.
@@ -86,9 +91,9 @@ def engine_precisions(inspected: str) -> Mapping[str, int]:
 
 
 def check_engine(found: Mapping[str, int], precision: str) -> None:
-    """Refuses an engine that the builder made in another precision: most layers must be in the one asked for.
+    """Refuses an engine that the builder made in another precision: most layers must be in the requested one.
 
-    INT8 stands amid FP16, and `check_quantized` looks at it more closely.
+    INT8 is embedded in FP16, and `check_quantized` checks it in more detail.
 
     Raises:
         ExportError: gives the shares.
@@ -97,13 +102,15 @@ def check_engine(found: Mapping[str, int], precision: str) -> None:
     wanted = ("int8", "fp16") if precision == "int8" else (precision,)
     if 2 * sum(found.get(name, 0) for name in wanted) <= total:
         shares = ", ".join(f"{name} {count} of {total}" for name, count in sorted(found.items()))
-        raise ExportError("the engine is not in the precision asked for", f"most layers in {precision}", shares)
+        raise ExportError(
+            "the engine is not in the requested precision", expected=f"most layers in {precision}", got=shares
+        )
 
 
 def check_quantized(inspected: str, quantized: Collection[str]) -> None:
-    """Refuses an engine of which a convolution that was quantized reads no INT8, by the inspector's JSON.
+    """Refuses an engine in which a quantized convolution does not read INT8, by the inspector's JSON.
 
-    A layer of the engine names the convolutions that went into it, in its name or in its metadata.
+    A layer of the engine names the convolutions fused into it, in its name or in its metadata.
 
     Raises:
         ExportError: names the convolutions.
@@ -113,14 +120,14 @@ def check_quantized(inspected: str, quantized: Collection[str]) -> None:
     wrong = [name for name in quantized if not re.search(rf"(?<![\w./]){re.escape(name)}(?![\w./])", said)]
     if wrong:
         raise ExportError(
-            "quantized convolutions do not run in INT8", f"all {len(quantized)} in layers that read int8",
-            f"{len(wrong)} in others: {'; '.join(wrong)}"[:300],
-            "Leave their groups out: --quantization FILE, with the plan of a bundle and fewer groups.",
+            "quantized convolutions do not run in INT8", expected=f"all {len(quantized)} in layers that read int8",
+            got=f"{len(wrong)} in others: {'; '.join(wrong)}"[:300],
+            remedy="Exclude their groups with --quantization FILE: the plan of a bundle with fewer groups.",
         )  # fmt: skip
 
 
 def _told(inspected: str) -> list[dict[str, Any]]:
-    """The layers that the inspector says more of than their names. Raises: ExportError."""
+    """The layers about which the inspector reports more than names. Raises: ExportError."""
     try:
         found = json.loads(inspected)
     except ValueError as error:
@@ -131,7 +138,9 @@ def _told(inspected: str) -> list[dict[str, Any]]:
 
 
 def _unreadable(inspected: str) -> ExportError:
-    return ExportError("the engine inspector's answer cannot be read", "JSON with Layers", repr(inspected[:200]))
+    return ExportError(
+        "the engine inspector's report cannot be read", expected="JSON with Layers", got=repr(inspected[:200])
+    )
 
 
 def _tensors(entry: Mapping[str, Any], end: str) -> list[dict[str, Any]]:
@@ -140,7 +149,7 @@ def _tensors(entry: Mapping[str, Any], end: str) -> list[dict[str, Any]]:
 
 
 def _type_of(tensor: Mapping[str, Any]) -> str | None:
-    """Our name of a tensor's type; "" for one that is no precision of ours, None where the inspector leaves it open."""
+    """Our name of a tensor's type; "" for one that is not a precision, None if the inspector leaves it open."""
     for text in (str(tensor[name]) for name in _TYPE_FIELDS if name in tensor):
         for name, pattern in _IN_TEXT:
             if pattern.search(text):
@@ -151,12 +160,12 @@ def _type_of(tensor: Mapping[str, Any]) -> str | None:
 
 
 def _is_int8(entry: Mapping[str, Any]) -> bool:
-    """Whether a layer of an engine reads INT8, rather than giving it."""
+    """Whether a layer of an engine reads INT8, rather than writing it."""
     return any(_type_of(read) == "int8" for read in _tensors(entry, "Inputs"))
 
 
 def _from_int8(trt: Any, network: Any) -> Collection[str]:
-    """Tensors that are INT8 in the guise of floats: what dequantizers make of it."""
+    """Tensors that are INT8 represented as floats: the outputs of dequantizers."""
     return {
         layer.get_output(0).name
         for layer in _layers(network)

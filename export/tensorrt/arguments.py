@@ -6,7 +6,7 @@ from miniseg_edge.export.tensorrt.options import COMPUTE_CAPABILITIES, EngineOpt
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Adds them as a group of their own."""
+    """Adds them as an option group."""
     group = parser.add_argument_group("engines (--target trt, --target trt-rtx)")
     group.add_argument(
         "--compute-capability",

@@ -1,4 +1,4 @@
-"""An engine as the bundle has it: files and record. Needs the vendor, a GPU if that builds on it, no torch, no onnx."""
+"""An engine's files and record for the bundle. Needs the vendor, a GPU if that builds on it, no torch, no onnx."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,13 +17,16 @@ from miniseg_edge.runtimes.backends.tensorrt.vendors import Vendor
 from miniseg_edge.tensors import ANY
 
 MOST_SLICES, SMALLEST_SIDE, LARGEST_SIDE = 4, 16, 1024
-"""What an engine with free sides serves, unless the bundle's own size is larger. A call of the largest shape takes
-memory on the GPU for all of it, so this is small: slices are fed one by one, and many at once go in many calls."""
+"""Maximum batch of an engine with free sides, unless the bundle's own size is larger.
+
+A call of the largest shape reserves GPU memory for all of it, so this is small: slices are processed one by one, and
+many at once in many calls.
+"""
 
 
 @dataclass(frozen=True)
 class EngineFiles:
-    """Files by their path in the bundle, in the order in which the runtime wants them, and the engine's record."""
+    """Files by their path in the bundle, in the order that the runtime expects, and the engine's record."""
 
     files: dict[str, bytes]
     record: EngineRecord
@@ -40,14 +43,14 @@ def engine_files(
     tell: Tell,
     timing_cache: bytes = b"",
 ) -> EngineFiles:
-    """Builds an engine and writes down how.
+    """Builds an engine and its record.
 
     Args:
         vendor: whose.
-        onnx: the model, in the precision asked for.
+        onnx: the model, in the requested precision.
         manifest: how it is fed.
         build: target and precision.
-        quantized: names of the convolutions that are to run in INT8.
+        quantized: names of the convolutions that must run in INT8.
         options: how to build.
         tell: told how far it is.
         timing_cache: of an earlier build.
@@ -55,7 +58,7 @@ def engine_files(
     Raises:
         MissingDependencyError: the vendor's package is not installed.
         RuntimeUnavailableError: the vendor builds on the GPU, and there is none.
-        ExportError and its kin: see `engine_from_onnx`.
+        ExportError and its subclasses: see `engine_from_onnx`.
     """
     folder = build.folder
     version = vendor.version()
@@ -102,7 +105,7 @@ def gpu_to_build_on(vendor: Vendor, device: str = "") -> Gpu | None:
 
     Raises:
         MissingDependencyError: the vendor's package is not installed.
-        RuntimeUnavailableError: it builds on the GPU, and there is none, or none of that name.
+        RuntimeUnavailableError: it builds on the GPU, and there is none, or none with that name.
     """
     vendor.module()
     if vendor.builds_ahead:
@@ -111,7 +114,7 @@ def gpu_to_build_on(vendor: Vendor, device: str = "") -> Gpu | None:
 
 
 def shape_range(manifest: Manifest) -> ShapeRange | None:
-    """The input shapes that an engine is to serve; None if they are fixed."""
+    """The input shapes that an engine must support; None if they are fixed."""
     shape, size = manifest.input.shape, manifest.preprocessing.size
     if ANY not in shape:
         return None

@@ -1,4 +1,4 @@
-"""ONNX -> engine. One builder for every vendor of `VENDORS`, which it takes as a parameter."""
+"""ONNX -> engine. One builder for every vendor in `VENDORS`, which is a parameter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class EngineTask:
     """What to build.
 
     Attributes:
-        onnx: the model; its types are the precision.
-        precision: what they are meant to be.
-        input, output: what the engine must take and give.
+        onnx: the model; its types define the precision.
+        precision: the intended one.
+        input, output: which the engine must have.
         shapes: of the input, if it has free sides.
         timing_cache: of an earlier build on this GPU with this version, or empty.
-        quantized: names of the convolutions that are to run in INT8.
+        quantized: names of the convolutions that must run in INT8.
     """
 
     onnx: bytes
@@ -49,9 +49,9 @@ class EngineTask:
 
 @dataclass(frozen=True)
 class Engine:
-    """What came out: engine, timing cache (empty where the vendor has none), and what the vendor says of them.
+    """The result: engine, timing cache (empty if the vendor has none), and the vendor's reports.
 
-    `activation_bytes` is what a call of the largest shape takes on the GPU; 0 where the engine cannot be opened.
+    `activation_bytes` is the GPU memory of a call with the largest shape; 0 if the engine cannot be opened.
     """
 
     data: bytes
@@ -65,17 +65,17 @@ class Engine:
 
 
 def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, tell: Tell) -> Engine:
-    """Builds a strongly typed engine: each layer has the precision that the ONNX gives it.
+    """Builds a strongly typed engine: each layer has the precision that the ONNX specifies.
 
-    A vendor that builds ahead of time needs no GPU; the others build for the GPU that is there, and their engine is
-    opened at once to see what its layers became.
+    A vendor that builds ahead of time needs no GPU. The others build for the present GPU, and their engine is opened at
+    once to inspect its layers.
 
     Raises:
         MissingDependencyError: the vendor's package is not installed.
         UsageError: a compute capability that the vendor does not know.
         RuntimeUnavailableError: the vendor's library cannot start.
-        ExportError: the vendor cannot read or build the model, or built something else than was asked for.
-        DeviceMemoryError, DeviceLostError: the GPU failed while it was built on.
+        ExportError: the vendor cannot read or build the model, or built something other than requested.
+        DeviceMemoryError, DeviceLostError: the GPU failed during the build.
         IncompatibleError, UnsafeModelError: the model is not admitted.
     """
     trt = vendor.module()
@@ -111,12 +111,12 @@ def engine_from_onnx(vendor: Vendor, task: EngineTask, options: EngineOptions, t
 
 
 def _unbuilt(vendor: Vendor, log: VendorLog) -> MiniSegError:
-    """The error for a build that gave nothing: the GPU's if it is lost or full, else the export's."""
+    """The error for a failed build: the GPU's if it is lost or full, otherwise the export's."""
     found = log.failure(f"{vendor.title} cannot build the engine", "an engine")
     if type(found) is not InferenceError:
         return found
-    remedy = _DECONVOLUTION if "deconv" in found.got.lower() else ""
-    return ExportError(found.problem, found.expected, found.got, remedy)
+    remedy = _DECONVOLUTION if "deconv" in found.because.lower() else ""
+    return ExportError(found.problem, expected=found.expected, because=found.because, remedy=remedy)
 
 
 _DECONVOLUTION = (
@@ -132,13 +132,15 @@ def _network(trt: Any, builder: Any, task: EngineTask, log: VendorLog) -> Any:
     if not parser.parse(task.onnx):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         reasons = "; ".join(f"{error.node_operator()} {error.node_name()}: {error.desc()}" for error in errors)
-        raise ExportError("the vendor's parser refuses the ONNX", "a model that it reads", reasons[:300])
+        raise ExportError(
+            "the vendor's parser rejects the ONNX", expected="a model that it reads", because=reasons[:300]
+        )
     check_network(trt, network, (task.input, task.output), task.precision, task.quantized)
     return network
 
 
 def _configure(trt: Any, config: Any, options: EngineOptions, vendor: Vendor) -> None:
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # or the inspector would not say types
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # or the inspector would not report types
     for name, wanted in _wanted_flags(options).items():
         flag = getattr(trt.BuilderFlag, name)
         (config.set_flag if wanted else config.clear_flag)(flag)
@@ -152,9 +154,11 @@ def _configure(trt: Any, config: Any, options: EngineOptions, vendor: Vendor) ->
             known = trt.ComputeCapability.__members__
             if f"SM{number}" not in known:
                 offered = ", ".join(name for name in known if name.startswith("SM"))
-                raise UsageError(f"{vendor.title} builds for no such compute capability", offered, f"SM{number}")
+                raise UsageError(
+                    f"{vendor.title} does not build for this compute capability", expected=offered, got=f"SM{number}"
+                )
             if not config.set_compute_capability(known[f"SM{number}"], index):
-                raise ExportError(f"{vendor.title} refuses a compute capability", "true", f"SM{number}")
+                raise ExportError(f"{vendor.title} rejects a compute capability", expected="true", got=f"SM{number}")
 
 
 def _takes_timing_cache(config: Any, stored: bytes) -> bool:
@@ -163,27 +167,29 @@ def _takes_timing_cache(config: Any, stored: bytes) -> bool:
 
 
 def _wanted_flags(options: EngineOptions) -> dict[str, bool]:
-    """Said outright, because TF32 is on where nothing is said."""
+    """Set explicitly: TF32 is on by default."""
     return {"TF32": options.tf32, "VERSION_COMPATIBLE": options.version_compatible}
 
 
 def _flags(trt: Any, config: Any, options: EngineOptions) -> tuple[str, ...]:
-    """The builder's flags as it has them. Raises: ExportError if they are not those that were asked for."""
+    """The builder's active flags. Raises: ExportError if they are not the requested ones."""
     known = trt.BuilderFlag.__members__
     found = tuple(sorted(name for name, flag in known.items() if config.get_flag(flag)))
     wrong = [name for name, wanted in _wanted_flags(options).items() if (name in found) != wanted]
     if wrong:
-        raise ExportError("the builder did not take its flags", str(_wanted_flags(options)), ", ".join(found) or "none")
+        raise ExportError(
+            "the builder ignored its flags", expected=str(_wanted_flags(options)), got=", ".join(found) or "none"
+        )
     return found
 
 
 def _workspace_bytes(trt: Any, config: Any, options: EngineOptions) -> int:
-    """What was asked for, as the builder has it; 0 if nothing was. Raises: ExportError if it took another size."""
+    """The builder's active workspace; 0 for the default. Raises: ExportError if it is not the requested size."""
     if options.workspace_mib is None:
         return 0
     wanted, found = options.workspace_mib * 2**20, int(config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE))
     if found != wanted:
-        raise ExportError("the builder did not take the workspace", f"{wanted} bytes", f"{found} bytes")
+        raise ExportError("the builder ignored the workspace", expected=f"{wanted} bytes", got=f"{found} bytes")
     return wanted
 
 
@@ -194,17 +200,17 @@ class _Inspected:
 
 
 def _inspected(vendor: Vendor, data: bytes, task: EngineTask, options: EngineOptions) -> _Inspected:
-    """Opens an engine where it was built, and holds it against what was asked for.
+    """Opens an engine where it was built, and compares it with the request.
 
     Raises:
-        ExportError: it is something else, or the inspector's answer cannot be read.
+        ExportError: it differs, or the inspector's report cannot be read.
         DeviceMemoryError, DeviceLostError, InferenceError: it cannot be opened.
     """
     trt = vendor.module()
     found = opened(vendor, data, version_compatible=options.version_compatible)
     inspector = found.engine.create_engine_inspector()
     context = None
-    if task.shapes is not None:  # else formats of free shapes are not told
+    if task.shapes is not None:  # otherwise formats of free shapes are not reported
         context = found.engine.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
         if context is None or not context.set_input_shape(task.input.name, task.shapes.optimum):
             raise found.log.failure("the engine does not take its optimum shape", str(task.shapes.optimum))

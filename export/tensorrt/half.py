@@ -1,7 +1,7 @@
 """ONNX in FP32 -> ONNX in FP16, with FP32 at its ends.
 
-Why not a library's converter: ONNX Runtime's rounds the input before the normalisation that was to stay in FP32, leaves
-nodes unsorted, and types that are no longer true.
+A library's converter is not used: ONNX Runtime's rounds the input before the normalisation that must stay in FP32,
+leaves nodes unsorted, and leaves types that are no longer true.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _SUFFIX: dict[int, str] = {_FLOAT: "_as_float", _HALF: "_as_half"}
 
 
 def half_from_onnx(model: OnnxModel, input_: TensorSpec, output: TensorSpec) -> OnnxModel:
-    """Rounds weights and values to FP16, but for `KEPT_IN_FP32`; inputs and outputs stay as they are.
+    """Rounds weights and values to FP16, except `KEPT_IN_FP32`; inputs and outputs are unchanged.
 
     Raises:
         ExportError: a weight is beyond FP16, or the result fails ONNX's full check.
@@ -32,7 +32,7 @@ def half_from_onnx(model: OnnxModel, input_: TensorSpec, output: TensorSpec) -> 
 
 
 class _Conversion:
-    """One pass over the sorted nodes. A value is cast where a node wants it in the other type, once for all of them."""
+    """One pass over the sorted nodes. A value is cast where a node needs the other type, once for all of them."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._graph = model.graph
@@ -64,7 +64,7 @@ class _Conversion:
         self._graph.initializer.extend(kept)
 
     def _given_in_half(self, node: onnx.NodeProto, index: int) -> Iterator[onnx.NodeProto]:
-        """Notes that the node's output is FP16 now; one that the graph gives away keeps its name and type by a cast."""
+        """Records that the node's output is now FP16; a graph output keeps its name and type by a cast."""
         name = node.output[index]
         if name not in self._given:
             self._types[name] = _HALF
@@ -73,7 +73,7 @@ class _Conversion:
         yield _cast(node.output[index], name, _FLOAT)
 
     def _in_type(self, node: onnx.NodeProto, index: int, wanted: int) -> Iterator[onnx.NodeProto]:
-        """Has the node read its input in `wanted`; gives the cast that it takes, if nobody made it before."""
+        """Makes the node read its input as `wanted`; returns the cast that this needs, unless it already exists."""
         name = node.input[index]
         if self._types[name] == wanted:
             return
@@ -88,7 +88,7 @@ class _Conversion:
 
 
 def _is_free(parameters: "Sequence[onnx.defs.OpSchema.FormalParameter]", index: int) -> bool:
-    """Whether an operator takes or gives FP16 there as well as FP32; the last parameter may stand for many."""
+    """Whether an operator supports FP16 there as well as FP32; the last parameter may be variadic."""
     types = parameters[min(index, len(parameters) - 1)].types
     return {"tensor(float)", "tensor(float16)"} <= set(types)
 
@@ -101,5 +101,7 @@ def _rounded(weights: TensorProto, name: str) -> TensorProto:
     with np.errstate(over="ignore"):
         found = numpy_helper.to_array(weights).astype(np.float16)
     if not np.isfinite(found).all():
-        raise ExportError(f"{weights.name} is beyond FP16", f"at most {np.finfo(np.float16).max}", "a larger weight")
+        raise ExportError(
+            f"{weights.name} is beyond FP16", expected=f"at most {np.finfo(np.float16).max}", got="a larger weight"
+        )
     return numpy_helper.from_array(found, name)

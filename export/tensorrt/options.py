@@ -1,25 +1,26 @@
-"""How engines are to be built. Importable without torch and without any vendor."""
+"""Options for building engines. Importable without torch and without any vendor."""
 
 from dataclasses import dataclass
 
 from miniseg_edge.runtimes.backends.tensorrt.vendors import TENSORRT_RTX
 
 COMPUTE_CAPABILITIES = TENSORRT_RTX.compute_capabilities
-"""That engines can be built for ahead of time."""
+"""For which engines can be built ahead of time."""
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What a user may say about engines.
+    """The user's options for engines.
 
     Attributes:
-        compute_capabilities: of `COMPUTE_CAPABILITIES`, for targets that are built ahead of time; none is the vendor's
-            own choice: one engine for Ampere and later. Each one named makes the engine larger.
-        workspace_mib: memory that kernels may use while they run, in MiB; None for all that the GPU has.
-        tf32: lets FP32 convolutions round their inputs to 10 bits of mantissa: faster, and no parity to FP32's limits.
-        version_compatible: the engine also opens with later releases of the same major version; it is larger, some
-            kernels are left out, and it carries a runtime of its own, which is run as native code.
-        hardware_compatible: the engine runs on all GPUs from Ampere on, not on this one alone; slower.
+        compute_capabilities: of `COMPUTE_CAPABILITIES`, for targets that are built ahead of time; empty for the
+            vendor's default: one engine for Ampere and later. Each one makes the engine larger.
+        workspace_mib: memory that kernels may use while they run, in MiB; None for all of the GPU's.
+        tf32: lets FP32 convolutions round their inputs to 10 bits of mantissa: faster, but without parity to FP32's
+            limits.
+        version_compatible: the engine also opens with later releases of the same major version; it is larger, lacks
+            some kernels, and contains its own runtime, which is executed as native code.
+        hardware_compatible: the engine runs on all GPUs from Ampere on, not only on this one; slower.
         device: the GPU to build on and for, such as `cuda:1`; "" is the first.
     """
 
@@ -39,7 +40,7 @@ NAMES_OF_OPTIONS = {
     "hardware_compatible": "--hardware-compatible",
     "device": "--device",
 }
-"""The command's names of the fields."""
+"""The command-line names of the fields."""
 
 BY_DEFAULT = EngineOptions()
-"""What an engine gets if nothing is said."""
+"""Defaults."""

@@ -1,16 +1,16 @@
-"""What the builder is doing, for people who wait."""
+"""Reports what the builder is doing, for the terminal."""
 
 from collections.abc import Callable
 from typing import Any
 
 Tell = Callable[[str], None]
-"""Told what is being done, in a few words."""
+"""Called with a short description of the current work."""
 
 
 def progress_monitor(trt: Any, tell: Tell) -> Any:
-    """A vendor's progress monitor that tells the innermost phase and its step.
+    """A vendor's progress monitor that reports the innermost phase and its step.
 
-    Thread-safety: the vendor may call it from threads of its own; `tell` must stand that.
+    Thread-safety: the vendor may call it from its own threads; `tell` must support that.
     """
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # the vendor's classes are known only when it is loaded

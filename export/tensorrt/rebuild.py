@@ -1,7 +1,7 @@
-"""`miniseg-export --rebuild`: a bundle's engines, built again on the machine that will run them.
+"""`miniseg-export --rebuild`: builds a bundle's engines again on the machine that will run them.
 
-A rebuilt engine is a new artefact: it replaces the old one only after it drew the reference's lesion on the golden
-slices. Needs the vendor's package and a GPU; no torch, no onnx.
+A rebuilt engine is a new artefact: it only replaces the old one after it reproduced the reference's lesion on the
+golden slices. Needs the vendor's package and a GPU; no torch, no onnx.
 """
 
 from dataclasses import replace
@@ -39,23 +39,24 @@ def rebuild(
     signer: Signer | None = None,
     trust: Path | None = None,
 ) -> Bundle:
-    """Rebuilds every engine whose vendor is installed, and puts the bundle in the place of the old one.
+    """Rebuilds every engine whose vendor is installed, and replaces the bundle.
 
     Args:
         path: of the bundle.
-        target: builds this target's engines beside those of the other, from the same ONNX; else each engine again.
+        target: builds this target's engines in addition to the existing ones, from the same ONNX; by default rebuilds
+            each engine.
         device: the GPU to build on and for, such as `cuda:1`; "" is the first.
-        signer: of the new bundle, which is another one: without it it is not signed, whoever signed the old.
-        trust: public key whose owner must have signed the old one.
+        signer: signs the new bundle, which is unsigned without it, even if the old one was signed.
+        trust: public key with which the old one must be signed.
 
     Raises:
-        BundleError and its kin: see `open_bundle`.
+        BundleError and its subclasses: see `open_bundle`.
         UsageError: the bundle has no engine to build from.
-        MissingDependencyError: no engine's vendor is installed here.
+        MissingDependencyError: no engine vendor is installed here.
         RuntimeUnavailableError: there is no GPU, or not this one.
-        IncompatibleError: the vendor does not serve it.
-        ExportError, ParityError and their kin: an engine could not be built, or draws another lesion; nothing changed.
-        OutputError: nothing changed.
+        IncompatibleError: the vendor does not support it. ExportError, ParityError and their subclasses: an engine
+            could not be built, or segments another lesion; nothing was changed.
+        OutputError: nothing was changed.
     """
     bundle = open_bundle(path, trust=trust)
     check_destination(path, overwrite=True)
@@ -65,7 +66,9 @@ def rebuild(
     here = [(source, wanted) for source, wanted in sources if is_installed(wanted)]
     if not here:
         targets = ", ".join(sorted({wanted for _, wanted in sources}))
-        raise MissingDependencyError("no engine's vendor is installed", "see docs/tensorrt.md", targets)
+        raise MissingDependencyError(
+            "no engine vendor is installed", remedy="Install one: docs/tensorrt.md.", got=targets
+        )
     gpu = gpu_named(device) if device else gpus()[0]
     for vendor in filter(None, (vendor_of(wanted) for _, wanted in here)):
         check_served(vendor, gpu)
@@ -87,9 +90,9 @@ def is_installed(target: str) -> bool:
 
 
 def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell, device: str = "") -> Bundle:
-    """The bundle with a target's engine built from a source's ONNX, in memory, before anybody judged it.
+    """The bundle with a target's engine built from a source's ONNX, in memory, before it is judged.
 
-    The source is replaced if it is that target's own; its options are taken as far as they are about the network.
+    The source is replaced if it belongs to the same target; its options are reused as far as they concern the network.
 
     Raises:
         MissingDependencyError, RuntimeUnavailableError, ExportError: see `engine_files`.
@@ -112,7 +115,7 @@ def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell, device: s
     manifest = bundle.manifest
     others = tuple(a for a in manifest.artifacts if (a.target, a.precision) != (target, source.precision))
     verdicts = manifest.parity.verdicts
-    if not any((v.target, v.precision) == (target, source.precision) for v in verdicts):  # held to what the source was
+    if not any((v.target, v.precision) == (target, source.precision) for v in verdicts):  # with the source's limits
         limits = next(v for v in verdicts if (v.target, v.precision) == (source.target, source.precision))
         verdicts = (*verdicts, replace(limits, target=target))
     changed = replace(manifest, artifacts=(*others, new), parity=replace(manifest.parity, verdicts=verdicts))
@@ -121,7 +124,7 @@ def rebuilt(bundle: Bundle, source: Artifact, target: str, tell: Tell, device: s
 
 def options_of(record: EngineRecord) -> EngineOptions:
     """The options that an engine was built with."""
-    ahead = not record.hardware_compatibility  # else its compute capability is that of the GPU it was built on
+    ahead = not record.hardware_compatibility  # otherwise its compute capability is that of the GPU it was built on
     return EngineOptions(
         compute_capabilities=tuple(int(n.replace(".", "")) for n in record.compute_capabilities) if ahead else (),
         workspace_mib=record.workspace_bytes // 2**20 or None,
@@ -140,12 +143,16 @@ def _sources(bundle: Bundle, target: str | None) -> list[tuple[Artifact, str]]:
     able = {name: row.precisions for name, row in targets().items()}
     found = [*own, *(artifact for artifact in others if artifact.precision in able[target or artifact.target])]
     if not found:
-        raise UsageError("nothing to rebuild", "a bundle with an engine in a precision that the target has", "none")
+        raise UsageError(
+            "there is nothing to rebuild",
+            expected="a bundle with an engine in a precision that the target has",
+            got="none",
+        )
     return [(artifact, target or artifact.target) for artifact in found]
 
 
 def _judged(bundle: Bundle, target: str, precision: str, gpu: Gpu) -> Bundle:
-    """The same with the record of where it was judged, and how. Raises: ParityError, InferenceError and its kin."""
+    """Adds the record of where and how it was judged. Raises: ParityError, InferenceError and its subclasses."""
     manifest, runtime = bundle.manifest, reader_of(target).name
     with load(bundle, runtime, gpu.device, precision=precision) as segmenter:
         artifact = segmenter.choice.artifact

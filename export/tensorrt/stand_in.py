@@ -1,4 +1,4 @@
-"""What stands in for an engine that cannot run on the machine that builds it: its ONNX, on ONNX Runtime."""
+"""The stand-in for an engine that cannot run on the machine that builds it: its ONNX, on ONNX Runtime."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ _PATH = "stand-in/model.onnx"
 
 
 def stand_in(bundle: Bundle, artifact: Artifact) -> Bundle:
-    """A bundle in memory whose one `onnx` artefact computes what the engine is to compute."""
+    """A bundle in memory whose only `onnx` artefact computes what the engine must compute."""
     data = rounded_to_half(bundle.contents[engine_of(artifact).onnx])
     operators = operators_of({_PATH: data})
     found = Artifact("onnx", artifact.precision, (_PATH,), artifact.nodes, artifact.form, operators=operators)
@@ -24,10 +24,10 @@ def stand_in(bundle: Bundle, artifact: Artifact) -> Bundle:
 
 
 def rounded_to_half(data: bytes) -> bytes:
-    """The same ONNX computed in FP32, with each value that is FP16 there rounded to FP16; FP32 models come back equal.
+    """The same ONNX computed in FP32, with each FP16 value rounded to FP16; FP32 models are returned unchanged.
 
     ONNX Runtime has no FP16 convolutions on CPUs. It runs them in FP32 and drops the rounding in between, so that an
-    FP16 model would be judged as if only its weights were rounded. Here the rounding is said outright.
+    FP16 model would be judged as if only its weights were rounded. Here the rounding is explicit.
     """
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(data))
     graph = model.graph

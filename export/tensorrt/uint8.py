@@ -1,6 +1,6 @@
-"""An ONNX with UINT8 at its output alone: TensorRT has it only there, and converts it only from floats.
+"""An ONNX with UINT8 only at its output: TensorRT supports it only there, and only converts it from floats.
 
-Classes are small whole numbers, which FP32 holds exactly, so the mask stays what it is.
+Classes are small integers, which FP32 represents exactly, so the mask is unchanged.
 """
 
 import onnx
@@ -11,7 +11,7 @@ from miniseg_edge.tensors import TensorSpec
 
 
 def uint8_at_the_end(model: OnnxModel, input_: TensorSpec, output: TensorSpec) -> OnnxModel:
-    """Computes in FP32 what was UINT8, and casts the output; a model without UINT8 comes back as it is.
+    """Computes in FP32 what was UINT8, and casts the output; a model without UINT8 is returned unchanged.
 
     Raises:
         ExportError: the result fails ONNX's full check.

@@ -1,5 +1,5 @@
-"""Admission: what a model file would take to run is worked out before a vendor's parser sees it.
+"""Admission: computes what a model file would take to run before a vendor's parser sees it.
 
-Models are read by bounded readers of our own, may hold operators from a fixed list alone, and the shape of every tensor
-is inferred for the input that will be used. What cannot be inferred, or takes too much, is refused.
+Our own bounded readers read the models. They only accept a fixed list of operators, and infer the shape of every tensor
+for the input that will be used. A model is refused if a shape cannot be inferred or if it needs too much.
 """

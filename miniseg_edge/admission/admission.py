@@ -1,4 +1,4 @@
-"""What a graph takes to run on an input of some shape, and whether that is within bounds."""
+"""What a graph needs to run on an input of a given shape, and whether that is within the limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,10 +26,10 @@ MAX_WORK_PER_PIXEL, MAX_WORK = 4 * MEBI, 2**44
 """Multiplications. A UNet++ has 250,000 a pixel."""
 
 SMALL_PICTURE = 64 * 64
-"""Pixels that any slice may be counted as."""
+"""Minimum number of pixels that any slice counts as."""
 
 _OF_SHAPES = ("Shape", "opset1.ShapeOf", "opset3.ShapeOf")
-"""What they give depends on the slice's shape alone: an engine may fold it, and what is made of it."""
+"""Their outputs only depend on the slice's shape: an engine may fold them and everything computed from them."""
 
 _REMEMBERED = 1024
 """Input shapes that were admitted before."""
@@ -37,7 +37,7 @@ _REMEMBERED = 1024
 
 @dataclass
 class Budget:
-    """What is left of the bounds while a graph is gone through."""
+    """What remains of the limits while a graph is traversed."""
 
     pixels: int
     folded: int
@@ -49,7 +49,7 @@ class Budget:
         self.work = min(self.pixels * MAX_WORK_PER_PIXEL, MAX_WORK)
 
     def spend(self, made: Made, work: int, *, constant: bool) -> None:
-        """Takes away what an operator makes. Raises: NotAdmittedError, it is more than is left."""
+        """Subtracts what an operator produces. Raises: NotAdmittedError if it is more than what remains."""
         elements = sum(value.size for value in made.values)
         if constant:
             self.folded -= elements + made.workspace
@@ -77,20 +77,22 @@ class Admission:
 
         Args:
             graph: as it was read.
-            rules: the operators that there may be.
-            allowed: which of them this model may have; None is all.
+            rules: the supported operators.
+            allowed: which of them this model may use; None for all.
 
         Raises:
             UnsafeModelError: another operator, or too many.
         """
         check_operators(graph.operators, rules, allowed)
         if len(graph.nodes) > MAX_NODES:
-            raise UnsafeModelError("the model is not admitted", f"at most {MAX_NODES} operators", f"{len(graph.nodes)}")
+            raise UnsafeModelError(
+                "the model is not admitted", expected=f"at most {MAX_NODES} operators", got=f"{len(graph.nodes)}"
+            )
         self._graph, self._rules = graph, rules
         self._admitted: set[Shape] = set()
 
     def admit(self, shape: Shape) -> None:
-        """Works out what the graph takes on an input of this shape, unless that is known.
+        """Computes what the graph needs for an input of this shape, unless it is known already.
 
         Raises:
             UnsafeModelError: something cannot be inferred, contradicts what the file states, or is too much.
@@ -139,16 +141,18 @@ class Admission:
 def check_operators(
     found: tuple[str, ...], rules: Mapping[str, Operator], allowed: frozenset[str] | None = None
 ) -> None:
-    """Refuses operators that are on no list, or not on this model's. Raises: UnsafeModelError."""
+    """Refuses operators that are unknown or not allowed for this model. Raises: UnsafeModelError."""
     if strange := [name for name in found if name not in rules]:
         raise UnsafeModelError(
-            "the model has operators that are not admitted", "arithmetic on tensors whose sizes are known beforehand",
-            ", ".join(strange)[:200], "docs/networks.md lists what a network may be made of.",
-        )  # fmt: skip
+            "the model has operators that are not admitted",
+            expected="arithmetic on tensors whose sizes are known beforehand",
+            got=", ".join(strange)[:200],
+            remedy="The operators of a network are listed in docs/networks.md.",
+        )
     if allowed is not None and (strange := [name for name in found if name not in allowed]):
         raise UnsafeModelError(
-            "the model has operators that its manifest does not record", ", ".join(sorted(allowed))[:200],
-            ", ".join(strange)[:200], "Export it again with miniseg-export.",
+            "the model has operators that its manifest does not record", expected=", ".join(sorted(allowed))[:200],
+            got=", ".join(strange)[:200], remedy="Export it again with miniseg-export.",
         )  # fmt: skip
 
 
@@ -162,6 +166,8 @@ def _check_stated(shape: Shape, stated: Shape | None) -> None:
 
 def _refused(place: str, reason: str) -> UnsafeModelError:
     return UnsafeModelError(
-        "the model is not admitted", "operators on tensors of known and bounded size", f"{place}: {reason}",
-        "Export it again with miniseg-export.",
-    )  # fmt: skip
+        "the model is not admitted",
+        expected="operators on tensors of known and bounded size",
+        got=f"{place}: {reason}",
+        remedy="Export it again with miniseg-export.",
+    )

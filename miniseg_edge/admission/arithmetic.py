@@ -1,4 +1,4 @@
-"""Operators that work element by element, and the arithmetic of small whole numbers that shapes are worked out with."""
+"""Element-wise operators, and the arithmetic of small integers from which shapes are computed."""
 
 from collections.abc import Callable
 from math import prod
@@ -11,13 +11,13 @@ from miniseg_edge.admission.graph import MAX_NUMBERS, NotAdmittedError, Value
 from miniseg_edge.admission.shapes import broadcast, joined
 
 _SAFE = 2**31
-"""Numbers below it in size are added and multiplied alike in 32 and in 64 bits; others are not followed."""
+"""Below this magnitude, 32-bit and 64-bit arithmetic agree; larger numbers are not tracked."""
 
 Arithmetic = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.int64]]
 
 
 def like_first(call: Call) -> Made:
-    """The first input's shape, whatever the other inputs say: they are small, or the engine refuses them."""
+    """The first input's shape. The other inputs are small, or the engine refuses them."""
     return made(call.shape())
 
 
@@ -32,7 +32,7 @@ def elementwise(call: Call) -> Made:
 
 
 def followed(arithmetic: Arithmetic) -> Callable[[Call], Made]:
-    """The same for two inputs, with the numbers that come out where those of both are small and known."""
+    """The same for two inputs. The result's numbers are tracked if those of both inputs are small and known."""
 
     def rule(call: Call) -> Made:
         shape = broadcast(*(call.shape(index) for index in range(len(call.inputs))))
@@ -48,12 +48,12 @@ def followed(arithmetic: Arithmetic) -> Callable[[Call], Made]:
 
 
 def divided(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Whole quotients of numbers from 0 by numbers from 1, on which all roundings agree."""
+    """Integer quotients of numbers from 0 by numbers from 1: all rounding modes agree on them."""
     return one // other
 
 
 def concatenated(call: Call) -> Made:
-    """All inputs along an axis, with their numbers if they are few and known."""
+    """Concatenation along an axis, with the numbers if they are few and known."""
     parts = [call.value(index) for index in range(len(call.inputs))]
     if not parts:
         raise NotAdmittedError("nothing to concatenate")
@@ -64,7 +64,7 @@ def concatenated(call: Call) -> Made:
 
 
 def counted(call: Call) -> Made:
-    """Whole numbers from one to another, as axes are listed; few, and known beforehand."""
+    """A range of integers, as used for axes; it must be short and known in advance."""
     start, end, step = (call.number(index) for index in range(3))
     if step == 0 or len(found := range(start, end, step)) > MAX_NUMBERS:
         raise NotAdmittedError("more numbers in a row than axes could be")
@@ -72,7 +72,7 @@ def counted(call: Call) -> Made:
 
 
 def followed_if_whole(call: Call, *, whole: bool) -> Made:
-    """A conversion; numbers are followed from whole types to whole ones of 32 bits or more."""
+    """A conversion. Numbers are tracked between integer types of 32 bits or more."""
     value = call.value(0)
     return unchanged(call) if whole and _is_safe(value.numbers) else made(value.shape)
 

@@ -1,4 +1,4 @@
-"""What the rules of operators are written with: a node with its inputs, and what it makes of them."""
+"""The interface for the rules of operators: a node with its inputs, and its outputs."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True)
 class Made:
-    """What an operator makes.
+    """The result of an operator.
 
     Attributes:
         values: its outputs, in order.
         multiplications: beyond one for each element that it reads and writes.
-        workspace: elements that an engine may hold besides inputs and outputs, such as a padded input.
+        workspace: elements that an engine may allocate in addition to inputs and outputs, such as a padded input.
     """
 
     values: tuple[Value, ...]
@@ -30,17 +30,17 @@ class Made:
 
 @dataclass(frozen=True)
 class Call:
-    """A node about to run on known shapes."""
+    """A node that is about to run on known shapes."""
 
     node: Node
     inputs: tuple[Value | None, ...]
 
     def has(self, index: int) -> bool:
-        """Whether there is such an input."""
+        """Whether this input exists."""
         return index < len(self.inputs) and self.inputs[index] is not None
 
     def value(self, index: int) -> Value:
-        """An input. Raises: NotAdmittedError, left out."""
+        """An input. Raises: NotAdmittedError if it is omitted."""
         found = self.inputs[index] if index < len(self.inputs) else None
         if found is None:
             raise NotAdmittedError(f"input {index} is missing")
@@ -51,7 +51,7 @@ class Call:
         return self.value(index).shape
 
     def numbers(self, index: int) -> tuple[int, ...]:
-        """An input's elements, whole numbers. Raises: NotAdmittedError, they depend on data, or are none."""
+        """An input's elements as integers. Raises: NotAdmittedError if they depend on data or are not integers."""
         found = self.value(index).numbers
         if found is None:
             raise NotAdmittedError(f"its shape depends on the values of input {index}")
@@ -61,43 +61,43 @@ class Call:
         """An input's only element."""
         found = self.numbers(index)
         if len(found) != 1:
-            raise NotAdmittedError(f"input {index} is no single number")
+            raise NotAdmittedError(f"input {index} is not a single number")
         return found[0]
 
     def floats(self, index: int) -> tuple[float, ...]:
-        """An input's elements. Raises: NotAdmittedError, they depend on data."""
+        """An input's elements. Raises: NotAdmittedError if they depend on data."""
         found = self.value(index).numbers
         if found is None:
             raise NotAdmittedError(f"its shape depends on the values of input {index}")
         return tuple(float(number) for number in found)
 
     def attribute(self, name: str) -> Attribute | None:
-        """An attribute as the file has it, or None."""
+        """An attribute as stored in the file, or None."""
         return self.node.attributes.get(name)
 
     def wholes(self, name: str, default: Sequence[int]) -> tuple[int, ...]:
-        """An attribute of whole numbers."""
+        """An attribute that is a list of integers."""
         found = self.attribute(name)
         if found is None:
             return tuple(default)
         if isinstance(found, str):
             return integers(found)
         if not isinstance(found, tuple):
-            raise NotAdmittedError(f"{name} is no list of numbers")
+            raise NotAdmittedError(f"{name} is not a list of numbers")
         return tuple(_whole(number) for number in found)
 
     def whole(self, name: str, default: int | None = None) -> int:
-        """An attribute that is a whole number. Raises: NotAdmittedError, not there and no default."""
+        """An integer attribute. Raises: NotAdmittedError if it is missing and has no default."""
         found = self.attribute(name)
         if found is None and default is not None:
             return default
         one = integers(found) if isinstance(found, str) else (found,)
         if len(one) != 1 or not isinstance(one[0], int):
-            raise NotAdmittedError(f"{name} is no whole number")
+            raise NotAdmittedError(f"{name} is not a whole number")
         return one[0]
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """An attribute that is true or false."""
+        """A Boolean attribute."""
         found = self.attribute(name)
         if found is None:
             return default
@@ -106,27 +106,27 @@ class Call:
         return _FLAGS[str(found).lower()]
 
     def text(self, name: str, default: str = "") -> str:
-        """An attribute that is a text, in lower case."""
+        """A text attribute, in lower case."""
         found = self.attribute(name)
         if found is not None and not isinstance(found, str):
-            raise NotAdmittedError(f"{name} is no text")
+            raise NotAdmittedError(f"{name} is not text")
         return default if found is None else found.lower()
 
 
 Operator = Callable[[Call], Made]
-"""How an operator's outputs follow from its inputs. Raises: NotAdmittedError."""
+"""Computes an operator's outputs from its inputs. Raises: NotAdmittedError."""
 
 
 def integers(text: str) -> tuple[int, ...]:
-    """Whole numbers between commas. Raises: NotAdmittedError."""
+    """Integers separated by commas. Raises: NotAdmittedError."""
     found = [_INTEGER.fullmatch(part) for part in text.split(",")] if text.strip() else []
     if not all(found):
-        raise NotAdmittedError(f"{text[:40]!r} is no list of whole numbers")
+        raise NotAdmittedError(f"{text[:40]!r} is not a list of whole numbers")
     return tuple(int(part[1]) for part in found if part is not None)
 
 
 def made(*shapes: Shape, multiplications: int = 0, workspace: int = 0) -> Made:
-    """Outputs whose numbers nobody follows."""
+    """Outputs whose numbers are not tracked."""
     return Made(tuple(Value(shape) for shape in shapes), multiplications, workspace)
 
 

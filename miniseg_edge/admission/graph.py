@@ -1,4 +1,4 @@
-"""A model as admission sees it: operators in the order of their execution, constants, and the shapes that it states."""
+"""A model as seen by admission: operators in execution order, constants, and the shapes that the file states."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ Shape = tuple[int, ...]
 MAX_RANK = 16
 MAX_SIDE = 2**31 - 1
 MAX_NUMBERS = 1024
-"""Elements of a tensor whose numbers are followed, such as a shape. Larger tensors hold weights."""
+"""Tensors up to this many elements are tracked by value, such as shapes. Larger tensors hold weights."""
 
 
 class NotAdmittedError(Exception):
-    """Why an operator or a file is refused; becomes an UnsafeModelError that names the place."""
+    """The reason why an operator or a file is refused. It becomes an UnsafeModelError that names the place."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor before it exists.
+    """A tensor that has not been computed yet.
 
     Attributes:
         shape: of the tensor.
-        numbers: its elements in row-major order if it is small and they are known, as those of shapes and axes are.
-        constant: whether it does not depend on the slice, so that a vendor may compute it when it opens the model.
+        numbers: its elements in row-major order if it is small and they are known, as for shapes and axes.
+        constant: whether it is independent of the slice, so that a vendor may compute it when it opens the model.
     """
 
     shape: Shape
@@ -50,9 +50,9 @@ class Node:
     Attributes:
         operator: `Conv` in ONNX, `opset1.Convolution` in an IR.
         name: for messages.
-        inputs: names of values; "" where one is left out.
-        outputs: names of values, each given by this node alone.
-        attributes: as the file has them; all texts in an IR.
+        inputs: names of values; "" for an omitted input.
+        outputs: names of values; each value is the output of exactly one node.
+        attributes: as stored in the file; all are texts in an IR.
     """
 
     operator: str

@@ -1,7 +1,7 @@
-"""OpenVINO IR -> the graph that admission looks at: layers, edges and constants of an .xml and its .bin.
+"""OpenVINO IR -> the graph for admission: layers, edges and constants of an .xml and its .bin.
 
-Only what the exporter writes is read. Declarations, comments, bodies of loops, variables and layers of extensions
-refuse the file, because OpenVINO's own reader is more lenient than this one and might see something else in them.
+Only what the exporter writes is accepted. A file with declarations, comments, loop bodies, variables or layers of
+extensions is refused: OpenVINO's own reader is more lenient and might interpret them differently.
 """
 
 import re
@@ -18,7 +18,7 @@ from miniseg_edge.tensors import ANY
 
 MAX_XML_BYTES = 64 * 2**20
 MAX_ELEMENTS = 500_000
-"""A network of ours has some 30,000."""
+"""Our networks have about 30,000."""
 
 _MAX_DEPTH = 16
 _BEGIN = re.compile(rb'<\?xml version="1\.0"( encoding="(?i:utf-8)")? ?\?>')
@@ -36,7 +36,10 @@ _CHILDREN = {
     "port": {"dim"},
     "edges": {"edge"},
 }
-"""What may lie in what. `rt_info` of the net may hold anything: it is about the file, and nothing is run by it."""
+"""Which elements may contain which.
+
+`rt_info` of the net may contain anything: it describes the file and is not executed.
+"""
 
 _ONCE = {"layers", "edges", "data", "input", "output"}
 
@@ -61,8 +64,8 @@ def graph_from_ir(xml_: bytes, weights: bytes) -> Graph:
     """Reads a model.
 
     Raises:
-        IncompatibleError: no IR.
-        UnsafeModelError: more than a plain network, or one that contradicts itself.
+        IncompatibleError: the file is not an IR.
+        UnsafeModelError: the file is more than a plain network, or contradicts itself.
     """
     if _BEGIN.match(xml_) is None:
         raise _no_ir(xml_[:8].hex(" "))
@@ -70,9 +73,11 @@ def graph_from_ir(xml_: bytes, weights: bytes) -> Graph:
         return _graph(_parsed(xml_), weights)
     except NotAdmittedError as reason:
         raise UnsafeModelError(
-            "the IR is more than a plain network", "layers of OpenVINO's opsets, weights, one input and one output",
-            str(reason), "Export it again with miniseg-export.",
-        ) from reason  # fmt: skip
+            "the IR is more than a plain network",
+            expected="layers of OpenVINO's opsets, weights, one input and one output",
+            because=str(reason),
+            remedy="Export it again with miniseg-export.",
+        ) from reason
 
 
 def _parsed(xml_: bytes) -> _Element:
@@ -116,18 +121,18 @@ def _parsed(xml_: bytes) -> _Element:
 
 
 def _no_ir(got: str) -> IncompatibleError:
-    return IncompatibleError("the openvino artefact is no IR", "an .xml file", got)
+    return IncompatibleError("the openvino artefact is not an IR", expected="an .xml file", got=got)
 
 
 @dataclass
 class _Ports:
-    """Values that layers have made so far, by layer and port."""
+    """Values that the layers have produced so far, by layer and port."""
 
     values: dict[tuple[str, str], str] = field(default_factory=dict)
     stated: dict[str, Shape] = field(default_factory=dict)
 
     def make(self, layer: str, port: _Element) -> str:
-        """A name for what a layer gives at a port, and the shape that it states."""
+        """A name for the output of a layer's port, and the shape that the file states."""
         key = (layer, port.get("id"))
         if key in self.values:
             raise NotAdmittedError(f"two ports {key[1][:40]!r} of a layer")
@@ -182,7 +187,7 @@ def _ports_of(layer: _Element, side: str) -> list[_Element]:
 
 
 def _read(layer: _Element, sources: dict[tuple[str, str], tuple[str, str]], ports: _Ports) -> tuple[str, ...]:
-    """The values at a layer's inputs, which layers before it have made."""
+    """The values at a layer's inputs, produced by earlier layers."""
     read = []
     for port in _ports_of(layer, "input"):
         source = sources.pop((layer.get("id"), port.get("id")), None)
@@ -210,7 +215,7 @@ def _parameter(layer: _Element, made: list[tuple[_Element, str]]) -> Port:
 
 
 def _constant(layer: _Element, weights: bytes) -> Value:
-    """Elements that all lie in the .bin."""
+    """Elements that lie completely within the .bin."""
     data = layer.child("data")
     if data is None:
         raise NotAdmittedError("a constant without data")
@@ -234,7 +239,7 @@ def _only(found: list[tuple[_Element, str]]) -> tuple[_Element, str]:
 
 
 def _names(layers: _Element, ports: _Ports, value: str) -> str:
-    """What applications call the value."""
+    """The name that applications use for the value."""
     for layer in layers.children:
         for port in _ports_of(layer, "output"):
             if ports.values.get((layer.get("id"), port.get("id"))) == value:

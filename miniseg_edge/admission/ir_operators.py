@@ -1,8 +1,8 @@
-"""The operators that an OpenVINO IR may hold, and what each makes.
+"""The operators that an OpenVINO IR may contain, and their outputs.
 
-By opset and name, because a name may mean other things in another opset
+Operators are identified by opset and name, because a name may mean something else in another opset
 (https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets.html). An IR states the shape at each
-port; OpenVINO works them out again, and so does this. What is left out is what is left out of ONNX.
+port. OpenVINO infers the shapes again, and so does this module. It excludes the same operators as for ONNX.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def _window(call: Call, kernel: Shape) -> shapes.Window:
 
 
 def _numpy(rule: Operator) -> Operator:
-    """Refuses OpenVINO's other ways to broadcast."""
+    """Refuses OpenVINO's other broadcasting modes."""
 
     def checked(call: Call) -> Made:
         if call.text("auto_broadcast", "numpy") != "numpy":
@@ -207,7 +207,7 @@ def _product(call: Call) -> Made:
 
 
 def _top_k(call: Call) -> Made:
-    """The largest along an axis and where they lie; what ArgMax becomes."""
+    """The largest values along an axis and their indices; ArgMax is converted to this."""
     x, count = call.shape(), call.number(1)
     axis = shapes.axis_of(call.whole("axis"), len(x))
     if not 0 <= count <= x[axis]:

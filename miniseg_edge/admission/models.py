@@ -1,4 +1,4 @@
-"""A bundle's model files at admission: before a vendor's parser sees them, and before each input of another shape."""
+"""Admission of a bundle's model files: before a vendor's parser sees them, and before each new input shape."""
 
 from collections.abc import Mapping
 
@@ -19,9 +19,9 @@ def admission_of(bundle: Bundle, artifact: Artifact) -> Admission:
     """Admits an artefact's model for slices of the bundle's size.
 
     Raises:
-        IncompatibleError: no such model.
-        UnsafeModelError: an operator that is not admitted or not recorded in the manifest, a size that cannot be
-            inferred or is too much, or another input and output than the manifest says.
+        IncompatibleError: unknown model.
+        UnsafeModelError: an operator is not admitted or not recorded in the manifest, a size cannot be inferred or is
+            too large, or the inputs and outputs differ from the manifest.
     """
     manifest = bundle.manifest
     graph, rules = _read({name: bundle.contents[name] for name in artifact.files})
@@ -33,12 +33,12 @@ def admission_of(bundle: Bundle, artifact: Artifact) -> Admission:
 
 
 def admit_onnx(data: bytes, shape: Shape) -> None:
-    """Admits an ONNX that an engine is built from, for inputs of a shape. Raises: as `admission_of`."""
+    """Admits an ONNX from which an engine is built, for an input shape. Raises: as `admission_of`."""
     Admission(graph_from_onnx(data), ONNX_OPERATORS).admit(shape)
 
 
 def operators_of(files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """What an artefact's model is made of, for its manifest; nothing without one. Raises: as `admission_of`."""
+    """The operators of an artefact's model, for its manifest; empty without a model. Raises: as `admission_of`."""
     if not any(name.endswith((".onnx", ".xml")) for name in files):
         return ()
     graph, rules = _read(files)
@@ -47,7 +47,7 @@ def operators_of(files: Mapping[str, bytes]) -> tuple[str, ...]:
 
 
 def _read(files: Mapping[str, bytes]) -> tuple[Graph, Mapping[str, Operator]]:
-    """The model among an artefact's files, which may hold an engine and its timings too."""
+    """The model among an artefact's files, which may include an engine and a timing cache."""
     for name, data in files.items():
         if name.endswith(".onnx"):
             return graph_from_onnx(data), ONNX_OPERATORS
@@ -58,11 +58,11 @@ def _read(files: Mapping[str, bytes]) -> tuple[Graph, Mapping[str, Operator]]:
 def _check_port(port: Port, spec: TensorSpec) -> None:
     if spec.name not in port.name.split(",") or port.shape != spec.shape:
         raise UnsafeModelError(
-            "the model has other inputs or outputs than its manifest says", f"{spec.name} {spec.shape}",
-            f"{port.name[:80]!r} {str(port.shape)[:80]}", "Export it again with miniseg-export.",
+            "the model's inputs or outputs differ from its manifest", expected=f"{spec.name} {spec.shape}",
+            got=f"{port.name[:80]!r} {str(port.shape)[:80]}", remedy="Export it again with miniseg-export.",
         )  # fmt: skip
 
 
 def _with_sides(shape: Shape, size: tuple[int, int]) -> Shape:
-    """An input's shape with one slice of this size where it is free."""
+    """The input's shape for one slice of this size, with free sides filled in."""
     return tuple(side if side != ANY else one for side, one in zip(shape, (1, shape[1], *size), strict=True))

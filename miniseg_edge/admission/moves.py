@@ -1,6 +1,6 @@
 """Operators that move elements and compute nothing, with the numbers of small inputs: the same in ONNX and in an IR.
 
-All raise NotAdmittedError where an operator cannot run on these shapes.
+All raise NotAdmittedError if an operator cannot run on these shapes.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from miniseg_edge.admission.graph import NotAdmittedError, Shape
 
 
 def in_shape(call: Call, shape: Shape) -> Made:
-    """The first input's elements, in the same order, in a shape of as many."""
+    """The first input's elements, in the same order, reshaped."""
     return moved(call, shape, lambda array: array.reshape(shape))
 
 

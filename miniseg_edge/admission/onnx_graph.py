@@ -1,8 +1,7 @@
-"""ONNX -> the graph that admission looks at, field by field (onnx/onnx.proto).
+"""ONNX -> the graph for admission, field by field (onnx/onnx.proto).
 
-Only what a plain network needs is read; a field for anything else refuses the file: functions, graphs within
-operators, sequences, sparse and external tensors, texts. So does a field that stands twice where there may be one,
-which parsers merge.
+Only what a plain network needs is read. A field for anything else refuses the file: functions, subgraphs, sequences,
+sparse and external tensors, texts. A singular field that occurs twice does too, because parsers would merge the two.
 """
 
 import struct
@@ -18,17 +17,17 @@ from miniseg_edge.errors import UnsafeModelError
 from miniseg_edge.tensors import ANY
 
 OPSETS = range(13, 22)
-"""Versions of the operators whose shapes follow the rules here; the exporter writes 20."""
+"""Versions of the operators whose shape rules are implemented; the exporter writes version 20."""
 
 MAX_PARTS = 400_000
-"""Messages, and numbers that are not raw bytes. A network of ours has some 30,000."""
+"""Messages, and numbers that are not raw bytes. Our networks have about 30,000."""
 
 _STANDARD = ("", "ai.onnx")
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """A message: its fields by number, (name, type), and those that may be repeated. `skip` is read over."""
+    """A message: its fields by number, (name, type), and which may be repeated. Fields in `skip` are ignored."""
 
     name: str
     fields: Mapping[int, tuple[str, Any]]
@@ -88,41 +87,41 @@ _MODEL = _Kind(
 )
 
 _BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
-"""Of an element of each type of TensorProto.DataType that there may be."""
+"""Element sizes of the supported types of TensorProto.DataType."""
 
 _WRITTEN_AS = {1: ("f", float), 2: ("i", int), 3: ("s", str), 4: ("t", None), 6: ("floats", None), 7: ("ints", None)}
 """Attribute types, and the field that holds each."""
 
 _FOLLOWED = {1: "f", 6: "i", 7: "q"}
-"""Element types whose numbers shapes may depend on, as `struct` writes them."""
+"""Element types of numbers that shapes may depend on, as `struct` formats."""
 
 
 def graph_from_onnx(model: bytes) -> Graph:
     """Reads a model.
 
     Raises:
-        IncompatibleError: no ONNX.
-        UnsafeModelError: more than a plain network, or one that contradicts itself.
+        IncompatibleError: the file is not ONNX.
+        UnsafeModelError: the file is more than a plain network, or contradicts itself.
     """
     check_self_contained(model)
     try:
         return _graph(_Reader(model).message(_MODEL, 0, len(model)), model)
     except NotAdmittedError as reason:
         raise UnsafeModelError(
-            "the ONNX is more than a plain network", "standard operators, weights, one input and one output",
-            str(reason), "Export it again with miniseg-export.",
+            "the ONNX is more than a plain network", expected="standard operators, weights, one input and one output",
+            because=str(reason), remedy="Export it again with miniseg-export.",
         ) from reason  # fmt: skip
 
 
 @dataclass
 class _Reader:
-    """Messages of a file as dictionaries: bytes stay where they are, and are given by their place."""
+    """Messages of a file as dictionaries. Bytes are not copied but referred to by their position."""
 
     model: bytes
     left: int = MAX_PARTS
 
     def message(self, kind: _Kind, start: int, end: int) -> dict[str, Any]:
-        """A message and those within it, as many levels as `_Kind` has. Raises: NotAdmittedError, IncompatibleError."""
+        """A message and its submessages, as deep as `_Kind` is nested. Raises: NotAdmittedError, IncompatibleError."""
         self._take(1)
         found: dict[str, Any] = {name: [] for name in kind.repeated}
         position = start
@@ -173,7 +172,7 @@ class _Reader:
         try:
             return self.model[start:end].decode()
         except UnicodeDecodeError as reason:
-            raise NotAdmittedError("a name that is no UTF-8") from reason
+            raise NotAdmittedError("a name that is not UTF-8") from reason
 
     def _numbers(self, type_: type, wire: int, position: int, behind: int) -> tuple[int, ...] | tuple[float, ...]:
         """A repeated field's numbers: packed into one value, or one of many."""
@@ -219,7 +218,7 @@ def _graph(model: Mapping[str, Any], data: bytes) -> Graph:
 
 @dataclass
 class _Names:
-    """Values that exist so far; each is made once, and before it is read."""
+    """Values that exist so far. Each is produced once, before it is read."""
 
     known: set[str] = field(default_factory=set)
 
@@ -273,7 +272,7 @@ def _named(tensor: Mapping[str, Any]) -> str:
 
 
 def _constant(tensor: Mapping[str, Any], data: bytes) -> Value:
-    """A tensor whose elements are all there, once."""
+    """A tensor whose elements are all present, exactly once."""
     type_, shape = tensor.get("type", 0), tuple(tensor.get("sides", ()))
     if type_ not in _BYTES or min(shape, default=0) < 0:
         raise NotAdmittedError(f"a weight of type {type_} and shape {str(shape)[:80]}")
@@ -293,7 +292,7 @@ def _constant(tensor: Mapping[str, Any], data: bytes) -> Value:
 
 
 def _port(info: Mapping[str, Any], *, stated_only: bool = False) -> Port:
-    """An input, an output or a stated shape; free sides are ANY, and so is every side of what has no shape."""
+    """An input, an output or a stated shape. Free sides are ANY, and so is every side of a value without a shape."""
     name: str = info.get("name", "")
     shape = info.get("type", {}).get("tensor", {}).get("shape")
     if not name or (shape is None and not stated_only):

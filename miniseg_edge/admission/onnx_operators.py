@@ -1,7 +1,7 @@
-"""The operators that an ONNX file may hold, and what each makes (https://onnx.ai/onnx/operators/, opset 20).
+"""The operators that an ONNX file may contain, and their outputs (https://onnx.ai/onnx/operators/, opset 20).
 
-Left out, because nobody can tell what they take before they run: control flow, sequences, and operators whose output's
-shape depends on data. Left out too, because no network of ours needs it: a constant by its shape.
+Excluded because their cost is unknown before they run: control flow, sequences, and operators whose output shape
+depends on data. ConstantOfShape is excluded because our networks do not need it.
 """
 
 from math import prod

@@ -1,6 +1,6 @@
-"""Shapes of what operators make, after the ONNX and OpenVINO operator specifications: the same rules in both.
+"""Output shapes of operators, after the ONNX and OpenVINO specifications, which agree on these.
 
-All raise NotAdmittedError where an operator cannot run on these shapes.
+All raise NotAdmittedError if an operator cannot run on these shapes.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from miniseg_edge.admission.graph import MAX_SIDE, NotAdmittedError, Shape
 
 
 def axis_of(axis: int, rank: int) -> int:
-    """An axis counted from the front."""
+    """A non-negative axis index."""
     if not -rank <= axis < rank:
         raise NotAdmittedError(f"axis {axis} of {rank}")
     return axis % rank
 
 
 def axes_of(axes: Sequence[int], rank: int) -> tuple[int, ...]:
-    """Axes counted from the front, each once."""
+    """Non-negative axis indices, without duplicates."""
     found = tuple(axis_of(axis, rank) for axis in axes)
     if len(set(found)) != len(found):
         raise NotAdmittedError("an axis twice")
@@ -41,12 +41,12 @@ def broadcast(*shapes: Shape) -> Shape:
 
 @dataclass(frozen=True)
 class Window:
-    """How a convolution or a pool goes over its input; one number for each side of the picture.
+    """How a convolution or a pool moves over its input; one number per spatial axis.
 
     Attributes:
         kernel, strides, dilations: at least 1.
         begin, end: how far the input is padded.
-        auto: "" for explicit pads, else `valid`, `same_upper` or `same_lower`.
+        auto: "" for explicit pads, otherwise `valid`, `same_upper` or `same_lower`.
     """
 
     kernel: Shape
@@ -73,7 +73,7 @@ class Window:
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
 
     def padded(self, picture: Shape) -> Shape:
-        """The input's sides with pads; at least that where they are chosen by the engine."""
+        """The padded sides of the input; a lower bound if the engine chooses the pads."""
         if len(picture) != len(self.kernel):
             raise NotAdmittedError(f"a kernel of {len(self.kernel)} sides on {len(picture)}")
         begin, end = (self.begin, self.end) if not self.auto else ((0,) * len(picture),) * 2
@@ -82,7 +82,10 @@ class Window:
         return tuple(side + b + e for side, b, e in zip(picture, begin, end, strict=True))
 
     def over(self, picture: Shape, *, ceil: bool = False, inside: bool = True) -> Shape:
-        """Sides of what comes out. With `ceil` the last window may leave the input, `inside` not begin beyond it."""
+        """Sides of the output.
+
+        With `ceil` the last window may extend beyond the input; with `inside` it must start within it.
+        """
         found = []
         for axis, (padded, extent) in enumerate(zip(self.padded(picture), self.extents, strict=True)):
             stride, side = self.strides[axis], picture[axis]
@@ -113,7 +116,7 @@ def convolved(x: Shape, out_channels: int, weights: tuple[int, int], window: Win
 def spread(x: Shape, filters: tuple[int, int, int], window: Window, added: Shape) -> Made:
     """A transposed convolution; `filters` are groups, input and output channels of each, `added` output padding.
 
-    Engines compute columns of every filter at every pixel, and the picture before it is cropped.
+    Engines compute the columns of every filter at every pixel, and the output before cropping.
     """
     groups, channels, out_channels = filters
     if len(x) < 3 or x[1] != groups * channels or groups < 1 or window.auto not in ("", "valid"):
@@ -166,7 +169,7 @@ def joined(shapes: Sequence[Shape], axis: int) -> Shape:
 
 
 def reshaped(x: Shape, target: Sequence[int], *, zero_copies: bool) -> Shape:
-    """The same elements in another shape: -1 is what is left, 0 the input's side if it copies."""
+    """Reshapes: -1 is inferred, and 0 copies the input's side if `copies` is set."""
     found = []
     for axis, side in enumerate(target):
         if side == 0 and zero_copies:
@@ -210,14 +213,14 @@ def permuted(x: Shape, order: Sequence[int]) -> Shape:
 
 
 def repeated(x: Shape, times: Sequence[int]) -> Shape:
-    """Each side so many times."""
+    """Each side repeated this many times."""
     if len(times) != len(x) or min(times, default=0) < 0:
         raise NotAdmittedError(f"an input {x} {str(tuple(times))[:80]} times")
     return tuple(side * n for side, n in zip(x, times, strict=True))
 
 
 def framed(x: Shape, begin: Sequence[int], end: Sequence[int]) -> Shape:
-    """With pads before and behind, or less where they are below 0."""
+    """With padding before and after each axis; negative padding crops."""
     if not len(begin) == len(end) == len(x):
         raise NotAdmittedError("pads of another rank")
     found = tuple(side + b + e for side, b, e in zip(x, begin, end, strict=True))
@@ -227,7 +230,7 @@ def framed(x: Shape, begin: Sequence[int], end: Sequence[int]) -> Shape:
 
 
 def cuts(x: Shape, parts: Sequence[Sequence[int]]) -> tuple[range, ...]:
-    """The places that a slice leaves on each axis; `parts` are starts, ends, axes and steps."""
+    """The positions that a slice selects on each axis; `parts` are starts, ends, axes and steps."""
     starts, ends, axes, steps = parts
     if len({len(starts), len(ends), len(axes), len(steps)}) != 1:
         raise NotAdmittedError("a slice whose starts, ends, axes and steps do not fit")
@@ -238,7 +241,7 @@ def cuts(x: Shape, parts: Sequence[Sequence[int]]) -> tuple[range, ...]:
 
 
 def places(side: int, start: int, end: int, step: int) -> range:
-    """From `start` to before `end`; below 0 they count from the back, and beyond the side they are cut to it."""
+    """From `start` to before `end`. Negative values count from the back; values beyond the side are clipped."""
     if step == 0:
         raise NotAdmittedError("a step of 0")
     lowest_end, highest = (0, side) if step > 0 else (-1, side - 1)
@@ -248,7 +251,7 @@ def places(side: int, start: int, end: int, step: int) -> range:
 
 
 def cut(by: tuple[range, ...]) -> Shape:
-    """The shape that such places make."""
+    """The shape that these positions make."""
     return tuple(map(len, by))
 
 

@@ -1,1 +1,1 @@
-"""Bundles: what lies in one, what its manifest says, how it is read, verified and signed."""
+"""Bundles: their files and manifest, and how they are read, verified and signed."""

@@ -34,20 +34,20 @@ from miniseg_edge.host.limits import host_limits
 
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_ENTRIES = 4 * MAX_FILES
-"""Files and folders that are looked at; more is no bundle."""
+"""Files and folders that are inspected; a folder with more is not a bundle."""
 
 MAX_NESTING = 32
-"""Folders within each other. A name in a manifest may have 200 characters; ours are five deep."""
+"""Maximum nesting of folders. A name in a manifest may have 200 characters; ours are five levels deep."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle, held in memory: what was hashed is what is parsed.
+    """A verified bundle, held in memory: the bytes that were hashed are the bytes that are parsed.
 
     Attributes:
-        name: the directory's name, or what the exporter calls it before it is written.
+        name: the directory's name, or the exporter's name for it before it is written.
         manifest: its description.
-        contents: every file but the manifest, by relative path.
+        contents: every file except the manifest, by relative path.
         trusted: whether its signature was checked with a trusted key, or it was made by this process.
 
     Thread-safety: immutable.
@@ -68,26 +68,28 @@ def file_records(contents: Mapping[str, bytes]) -> dict[str, FileRecord]:
 def open_bundle(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] | None = None) -> Bundle:
     """Reads and verifies a bundle.
 
-    Every file is read once; its hash is checked before any parser sees it, and so is the signature, if asked for.
+    Every file is read once. Its hash is checked before any parser sees it, and so is the signature if `trust` is given.
 
     Args:
         path: of the directory.
-        trust: path of a public key in PEM. The bundle must be signed by its owner, as it is; without it a signature is
-            not looked at, and whoever can replace the bundle can replace what is run.
+        trust: path of a public key in PEM. The bundle must be signed with its private key and unchanged. Without
+            `trust` signatures are ignored, and anyone who can replace the bundle can replace what is run.
 
     Raises:
-        BundleError: no bundle there, or a manifest that makes no sense.
-        IncompatibleError: another schema version.
-        PathEscapeError: a path or a link that leaves the bundle; with `trust` a hard link too.
-        IntegrityError: a file changed, was added, is missing, or cannot be read; a folder without files.
-        SignatureError: with `trust`: unsigned, signed by somebody else, or no longer as it was signed.
-        MissingDependencyError: `trust` without the extra `sign`.
-        HostMemoryError: it does not fit into memory.
+        BundleError: there is no bundle, or its manifest is invalid.
+        IncompatibleError: the schema version is not supported.
+        PathEscapeError: a path or a link leaves the bundle; with `trust`, a hard link too.
+        IntegrityError: a file was changed or added, is missing, or cannot be read; or a folder is empty.
+        SignatureError: with `trust`, the bundle is unsigned, signed with another key, or was changed after signing.
+        MissingDependencyError: `trust` needs the extra `sign`.
+        HostMemoryError: the bundle does not fit into memory.
     """
     root = Path(path)
     present, folders = _below(root)
     if MANIFEST_NAME not in present:
-        raise BundleError(f"{root} is no bundle", "a directory with manifest.json", "a directory without one")
+        raise BundleError(
+            f"{root} is not a bundle", expected="a directory with manifest.json", got="a directory without one"
+        )
     signed = {} if trust is None else _signed_contents(root, present, trust)
 
     def read(name: str, limit: int, error: type[BundleError]) -> bytes:
@@ -104,19 +106,20 @@ def open_bundle(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] |
 
 
 def _signed_contents(root: Path, present: Mapping[str, os.stat_result], trust: str | os.PathLike[str]) -> Files:
-    """Every file but the signature, as it was signed by the owner of the trusted key."""
+    """Every file except the signature, as signed with the trusted key."""
     if SIGNATURE_NAME not in present:
         raise SignatureError(
-            f"{root} is not signed", f"a file {SIGNATURE_NAME} by the owner of the trusted key", "none",
-            "Get it signed (miniseg-export --sign KEY), or open it without a trusted key.",
+            f"{root} is not signed", expected=f"a file {SIGNATURE_NAME} by the owner of the trusted key", got="none",
+            remedy="Have it signed (miniseg-export --sign KEY), or open it without a trusted key.",
         )  # fmt: skip
     if linked := sorted(name for name, status in present.items() if status.st_nlink > 1):
         raise PathEscapeError(
-            "the bundle holds a file that lies elsewhere too", "files of its own", ", ".join(linked)[:200],
-            "Copy it with its content.",
+            "a file of the bundle is hard-linked from elsewhere", expected="files of its "
+            "own", got=", ".join(linked)[:200],
+            remedy="Copy it with its content.",
         )  # fmt: skip
     if len(present) > MAX_FILES or sum(status.st_size for status in present.values()) > MAX_BUNDLE_BYTES:
-        raise IntegrityError("the bundle holds too much", f"at most {MAX_FILES} files, {MAX_BUNDLE_BYTES} bytes")
+        raise IntegrityError("the bundle is too large", expected=f"at most {MAX_FILES} files, {MAX_BUNDLE_BYTES} bytes")
     signed: dict[str, bytes] = {}
     names = set(present) - {SIGNATURE_NAME}
 
@@ -135,8 +138,8 @@ def _below(root: Path) -> tuple[dict[str, os.stat_result], set[str]]:
     """The files and the folders below a bundle's, by relative path, without following links.
 
     Raises:
-        BundleError: there is no such folder.
-        PathEscapeError, IntegrityError: a link; a special file, an unreadable folder, too many or too deep.
+        BundleError: the folder does not exist.
+        PathEscapeError, IntegrityError: a link, a special file, an unreadable folder, too many files, or too deep.
     """
     files: dict[str, os.stat_result] = {}
     folders: set[str] = set()
@@ -145,22 +148,24 @@ def _below(root: Path) -> tuple[dict[str, os.stat_result], set[str]]:
         folder = unread.pop()
         for name, status in _entries(root, folder):
             if stat.S_ISLNK(status.st_mode):
-                raise PathEscapeError("the bundle holds a link", "plain files", name, "Copy it with its content.")
+                raise PathEscapeError(
+                    "the bundle contains a link", expected="plain files", got=name, remedy="Copy it with its content."
+                )
             if stat.S_ISDIR(status.st_mode):
                 folders.add(name)
                 unread.append(name)
             elif stat.S_ISREG(status.st_mode):
                 files[name] = status
             else:
-                raise IntegrityError("the bundle holds a special file", "plain files", name)
+                raise IntegrityError("the bundle contains a special file", expected="plain files", got=name)
             if len(files) + len(folders) > MAX_ENTRIES or name.count("/") > MAX_NESTING:
                 wanted = f"at most {MAX_ENTRIES} files and folders, {MAX_NESTING} deep"
-                raise IntegrityError("the bundle holds too much", wanted, "more")
+                raise IntegrityError("the bundle is too large", expected=wanted, got="more")
     return files, folders
 
 
 def _entries(root: Path, folder: str) -> list[tuple[str, os.stat_result]]:
-    """What lies in a folder of the bundle, by its path relative to the bundle. Raises: BundleError, IntegrityError."""
+    """The contents of a folder in the bundle, by path relative to the bundle. Raises: BundleError, IntegrityError."""
     try:
         with os.scandir(root / folder) as found:
             entries = itertools.islice(found, MAX_ENTRIES + 1)
@@ -171,19 +176,23 @@ def _entries(root: Path, folder: str) -> list[tuple[str, os.stat_result]]:
     except (OSError, ValueError) as reason:  # the latter for a path with a NUL
         said = str(getattr(reason, "strerror", None) or reason)
         if folder:
-            raise IntegrityError("a folder of the bundle cannot be read", "a readable folder", said) from reason
+            raise IntegrityError(
+                "a folder of the bundle cannot be read", expected="a readable folder", because=said
+            ) from reason
         if isinstance(reason, FileNotFoundError | NotADirectoryError):
             said = "nothing" if isinstance(reason, FileNotFoundError) else "a file"
-        raise BundleError(f"{str(root)[:200]} is no bundle", "a directory with manifest.json", said) from reason
+        raise BundleError(
+            f"{str(root)[:200]} is not a bundle", expected="a directory with manifest.json", because=said
+        ) from reason
 
 
 def _check_folders(folders: set[str], files: Collection[str]) -> None:
-    """Refuses folders that hold no file: nothing lists them, so nobody would notice them."""
+    """Refuses empty folders: no list of files mentions them, so they would go unnoticed."""
     needed = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
     if empty := sorted(folders - needed):
         raise IntegrityError(
-            "the bundle holds an empty folder", "folders of its files", ", ".join(empty)[:200],
-            "Copy the bundle again from where it was made.",
+            "the bundle contains an empty folder", expected="folders of its files", got=", ".join(empty)[:200],
+            remedy="Copy the bundle again from where it was made.",
         )  # fmt: skip
 
 
@@ -195,53 +204,58 @@ def _check_complete(
     if added or missing:
         raise error(
             f"the bundle's files are not those that {lister} lists",
-            f"{len(listed)} files",
-            f"added: {', '.join(added)[:200] or 'none'}; missing: {', '.join(missing)[:200] or 'none'}",
-            "Copy the bundle again from where it was made.",
+            expected=f"{len(listed)} files",
+            got=f"added: {', '.join(added)[:200] or 'none'}; missing: {', '.join(missing)[:200] or 'none'}",
+            remedy="Copy the bundle again from where it was made.",
         )
 
 
 def _check_size(name: str, record: FileRecord, status: os.stat_result) -> None:
     if status.st_size != record.bytes:
         got = f"{status.st_size} bytes"
-        raise IntegrityError(f"{name} was changed", f"{record.bytes} bytes", got, "Copy the bundle again.")
+        raise IntegrityError(
+            f"{name} was changed", expected=f"{record.bytes} bytes", got=got, remedy="Copy the bundle again."
+        )
 
 
 def _verified(name: str, record: FileRecord, data: bytes) -> bytes:
     if (digest := sha256_of(data)) != record.sha256:
-        raise IntegrityError(f"{name} was changed", f"SHA-256 {record.sha256}", digest, "Copy the bundle again.")
+        raise IntegrityError(
+            f"{name} was changed", expected=f"SHA-256 {record.sha256}", got=digest, remedy="Copy the bundle again."
+        )
     return data
 
 
 def check_destination(path: Path, *, overwrite: bool) -> None:
-    """Refuses a destination that must not be replaced; call it before the work and again before the writing.
+    """Refuses a destination that must not be replaced. Call it before the work and again before writing.
 
     Raises:
-        OutputExistsError: something is there and `overwrite` is off, or it is no bundle.
+        OutputExistsError: the destination exists and `overwrite` is off, or it is not a bundle.
     """
     if not path.exists() and not path.is_symlink():
         return
     if not overwrite:
-        raise OutputExistsError(f"{path} exists", "a new directory", "", "Choose another --output or add --overwrite.")
+        raise OutputExistsError(
+            f"{path} exists", expected="a new directory", remedy="Choose another --output or add --overwrite."
+        )
     if not path.is_dir() or path.is_symlink() or not (path / MANIFEST_NAME).is_file():
         raise OutputExistsError(
-            f"{path} is no bundle",
-            "a bundle to overwrite, or nothing",
-            "",
-            "Remove it yourself or choose another --output.",
+            f"{path} is not a bundle",
+            expected="a bundle to overwrite, or nothing",
+            remedy="Remove it yourself or choose another --output.",
         )
 
 
 def write_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False, signer: Signer | None = None) -> None:
-    """Writes a bundle atomically: a temporary sibling directory, then a rename. Signed, if there is a signer.
+    """Writes a bundle atomically: a temporary sibling directory, then a rename. It is signed if there is a signer.
 
-    A process that is killed leaves the old bundle or the new one, and perhaps the temporary sibling. Where the system
-    cannot swap two names (Windows), a kill in the midst of an overwrite may leave the old one under such a sibling.
+    A process that is killed leaves the old bundle or the new one, and perhaps the temporary sibling. If the system
+    cannot swap two names (Windows), a kill during an overwrite may leave the old bundle under a temporary name.
 
     Raises:
-        PathEscapeError: a content's name leaves the bundle.
+        PathEscapeError: the name of a file leaves the bundle.
         OutputExistsError: see `check_destination`.
-        OutputError: disk full, read-only, no permission; nothing half-written stays.
+        OutputError: disk full, read-only or no permission. Nothing half-written remains.
     """
     for name in bundle.contents:
         check_name(name)
@@ -263,7 +277,9 @@ def write_bundle(bundle: Bundle, path: Path, *, overwrite: bool = False, signer:
         sync_folder(path.parent)
     except OSError as reason:
         raise OutputError(
-            f"{path} cannot be written", "a writable folder with free space", reason.strerror or str(reason)
+            f"{path} cannot be written",
+            expected="a writable folder with free space",
+            because=reason.strerror or str(reason),
         ) from reason
     finally:
         if partial is not None:
@@ -290,13 +306,13 @@ def _move_into_place(partial: Path, path: Path) -> None:
         path.rename(old)
         partial.rename(path)
     finally:
-        if not path.exists():  # whatever came between, an interruption too
+        if not path.exists():  # also after an interruption
             old.rename(path)
         _remove(old.parent)
 
 
 def _remove(folder: Path) -> None:
-    """As far as it can be: a folder that was made read-only is the old bundle too, and nothing may stay of it."""
+    """Removes as much as possible: a folder that was made read-only belongs to the old bundle too."""
     for below, _, _ in os.walk(folder):
         with contextlib.suppress(OSError):
             Path(below).chmod(0o700)

@@ -1,15 +1,15 @@
-"""What the manifest says of an artefact that was compiled ahead of its use: to what, for what, and what was judged."""
+"""What the manifest records about a compiled artefact: its kind, its requirements, and what was judged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ARTEFACT, SOURCE = "artefact", "source"
-"""What parity was judged on: the artefact itself, or what it was compiled from."""
+"""What parity was judged on: the artefact itself, or its source."""
 
 
 @dataclass(frozen=True)
 class ShapeRange:
-    """The input shapes that an artefact with free sides serves, and the one that it is fastest at."""
+    """The input shapes that an artefact with free sides supports, and the one for which it is fastest."""
 
     minimum: tuple[int, ...]
     optimum: tuple[int, ...]
@@ -18,13 +18,13 @@ class ShapeRange:
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a machine must have to run an artefact; empty: any.
+    """What a machine must have to run an artefact; empty for any machine.
 
     Attributes:
         system: operating system and processor, such as `linux-x86_64`.
-        instruction_sets: of the processor, such as `avx2`.
+        instruction_sets: required of the processor, such as `avx2`.
         gpu: the GPU's name.
-        compute_capabilities: of the GPU, such as `8.6`: one of these.
+        compute_capabilities: of the GPU, such as `8.6`; one of them is required.
     """
 
     system: str = ""
@@ -38,17 +38,16 @@ class Compiled:
     """How an artefact was compiled. Its files' hashes are in the manifest's `files`.
 
     Attributes:
-        kind: what it was compiled to, such as `tensorrt`.
-        version: of what compiled it, in full.
-        is_code: whether it holds native code. Opening such an artefact runs what its maker wrote.
-        judged_on: `artefact`; or `source`, where it was compiled for a machine that was not there. Then nobody has
-            seen this artefact run, and the runtime replays the golden slices each time it opens it.
+        kind: the compiled format, such as `tensorrt`.
+        version: the full version of the compiler.
+        is_code: whether it contains native code. Opening such an artefact executes what its maker wrote.
+        judged_on: `artefact`; or `source` if it was compiled for another machine. Such an artefact has never been run,
+            so the runtime replays the golden slices each time it opens it.
         sources: paths of what it was compiled from, and can be compiled from again.
-        requires: of a machine that runs it.
+        requires: requirements for the machine that runs it.
         shapes: of inputs, if it has free sides.
-        options: that it was compiled with. Open: the runtime of this kind reads them, and readers keep what they do not
-            know.
-        details: what else the runtime of this kind has to know. Open.
+        options: the compiler options. Open-ended: the runtime of this kind reads them, and readers keep unknown ones.
+        details: anything else the runtime of this kind needs. Open-ended.
     """
 
     kind: str

@@ -1,6 +1,6 @@
-"""Golden slices: phantoms with the reference's answer, stored in the bundle, so that any machine can ask again.
+"""Golden slices: phantoms with the reference's answer, stored in the bundle, so that any machine can repeat the check.
 
-Phantoms and never the user's slices, because bundles travel.
+They are phantoms and never the user's slices, because bundles are passed on.
 """
 
 import io
@@ -21,20 +21,22 @@ def golden_image(bundle: Bundle, golden: GoldenSlice) -> ByteArray:
     """The slice (H, W) uint8, or (H, W, C) if the graph wants C channels.
 
     Raises:
-        UnsupportedFormatError, InputError: no readable image.
-        BundleError: its height is not that of C channels below each other.
+        UnsupportedFormatError, InputError: the image cannot be read.
+        BundleError: its height does not hold C channels stacked vertically.
     """
     channels = bundle.manifest.interface.channels
     pixels = slice_from_bytes(bundle.contents[golden.image], golden.image)
     if channels == 1:
         return pixels
     if len(pixels) % channels:
-        raise BundleError(f"{golden.image} has a wrong height", f"{channels} channels of one height", f"{len(pixels)}")
+        raise BundleError(
+            f"{golden.image} has a wrong height", expected=f"{channels} channels of one height", got=f"{len(pixels)}"
+        )
     return np.ascontiguousarray(pixels.reshape(channels, -1, pixels.shape[1]).transpose(1, 2, 0))
 
 
 def png_from_golden(image: ByteArray) -> bytes:
-    """(H, W) or (H, W, C) uint8 -> a grey PNG, channels below each other: PNG itself holds few."""
+    """(H, W) or (H, W, C) uint8 -> a grey PNG with the channels stacked vertically, because PNG has few channels."""
     stacked = image if image.ndim == 2 else image.transpose(2, 0, 1).reshape(-1, image.shape[1])
     return png_from_pixels(np.ascontiguousarray(stacked))
 
@@ -53,12 +55,14 @@ def npy_from_logits(logits: FloatArray) -> bytes:
 
 
 def _float_array(data: bytes, shape: tuple[int, ...], name: str) -> FloatArray:
-    """Reads a .npy of a known shape by comparing its header with the only one possible; no parser, no pickle."""
+    """Reads a .npy of a known shape by comparing its header with the only valid one; no parser, no pickle."""
     header, content = _header_and_content(data)
     wanted = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
     if header != wanted or len(content) != 4 * math.prod(shape):
         raise BundleError(
-            f"{name} is not what the manifest says", f"float32 {shape}", f"{header[:120]!r}, {len(content)} bytes"
+            f"{name} does not match the manifest",
+            expected=f"float32 {shape}",
+            got=f"{header[:120]!r}, {len(content)} bytes",
         )
     return np.frombuffer(content, "<f4").reshape(shape)
 

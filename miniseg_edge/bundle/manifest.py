@@ -1,4 +1,4 @@
-"""`manifest.json`: what a bundle says about itself. `docs/bundle.md` describes each field."""
+"""`manifest.json`: the description of a bundle. `docs/bundle.md` describes each field."""
 
 import hashlib
 import json
@@ -22,13 +22,13 @@ MAX_FILE_BYTES = 2**30
 MAX_BUNDLE_BYTES = 2**31
 MAX_FILES = 1000
 GOLDEN_SLACK = 0.01
-"""By how much the Dice on golden slices may differ from one machine to the next."""
+"""How much the Dice on golden slices may differ between machines."""
 
 
 PARITY_REPORT = "parity.json"
 
 REFERENCE_TARGET = "reference"
-"""The artefact that the torch runtime reads: the checkpoint's own weights, for parity, not for deployment."""
+"""The artefact that the torch runtime reads: the checkpoint's own weights, for parity and not for deployment."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """Where the weights come from: file, and what it says of its training, or None."""
+    """Where the weights come from: the file, and its training record or None."""
 
     name: str
     sha256: str
@@ -53,7 +53,7 @@ class NetworkRecord:
     """What the weights are.
 
     Attributes:
-        name: a preset's, "custom" for a MiniSeg of another shape, or the name that another network is registered by.
+        name: a preset's, "custom" for a MiniSeg of another shape, or the registered name of another network.
         in_channels: of the network's input.
         classes: of its output; class 0 is background.
         parameters: without MiniSeg's training heads.
@@ -79,11 +79,11 @@ class Preprocessing:
     """How a slice becomes the network's input.
 
     Attributes:
-        scale: grey value that is 1.0 on the statistics' scale.
+        scale: the grey value that maps to 1.0 on the scale of the statistics.
         statistics: mean and std on the 0..1 scale; applied inside the artefacts.
         statistics_source: "command line" or "checkpoint".
         size: (height, width) of the network's input in pixels.
-        resize: how other slices get there, and logit maps back.
+        resize: how other slices are resized to it, and logit maps back.
         window: HU window for `segment_hu`, or None.
     """
 
@@ -103,12 +103,12 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class FormTiming:
-    """A form of the graph on the machine that exported it, one value a turn.
+    """One form of the graph, timed on the exporting machine, with one value per round.
 
     Attributes:
         form: its name.
         p50_ms: median latency of inference.
-        processor_ms: processor time of an inference, all threads together.
+        processor_ms: processor time of an inference, summed over all threads.
     """
 
     form: str
@@ -118,7 +118,7 @@ class FormTiming:
 
 @dataclass(frozen=True)
 class PrecisionShare:
-    """What of a compiled artefact really ran in one precision, on the machine that exported it.
+    """What part of a compiled artefact ran in one precision on the exporting machine.
 
     Attributes:
         precision: `int8`, `bf16`, `fp32`, ... or `other` (integers that address, for example).
@@ -135,14 +135,13 @@ class PrecisionShare:
 
 @dataclass(frozen=True)
 class Quantization:
-    """What an INT8 artefact was fitted to.
+    """What an INT8 artefact was calibrated on.
 
     Attributes:
         plan: path of the plan in the bundle; `miniseg-export --quantization` replays it.
         groups: of convolutions that are quantized.
         calibration: SHA-256 of each slice's size and values, sorted.
-        faster: whether it was faster than FP32, by more than noise, on the machine that it was searched on; None if
-            nothing was measured.
+        faster: whether it was faster than FP32 by more than noise on the machine of the search; None if not measured.
     """
 
     plan: str
@@ -153,20 +152,20 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Artifact:
-    """What `--target` built: model files in the order in which its runtime wants them, and how it fared.
+    """A built artefact: model files in the order in which its runtime expects them, and its results.
 
     Attributes:
         target: `onnx`, `openvino`, ... or `reference`.
         precision: `fp32`, ...
         files: relative paths.
-        nodes: operators in the graph, 0 where that means nothing.
-        form: which of the equal ways of writing the graph, or "as trained".
-        tuning: what `--tune` measured; empty without it.
-        macs: multiplications by weights other than 0 for one slice of the bundle's size; 0 where nobody counted.
-        shares: what ran in which precision, for runtimes that tell, the one with most time first.
+        nodes: operators in the graph, 0 if that is meaningless.
+        form: which of the equivalent forms of the graph, or "as trained".
+        tuning: the measurements of `--tune`; empty without it.
+        macs: multiplications by non-zero weights for one slice of the bundle's size; 0 if not counted.
+        shares: what ran in which precision, for runtimes that report it, in descending order of time.
         quantization: of INT8, or None.
-        compiled: how it was compiled and what for, if it was.
-        operators: what its model, or the ONNX that an engine is built from, is made of; sorted, each once.
+        compiled: how and for which machine it was compiled, or None.
+        operators: the operators of its model, or of the ONNX that an engine is built from; sorted, without duplicates.
     """
 
     target: str
@@ -184,7 +183,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class PrecisionTiming:
-    """A precision on the machine that exported it; `p50_ms` and `processor_ms` as in `FormTiming`."""
+    """A precision on the exporting machine; `p50_ms` and `processor_ms` as in `FormTiming`."""
 
     precision: str
     p50_ms: tuple[float, ...]
@@ -193,13 +192,13 @@ class PrecisionTiming:
 
 @dataclass(frozen=True)
 class PrecisionChoice:
-    """Why `--precision auto` kept what it kept.
+    """Why `--precision auto` chose this artefact.
 
     Attributes:
         target, precision: the artefact.
-        reason: in words, those that were passed over included.
+        reason: a sentence, which includes the alternatives that were rejected.
         machine: where it was measured.
-        timings: of all that passed parity.
+        timings: of all artefacts that passed parity.
     """
 
     target: str
@@ -220,10 +219,10 @@ class GoldenSlice:
 
 @dataclass(frozen=True)
 class ParityVerdict:
-    """One line of the parity report; the whole is in `report`.
+    """One line of the parity report; `report` has the details.
 
-    `golden_dice` is the worst Dice with the reference on the golden slices. They are phantoms: an artefact that was
-    fitted to real slices may draw them less well than what it was judged on.
+    `golden_dice` is the worst Dice with the reference on the golden slices. These are phantoms: an artefact that was
+    calibrated on real slices may segment them less well than the slices on which it was judged.
     """
 
     target: str
@@ -241,7 +240,7 @@ class ParityVerdict:
 
 @dataclass(frozen=True)
 class ParityRecord:
-    """Verdicts of all targets that were tried, the report's path in the bundle, and what parity cannot tell."""
+    """Verdicts of all targets that were tried, the report's path in the bundle, and the limits of the parity check."""
 
     report: str
     validation: str
@@ -253,9 +252,9 @@ class ParityRecord:
 class Manifest:
     """The whole manifest.
 
-    `digest` is the SHA-256 of everything else in it, and so names this bundle. `origin` is the SHA-256 of what its
-    artefacts are made from and how they are fed; each artefact carries it, so that a model file found alone still
-    leads here.
+    `digest` is the SHA-256 of everything else in the manifest, and identifies the bundle. `origin` is the SHA-256 of
+    what its artefacts are made from and of their preprocessing. Each artefact carries it, so that a model file can be
+    traced back to its bundle.
     """
 
     schema_version: int
@@ -276,15 +275,15 @@ class Manifest:
     choices: tuple[PrecisionChoice, ...] = ()
 
     def artifact(self, target: str, precision: str | None = None) -> Artifact | None:
-        """The artefact of a target and precision, or None; without a precision FP32 goes before others."""
+        """The artefact of a target and precision, or None. Without a precision, FP32 is preferred."""
         found = [a for a in self.artifacts if a.target == target and precision in (None, a.precision)]
         return min(found, key=lambda a: a.precision != "fp32", default=None)
 
     def limits(self, artifact: Artifact) -> ParityLimits:
-        """What the artefact is held to on the golden slices; the defaults for the reference.
+        """The limits for the artefact on the golden slices; the defaults for the reference.
 
-        That is what it was held to at export, or, where it already drew the golden slices less well then, as well as it
-        did.
+        These are the limits of the export, or the results of the export if the golden slices were already segmented
+        less well then.
         """
         wanted = (artifact.target, artifact.precision)
         verdict = next((v for v in self.parity.verdicts if (v.target, v.precision) == wanted), None)
@@ -297,13 +296,13 @@ class Manifest:
 
 
 def origin_of(manifest: Manifest) -> str:
-    """The manifest's `origin`, worked out: checkpoint, network, preprocessing and interface."""
+    """Computes the manifest's `origin`: checkpoint, network, preprocessing and interface."""
     parts = (manifest.checkpoint, manifest.network, manifest.preprocessing, manifest.interface)
     return _canonical_sha256([json.loads(json_from_record(part)) for part in parts])
 
 
 def sealed(manifest: Manifest) -> Manifest:
-    """The same manifest with its origin and its digest filled in, of what a reader will find: JSON makes 1.0 of 1."""
+    """The same manifest with origin and digest filled in, as a reader will see it: JSON turns 1 into 1.0."""
     found = record_from_object(Manifest, json.loads(json_from_record(manifest)), MANIFEST_NAME)
     found = replace(found, origin=origin_of(found))
     return replace(found, digest=_digest(json.loads(json_from_record(found))))
@@ -313,37 +312,40 @@ def manifest_from_json(data: bytes) -> Manifest:
     """Parses and checks a manifest: schema, paths, digest, then every field.
 
     Raises:
-        IncompatibleError: another schema version.
-        PathEscapeError: a file name that leaves the bundle.
+        IncompatibleError: the schema version is not supported.
+        PathEscapeError: a file name leaves the bundle.
         IntegrityError: the content does not match its digest.
-        BundleError: anything else that is wrong.
+        BundleError: any other error.
     """
     found = object_from_json(data, MANIFEST_NAME)
     version = found.get("schema_version")
     if version != SCHEMA_VERSION:
         raise IncompatibleError(
-            "the bundle has another schema", f"schema_version {SCHEMA_VERSION}", repr(version)[:80],
-            "Export the checkpoint again with this version, or install the version that made the bundle.",
+            "the bundle has an unsupported schema", expected=f"schema_version {SCHEMA_VERSION}", got=repr(version)[:80],
+            remedy="Export the checkpoint again with this version, or install the version that made the bundle.",
         )  # fmt: skip
     files = found.get("files")
     for name in files if isinstance(files, dict) else ():
         check_name(name)
     if alike := same_elsewhere(files if isinstance(files, dict) else ()):
         raise PathEscapeError(
-            "the manifest names files that are one on Windows and macOS", "names that differ in more than case",
-            ", ".join(alike)[:200],
-        )  # fmt: skip
+            "the manifest names files that are the same on Windows and macOS",
+            expected="names that differ in more than case",
+            got=", ".join(alike)[:200],
+        )
     if found.get("digest") != _digest(found):
         raise IntegrityError(
-            f"{MANIFEST_NAME} was changed after it was written", _digest(found), str(found.get("digest"))[:80],
-            "Copy the bundle again from where it was made; nothing in it may be edited.",
-        )  # fmt: skip
+            f"{MANIFEST_NAME} was changed after the export",
+            expected=_digest(found),
+            got=str(found.get("digest"))[:80],
+            remedy="Copy the bundle again from where it was made; its files must not be edited.",
+        )
     try:
         manifest = record_from_object(Manifest, found, MANIFEST_NAME)
     except BundleError:
         raise
-    except MiniSegError as error:  # statistics or a window that make no sense
-        raise BundleError(f"{MANIFEST_NAME}: {error.problem}", error.expected, error.got) from error
+    except MiniSegError as error:  # invalid statistics or an invalid window
+        raise BundleError(f"{MANIFEST_NAME}: {error.problem}", **error.details) from error
     _check_references(manifest)
     return manifest
 
@@ -353,8 +355,8 @@ def check_name(name: str) -> None:
     if len(name) > 200 or not all(map(is_portable, name.split("/"))):
         raise PathEscapeError(
             "the manifest names a file outside the bundle",
-            "a plain relative path with forward slashes, of names that every system has",
-            repr(name[:200]),
+            expected="a plain relative path with forward slashes, of names that every system has",
+            got=repr(name[:200]),
         )
 
 
@@ -368,37 +370,49 @@ def _canonical_sha256(value: object) -> str:
 
 
 def _check_references(manifest: Manifest) -> None:
-    """Whatever the manifest points at must be a file that it lists, and the sizes must be sane."""
+    """Every file that the manifest refers to must be listed, and the sizes must be plausible."""
     named = [*(f for a in manifest.artifacts for f in a.files), manifest.parity.report]
     named += [a.quantization.plan for a in manifest.artifacts if a.quantization is not None]
     named += [path for golden in manifest.golden for path in (golden.image, golden.logit)]
     named += [path for a in manifest.artifacts if a.compiled is not None for path in a.compiled.sources]
     if not manifest.golden:
-        raise BundleError(f"{MANIFEST_NAME} names no golden slices", "at least one", "none")
+        raise BundleError(f"{MANIFEST_NAME} names no golden slices", expected="at least one", got="none")
     if not all(artifact.files for artifact in manifest.artifacts):
-        raise BundleError(f"{MANIFEST_NAME} names an artefact without files", "at least one", "none")
+        raise BundleError(f"{MANIFEST_NAME} has an artefact without files", expected="at least one", got="none")
     unlisted = sorted(set(named) - manifest.files.keys())
     if unlisted:
-        raise BundleError(f"{MANIFEST_NAME} points at files that it does not list", "", ", ".join(unlisted))
+        raise BundleError(f"{MANIFEST_NAME} refers to files that it does not list", got=", ".join(unlisted))
     if len(manifest.files) > MAX_FILES or any(not 0 <= f.bytes <= MAX_FILE_BYTES for f in manifest.files.values()):
-        raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_FILES} files of {MAX_FILE_BYTES} bytes")
+        raise BundleError(
+            f"{MANIFEST_NAME} lists too many bytes", expected=f"at most {MAX_FILES} files of {MAX_FILE_BYTES} bytes"
+        )
     if (total := sum(f.bytes for f in manifest.files.values())) > MAX_BUNDLE_BYTES:
-        raise BundleError(f"{MANIFEST_NAME} lists too much", f"at most {MAX_BUNDLE_BYTES} bytes in all", f"{total}")
+        raise BundleError(
+            f"{MANIFEST_NAME} lists too many bytes", expected=f"at most {MAX_BUNDLE_BYTES} bytes in all", got=f"{total}"
+        )
     _check_interface(manifest)
 
 
 def _check_interface(manifest: Manifest) -> None:
-    """Input, output, window and origin are said twice, for readers without our code; the two must agree."""
+    """Input, output, window and origin are stated twice, for readers without our code. The two must agree."""
     interface, size = manifest.interface, manifest.preprocessing.size
     network = manifest.network
     wanted = interface.input(size), interface.output(size, network.classes)
     for spec, found in zip(wanted, (manifest.input, manifest.output), strict=True):
         if (spec.name, spec.shape, spec.dtype) != (found.name, found.shape, found.dtype):
-            raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"{spec.name} {spec}", f"{found.name} {found}")
+            raise BundleError(
+                f"{MANIFEST_NAME} contradicts itself", expected=f"{spec.name} {spec}", got=f"{found.name} {found}"
+            )
     if interface.channels not in (1, network.in_channels):
         got = f"{interface.channels} channels"
-        raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"1 or {network.in_channels} channels", got)
+        raise BundleError(
+            f"{MANIFEST_NAME} contradicts itself", expected=f"1 or {network.in_channels} channels", got=got
+        )
     if interface.values == HU and manifest.preprocessing.window is None:
-        raise BundleError(f"{MANIFEST_NAME} contradicts itself", "a window for a graph that takes HU", "none")
+        raise BundleError(
+            f"{MANIFEST_NAME} contradicts itself", expected="a window for a graph that takes HU", got="none"
+        )
     if manifest.origin != origin_of(manifest):
-        raise BundleError(f"{MANIFEST_NAME} contradicts itself", f"origin {origin_of(manifest)}", manifest.origin[:80])
+        raise BundleError(
+            f"{MANIFEST_NAME} contradicts itself", expected=f"origin {origin_of(manifest)}", got=manifest.origin[:80]
+        )

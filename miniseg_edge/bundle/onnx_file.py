@@ -1,18 +1,17 @@
-"""What an ONNX file may not do where it is run, told by a walk through its fields: no parser of a vendor's, no onnx.
+"""Checks an ONNX file for references to other files by walking through its fields, without onnx or a vendor's parser.
 
-ONNX is Protocol Buffers (`protobuf`), described by onnx/onnx.proto. Parsers merge fields that come twice, skip those
-that they do not know, and take numbers that are longer than need be. The walk looks at every field where it stands,
-and refuses the other two.
+ONNX is Protocol Buffers (`protobuf`), described by onnx/onnx.proto. Parsers merge repeated fields, skip unknown ones,
+and accept overlong numbers. The walk inspects every repeated field, and refuses unknown fields and overlong numbers.
 """
 
 from miniseg_edge.bundle.protobuf import MESSAGE, VARINT, after, number, refuse
 from miniseg_edge.errors import UnsafeModelError
 
 MAX_DEPTH = 100
-"""Messages within each other; Protocol Buffers' own limit."""
+"""Nesting of messages; Protocol Buffers' own limit."""
 
 MAX_FIELDS = 2_000_000
-"""A network of ours has some 30,000; each takes 1 us or less."""
+"""Our networks have about 30,000; each takes at most 1 us."""
 
 _TENSOR = "TensorProto"
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
@@ -30,7 +29,7 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "SparseTensorProto": {1: _TENSOR, 2: _TENSOR},
     _TENSOR: {},
 }
-"""Fields in which there may be tensors, and what they hold."""
+"""Fields that may contain tensors, and their types."""
 
 _OTHERS: dict[str, frozenset[int]] = {
     "ModelProto": frozenset({*range(1, 7), 8, 14, 26}),
@@ -42,18 +41,18 @@ _OTHERS: dict[str, frozenset[int]] = {
     "SparseTensorProto": frozenset({3}),
     _TENSOR: frozenset({*range(1, 13), 16}),
 }
-"""Fields in which there are none, up to ONNX 1.23: numbers, texts, types, weights."""
+"""Fields that cannot contain tensors, up to ONNX 1.23: numbers, texts, types, weights."""
 
 
 def check_self_contained(model: bytes) -> None:
-    """Refuses a model that reads other files: they are in nobody's manifest, and may lie anywhere.
+    """Refuses a model that reads other files: no manifest lists them, and they may be anywhere.
 
-    A vendor looks for them in the working directory when it is handed bytes. A tensor that has the field for it is
-    refused, whether it is said to be used or not.
+    Given bytes, a vendor looks for them in the working directory. A tensor with the field is refused even if the field
+    is said to be unused.
 
     Raises:
         UnsafeModelError: a tensor refers to external data.
-        IncompatibleError: no ONNX: cut off, fields that ONNX does not have, nested too deep, too many.
+        IncompatibleError: not ONNX: truncated, unknown fields, nested too deeply, or too many fields.
     """
     position = fields = 0
     within = [("ModelProto", len(model))]
@@ -86,6 +85,6 @@ def _after_location(model: bytes, position: int, end: int, field: int, wire: int
     if field == _DATA_LOCATION and wire == VARINT and not any(digit & 0x7F for digit in model[position:behind]):
         return behind
     raise UnsafeModelError(
-        "the ONNX refers to external data", "one file", "a tensor that lies elsewhere",
-        "Export it again with miniseg-export.",
+        "the ONNX refers to external data", expected="one file", got="a tensor that lies elsewhere",
+        remedy="Export it again with miniseg-export.",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Parity in short: the manifest's line about an artefact, and the table that people look at."""
+"""Parity in short: the manifest's line for an artefact, and the table in the terminal."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from miniseg_edge.parity.comparison import TargetParity
 
 
 def summary(parity: TargetParity) -> ParityVerdict:
-    """The manifest's line about it."""
+    """The manifest's line for it."""
     return ParityVerdict(
         target=parity.target,
         precision=parity.precision,

@@ -1,7 +1,7 @@
 """Protocol Buffers as bytes: https://protobuf.dev/programming-guides/encoding/.
 
-A message is a sequence of fields, each a number with a wire type, and a value. Parsers take numbers that are longer
-than need be; here they are refused.
+A message is a sequence of fields, each with a number, a wire type and a value. Parsers accept overlong numbers; here
+they are refused.
 """
 
 from typing import NoReturn
@@ -9,14 +9,14 @@ from typing import NoReturn
 from miniseg_edge.errors import IncompatibleError
 
 VARINT, FIXED_64, MESSAGE, FIXED_32 = 0, 1, 2, 5
-"""Wire types; the other two, groups, are of old."""
+"""Wire types. The other two, groups, are obsolete."""
 
 _MAX_DIGITS, _MAX_NUMBER_DIGITS = 10, 5
 """Bytes of the longest value, and of the longest field number or length."""
 
 
 def after(model: bytes, position: int, end: int, wire: int) -> int:
-    """Behind a field's value. Raises: IncompatibleError."""
+    """The position after a field's value. Raises: IncompatibleError."""
     if wire == MESSAGE:
         size, position = number(model, position, end)
         position += size
@@ -37,7 +37,7 @@ def after(model: bytes, position: int, end: int, wire: int) -> int:
 
 
 def number(model: bytes, position: int, end: int) -> tuple[int, int]:
-    """A field's number or length, at most 32 bits and written no longer than need be; and what is behind it."""
+    """A field's number or length, at most 32 bits and not overlong; and the position after it."""
     found = shift = 0
     for place in range(position, min(position + _MAX_NUMBER_DIGITS, end)):
         digit = model[place]
@@ -51,7 +51,7 @@ def number(model: bytes, position: int, end: int) -> tuple[int, int]:
 
 
 def integer(model: bytes, position: int, end: int) -> tuple[int, int]:
-    """A whole number of 64 bits with its sign, as parsers read it; and what is behind it. Raises: IncompatibleError."""
+    """A signed 64-bit integer, as parsers read it; and the position after it. Raises: IncompatibleError."""
     behind = after(model, position, end, VARINT)
     found = 0
     for shift, digit in enumerate(model[position:behind]):
@@ -62,4 +62,4 @@ def integer(model: bytes, position: int, end: int) -> tuple[int, int]:
 
 def refuse(got: str) -> NoReturn:
     """Raises: IncompatibleError."""
-    raise IncompatibleError("the onnx artefact is no ONNX", "fields of onnx.proto", got)
+    raise IncompatibleError("the onnx artefact is not an ONNX", expected="fields of onnx.proto", got=got)

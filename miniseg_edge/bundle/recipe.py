@@ -1,7 +1,7 @@
 """The training recipe of the paper (Qiu et al., AAAI 2021), with its figures as defaults.
 
-An epoch is several passes over the training slices, each at a scale of its own, so that the network sees
-lesions of many sizes; the learning rate falls with every iteration.
+An epoch has several passes over the training slices, each at its own scale, so that the network sees lesions of many
+sizes. The learning rate falls with every iteration.
 """
 
 from dataclasses import dataclass
@@ -56,10 +56,16 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, len(self.passes)) < 1:
-            raise UsageError("nothing to train", "at least one epoch, one pass and one slice a batch", str(self))
+            raise UsageError(
+                "the recipe trains nothing",
+                expected="at least one epoch, one pass and one slice per batch",
+                got=str(self),
+            )
         for one in self.passes:
             if one.max_crop_px < 0 or 2 * one.max_crop_px >= self.side_px(one):
-                raise UsageError("a pass crops everything", "less than half a side from each side", str(one))
+                raise UsageError(
+                    "a pass crops the whole slice", expected="less than half a side from each side", got=str(one)
+                )
 
     def side_px(self, one: Pass) -> int:
         """Side of a pass's square input."""

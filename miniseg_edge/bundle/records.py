@@ -1,4 +1,4 @@
-"""Frozen dataclasses to and from JSON, strictly: the one reader and writer of every file format that is ours."""
+"""Frozen dataclasses to and from JSON, strictly: the only reader and writer of our file formats."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from miniseg_edge.errors import BundleError, MiniSegError
 Record = TypeVar("Record")
 
 MAX_DEPTH = 16
-"""Deepest nesting of our own files; hostile ones nest until the parser's stack ends."""
+"""Maximum nesting of our files; hostile files nest until the parser's stack overflows."""
 
 
 def json_from_record(record: object) -> str:
@@ -33,9 +33,9 @@ def object_from_json(data: bytes, what: str, error: type[MiniSegError] = BundleE
             raise ValueError(f"nested deeper than {MAX_DEPTH}")
         found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_small_int)
     except ValueError as reason:
-        raise error(f"{what} is not valid JSON", "UTF-8 JSON, each key once", str(reason)) from reason
+        raise error(f"{what} is not valid JSON", expected="UTF-8 JSON, each key once", because=str(reason)) from reason
     if not isinstance(found, dict):
-        raise error(f"{what} is not valid", "a JSON object", type(found).__name__)
+        raise error(f"{what} is not valid", expected="a JSON object", got=type(found).__name__)
     return found
 
 
@@ -43,7 +43,7 @@ def record_from_object(kind: type[Record], value: object, what: str, error: type
     """A dataclass from parsed JSON; every field must be there with its declared type, and no other.
 
     Raises:
-        error: names the place and what was expected there.
+        error: names the place and the expected value.
     """
     record: Record = _converted(kind, value, what, error)
     return record
@@ -67,39 +67,42 @@ def _converted(kind: Any, value: object, where: str, error: type[MiniSegError]) 
         return value
     if kind is object:
         return _open(value, where, error)
-    raise error(f"{where} has a wrong type", getattr(kind, "__name__", str(kind)), type(value).__name__)
+    raise error(f"{where} has a wrong type", expected=getattr(kind, "__name__", str(kind)), got=type(value).__name__)
 
 
 def _dataclass(kind: Any, value: object, where: str, error: type[MiniSegError]) -> Any:
     if not isinstance(value, dict):
-        raise error(f"{where} has a wrong type", "an object", type(value).__name__)
+        raise error(f"{where} has a wrong type", expected="an object", got=type(value).__name__)
     hints = typing.get_type_hints(kind)
     fields = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
     missing, unknown = fields.keys() - value.keys(), value.keys() - fields.keys()
     if missing or unknown:
         raise error(
             f"{where} has wrong fields",
-            f"exactly {', '.join(fields)}",
-            f"missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(unknown))[:200] or 'none'}",
+            expected=f"exactly {', '.join(fields)}",
+            got=(
+                f"missing: {', '.join(sorted(missing)) or 'none'}; unknown: "
+                f"{', '.join(sorted(unknown))[:200] or 'none'}"
+            ),
         )
     arguments = {name: _converted(hint, value[name], f"{where}.{name}", error) for name, hint in fields.items()}
     try:
         return kind(**arguments)
     except ValueError as reason:
-        raise error(f"{where} makes no sense", str(reason)) from reason
+        raise error(f"{where} is invalid", expected=str(reason)) from reason
 
 
 def _tuple(arguments: tuple[Any, ...], value: list[object], where: str, error: type[MiniSegError]) -> tuple[Any, ...]:
     kinds = (arguments[0],) * len(value) if arguments[-1] is Ellipsis else arguments
     if len(kinds) != len(value):
-        raise error(f"{where} has a wrong length", f"{len(kinds)} items", f"{len(value)}")
+        raise error(f"{where} has a wrong length", expected=f"{len(kinds)} items", got=f"{len(value)}")
     return tuple(
         _converted(kind, item, f"{where}[{i}]", error) for i, (kind, item) in enumerate(zip(kinds, value, strict=True))
     )
 
 
 def _open(value: object, where: str, error: type[MiniSegError]) -> object:
-    """Any JSON value: of open fields, which are kept as they are."""
+    """Any JSON value, for open-ended fields, which are kept unchanged."""
     if isinstance(value, dict):
         return {key: _open(item, f"{where}.{key}", error) for key, item in value.items()}
     if isinstance(value, list):
@@ -110,7 +113,7 @@ def _open(value: object, where: str, error: type[MiniSegError]) -> object:
 def _finite(value: Any, where: str, error: type[MiniSegError]) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise error(f"{where} is not finite", "a finite number", str(value))
+        raise error(f"{where} is not finite", expected="a finite number", got=str(value))
     return number
 
 

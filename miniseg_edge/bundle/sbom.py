@@ -1,6 +1,6 @@
-"""Bills of materials in CycloneDX 1.6: what a bundle is made of, and what this installation is made of.
+"""Bills of materials in CycloneDX 1.6: the components of a bundle, and of this installation.
 
-`python -m miniseg_edge.bundle.sbom` prints the installation's; `miniseg-verify --record DIR` files a bundle's.
+`python -m miniseg_edge.bundle.sbom` prints the installation's; `miniseg-verify --record DIR` writes a bundle's.
 """
 
 import importlib.metadata
@@ -25,7 +25,7 @@ Component = dict[str, Any]
 
 
 def sbom_from_bundle(bundle: Bundle) -> str:
-    """A bundle's: the model, its files with their hashes, the checkpoint that it comes from, what it was made with."""
+    """A bundle's: the model, its files with their hashes, the checkpoint it comes from, and the tools that made it."""
     manifest = bundle.manifest
     checkpoint: Component = {
         "type": "machine-learning-model",
@@ -58,7 +58,7 @@ def sbom_from_bundle(bundle: Bundle) -> str:
 
 
 def sbom_from_installation() -> str:
-    """This installation's: the package, and every installed distribution that it can come to use, extras included."""
+    """This installation's: the package and every installed distribution that it may use, extras included."""
     found: dict[str, importlib.metadata.Distribution] = {}
     needs: dict[str, list[str]] = {}
     waiting = [PACKAGE]
@@ -89,7 +89,7 @@ def sbom_from_installation() -> str:
 def _document(
     identity: str, metadata: Mapping[str, Any], components: list[Component], depends: Mapping[str, list[str]]
 ) -> str:
-    """The whole; the same content gives the same serial number, so that a document can be made again."""
+    """The whole document. The same content gives the same serial number, so that a document can be reproduced."""
     document = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",

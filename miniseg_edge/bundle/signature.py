@@ -1,8 +1,8 @@
-"""Signatures: who made this bundle. OpenSSF Model Signing with an elliptic-curve key, offline.
+"""Signatures prove who made a bundle: OpenSSF Model Signing with an elliptic-curve key, offline.
 
-A signature covers every file of a bundle but itself, by name and SHA-256. Signing and checking hash bytes that are held
-in memory, never paths: between the check of a file and its use nothing is read again. The file is what model-signing's
-own command writes and reads, so that either side can be done without this package.
+A signature covers every file of a bundle except itself, by name and SHA-256. Signing and checking hash bytes in memory,
+never paths: nothing is read again between the check of a file and its use. The file format is that of model-signing's
+own command, so that either side works without this package.
 """
 
 import base64
@@ -60,30 +60,30 @@ def signer_from_key(path: Path, password: bytes | None = None) -> Signer:
         config = signing.Config().use_elliptic_key_signer(private_key=path, password=password)
     except Exception as error:  # each kind of wrong key raises another error
         raise SignatureError(
-            f"{path.name} cannot sign", _PRIVATE_KEY, _reason(error),
-            "Make one: openssl ecparam -genkey -name prime256v1 -noout -out bundle.key",
+            f"{path.name} cannot sign", expected=_PRIVATE_KEY, because=_reason(error),
+            remedy="Create one: openssl ecparam -genkey -name prime256v1 -noout -out bundle.key",
         ) from error  # fmt: skip
     return Signer(config)
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether a private key file asks for a password. Raises: SignatureError, unreadable."""
+    """Whether a private key file needs a password. Raises: SignatureError if it cannot be read."""
     return b"ENCRYPTED" in bytes_from_file(path, MAX_KEY_BYTES, SignatureError)
 
 
 def check_signature(signature: bytes, read: Callable[[frozenset[str]], Files], trust: str | os.PathLike[str]) -> None:
-    """Refuses a bundle that the owner of a key did not sign as it is.
+    """Refuses a bundle that was not signed with a key, or was changed after signing.
 
     Args:
         signature: the signature file's content.
-        read: gives every other file by relative path; called once, with the names that were signed, after the signature
-            itself was found genuine.
+        read: returns every other file by relative path. It is called once, with the signed names, after the signature
+            itself was verified.
         trust: path of the public key in PEM.
 
     Raises:
         MissingDependencyError: without the extra `sign`.
-        SignatureError: an unusable key, a broken or foreign signature, or files that are not those that were signed.
-        Whatever `read` raises.
+        SignatureError: the key is unusable, the signature is broken or by another key, or the files differ from those
+            that were signed. Also what `read` raises.
     """
     verifying: Any = require("model_signing.verifying", "sign")
     _check_form(signature)
@@ -93,43 +93,47 @@ def check_signature(signature: bytes, read: Callable[[frozenset[str]], Files], t
         config = verifying.Config().use_elliptic_key_verifier(public_key=trust)
     except Exception as error:  # each kind of wrong key raises another error
         raise SignatureError(
-            f"{Path(trust).name} cannot check a signature", _PUBLIC_KEY, _reason(error),
-            "openssl ec -in bundle.key -pubout writes it.",
+            f"{Path(trust).name} cannot check a signature", expected=_PUBLIC_KEY, because=_reason(error),
+            remedy="Write it with openssl ec -in bundle.key -pubout.",
         ) from error  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="miniseg-trust-") as folder:
         path = Path(folder) / SIGNATURE_NAME
         path.write_bytes(signature)
         try:
             config.set_hashing_config(held).verify(folder, path)
-        except Exception as error:  # model-signing and what it is made of raise many kinds; all mean the same
+        except Exception as error:  # model-signing and its dependencies raise many exception types; all mean the same
             if held.failure is not None:
                 raise held.failure from None
             raise SignatureError(
-                "the bundle's signature does not hold", "one by the owner of the trusted key, for these files",
-                _reason(error) or type(error).__name__, "Get the bundle from its maker, and the key by another way.",
-            ) from error  # fmt: skip
+                "the bundle's signature is not valid",
+                expected="one by the owner of the trusted key, for these files",
+                because=_reason(error) or type(error).__name__,
+                remedy="Get the bundle from its maker, and the key through another channel.",
+            ) from error
 
 
 def _check_form(signature: bytes) -> None:
-    """Refuses what is hostile to a parser, and signatures that name no key, before model-signing reads them."""
+    """Refuses signatures that are hostile to a parser or that name no key, before model-signing reads them."""
     found = object_from_json(signature, SIGNATURE_NAME, SignatureError)
     material = found.get("verificationMaterial")
     key = material.get("publicKey") if isinstance(material, dict) else None
     if not isinstance(key, dict) or not isinstance(key.get("hint"), str):
         raise SignatureError(
-            f"{SIGNATURE_NAME} is no signature by a key", "what miniseg-export --sign writes", "another kind"
+            f"{SIGNATURE_NAME} is not a signature by a key",
+            expected="what miniseg-export --sign writes",
+            got="another kind",
         )
 
 
 def _signed_names(signature: bytes) -> frozenset[str]:
-    """Names of the files that a genuine signature covers. Raises: SignatureError, a statement of another kind."""
+    """Names of the files that a verified signature covers. Raises: SignatureError for another kind of statement."""
     try:
         payload = base64.b64decode(json.loads(signature)["dsseEnvelope"]["payload"])
         return frozenset(str(resource["name"]) for resource in json.loads(payload)["predicate"]["resources"])
     except (KeyError, TypeError, ValueError) as error:
         raise SignatureError(
-            f"{SIGNATURE_NAME} signs something else", "files by name", type(error).__name__,
-            "Sign the bundle again, with miniseg-export --sign KEY or model-signing 1.",
+            f"{SIGNATURE_NAME} signs something else", expected="files by name", because=type(error).__name__,
+            remedy="Sign the bundle again, with miniseg-export --sign KEY or model-signing 1.",
         ) from error  # fmt: skip
 
 
@@ -140,9 +144,9 @@ def _reason(error: BaseException) -> str:
 
 @dataclass
 class _InMemory:
-    """In the place of model-signing's hashing configuration: digests of bytes in memory, whatever the path says.
+    """Replaces model-signing's hashing configuration: digests of bytes in memory, regardless of paths.
 
-    Files that a signature says are to be ignored are not: it must cover all of them.
+    Files that a signature declares as ignored are not ignored: it must cover all files.
     """
 
     read: Callable[[], Files]
@@ -150,7 +154,7 @@ class _InMemory:
     failure: Exception | None = None
 
     def hash(self, model_path: object, *, files_to_hash: Iterable[object] | None = None) -> Any:
-        """The manifest of what `read` gives, as model-signing has it."""
+        """The manifest of `read`'s files, in model-signing's format."""
         try:
             files = self.read()
         except Exception as error:
@@ -170,7 +174,7 @@ class _InMemory:
 
 
 def signing_key(signature: bytes) -> str:
-    """SHA-256 of the public key that a signature says it belongs to; proves nothing. Raises: SignatureError."""
+    """SHA-256 of the public key that a signature claims to belong to; this proves nothing. Raises: SignatureError."""
     _check_form(signature)
     hint: str = json.loads(signature)["verificationMaterial"]["publicKey"]["hint"]
     return hint

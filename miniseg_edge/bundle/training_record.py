@@ -1,4 +1,4 @@
-"""What a checkpoint says about its training: enough to trace a mask back to it, and no name or picture of a patient."""
+"""A checkpoint's training record: enough to trace a mask back to it, without names or images of patients."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Slices:
 
     Attributes:
         count: slices.
-        groups: patients, as far as their names tell.
+        groups: number of patients, as far as the names reveal it.
         sha256: of the slices' own hashes in sorted order, hex; a slice's covers its pixels and its label.
     """
 
@@ -25,7 +25,7 @@ class Slices:
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """The checkpoint that a training began from: its file name and SHA-256."""
+    """The checkpoint that a training started from: its file name and SHA-256."""
 
     name: str
     sha256: str
@@ -58,10 +58,10 @@ class TrainingRecord:
         network: preset or registered name.
         seed: of initial weights, order, augmentation and dropout.
         recipe: the figures.
-        initial: what it began from; None for random weights.
+        initial: the initial checkpoint; None for random weights.
         window: through which HU became grey; None for images.
         separate_channels: whether channels differ.
-        labels: (stored value, class) as named; empty where every value above 0 is lesion.
+        labels: (stored value, class) as given; empty if every value above 0 is lesion.
         training, held_out: the slices; no held-out ones in a training on all.
         selection: which epoch was kept.
         device: "cpu", "cuda".

@@ -1,1 +1,1 @@
-"""What people and logs see."""
+"""Terminal output, logs and command-line errors."""

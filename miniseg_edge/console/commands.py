@@ -98,7 +98,7 @@ def run(
 
 
 def exit_code_of(work: Callable[[], bool | None]) -> int:
-    """Runs a command's work: 0 done, 1 our error, 2 usage, 3 parity failed, 130 interrupted.
+    """Runs a command's work. Exit codes: 0 done, 1 our error, 2 usage, 3 parity failed, 130 interrupted.
 
     Args:
         work: False if what it had to find out is not so, which is 1 too; it has said why.
@@ -120,7 +120,13 @@ def exit_code_of(work: Callable[[], bool | None]) -> int:
         return FAILED
     except OSError as error:
         terminal.fail(
-            str(OutputError("the system refused", "files that can be read and written, and free space", str(error)))
+            str(
+                OutputError(
+                    "the operating system refused access",
+                    expected="files that can be read and written, and free space",
+                    because=str(error),
+                )
+            )
         )
         return FAILED
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Our loggers and, where a command writes the log itself, its lines."""
+"""Our loggers and, if a command writes the log itself, the format of its lines."""
 
 import logging
 from types import TracebackType
@@ -9,7 +9,7 @@ _BELOW = "  | "
 
 
 def logger_of(name: str) -> logging.Logger:
-    """The logger of a module. Its messages are one printable line each, whoever's handlers write them."""
+    """The logger of a module. Its messages are one printable line each, whichever handlers write them."""
     logger = logging.getLogger(name)
     if _escaped not in logger.filters:
         logger.addFilter(_escaped)
@@ -17,9 +17,9 @@ def logger_of(name: str) -> logging.Logger:
 
 
 class LineFormatter(logging.Formatter):
-    """Writes any library's records so that each line that begins at the left is a record.
+    """Formats records of any library so that each unindented line is a record.
 
-    What stands below a record, such as a traceback, is indented, and may hold text of a client.
+    Lines that follow a record, such as a traceback, are indented; they may contain text from a client.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the library's name

@@ -1,7 +1,7 @@
-"""What people see: steps, progress and tables through rich, or plain lines where rich is not installed.
+"""Terminal output: steps, progress and tables through rich, or plain lines if rich is not installed.
 
-The embedded runtime is numpy, OpenCV and one backend; `miniseg-segment` and `miniseg-verify` work with those alone.
-Every text is shown as `printable` text, never as rich's markup: names of files and words of a bundle stand in it.
+The embedded runtime is numpy, OpenCV and one backend, and `miniseg-segment` and `miniseg-verify` work with just those.
+Every text is shown as `printable` text, never as rich's markup, because file names and bundle contents appear in it.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ _MIN_COLUMNS, _INDENT = 20, 4
 _RICH_STYLES = {"plain": "", "title": "bold", "good": "green", "bad": "bold red", "warning": "yellow"}
 _HAS_RICH = installed("rich")
 _bars: list[Any] = []
-"""Consoles that show a progress bar, the latest last."""
+"""Consoles that show a progress bar, the most recent last."""
 
 
 def answer(content: object) -> None:
@@ -63,9 +63,9 @@ def fail(text: str) -> None:
 
 
 def points(title: str, texts: Sequence[str]) -> None:
-    """A list on standard output, in yellow, for the end of a command; nothing where it is empty.
+    """A list on standard output, in yellow, at the end of a command; nothing if it is empty.
 
-    Each text is a line, which a terminal breaks between words.
+    Each text is a line, which a terminal wraps between words.
     """
     if not texts:
         return
@@ -75,9 +75,9 @@ def points(title: str, texts: Sequence[str]) -> None:
 
 
 def hanging(head: str, text: str, style: Style = "plain") -> None:
-    """A line on standard output, which a terminal breaks between words; what follows stands below `text`.
+    """A line on standard output, wrapped between words; continuation lines are indented to `text`.
 
-    So nothing in a long text can begin a line of its own at the left, where `head` is. Words of ASCII stay whole.
+    So no part of a long text can start an unindented line, where `head` is. ASCII words are not split.
     """
     head, text = printable(head), printable(text)
     width = sys.maxsize
@@ -152,7 +152,7 @@ def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]
 def step(description: str) -> Iterator[Callable[[str], None]]:
     """A step with a spinner while it runs, and a line with its duration in seconds when it is done.
 
-    Yields what takes a few words on how far it is, from any thread.
+    Yields a function that accepts a short progress text, from any thread.
     """
     start = time.perf_counter()
     if _HAS_RICH and not voice().quiet:
@@ -205,7 +205,7 @@ def _write(text: str, style: Style, stream: TextIO) -> None:
 
 @contextmanager
 def _above(console: Any) -> Iterator[None]:
-    """Inside, lines for the terminal go through this console, which puts them above its progress bar."""
+    """Inside, terminal lines go through this console, which puts them above its progress bar."""
     _bars.append(console)
     try:
         yield
@@ -214,7 +214,7 @@ def _above(console: Any) -> Iterator[None]:
 
 
 def _shown(text: str, stream: TextIO) -> str:
-    """Printable text, with escapes, too, for what the stream's encoding cannot say: a sign must not stop a command."""
+    """Printable text, escaped where the stream's encoding cannot represent it: a character must not stop a command."""
     encoding = stream.encoding or "utf-8"
     return printable(text).encode(encoding, "backslashreplace").decode(encoding)
 

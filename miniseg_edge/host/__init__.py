@@ -1,1 +1,1 @@
-"""What we ask of the process and the machine that we run in, and what we leave as it was."""
+"""The process and machine that we run in: what we need from them, and how we leave them unchanged."""

@@ -1,7 +1,7 @@
-"""Python processes that we start: they import what is installed, never what lies in the current folder.
+"""Python subprocesses that import what is installed, never what is in the current folder.
 
-`python -m` puts the current folder first among the folders that modules are imported from, and so does `python -c`: a
-file `numpy.py` in it would be run. Python's own `-P` is 3.11's, and `-I` would ignore PYTHONPATH, which is the user's.
+`python -m` and `python -c` put the current folder first on the module search path: a file `numpy.py` in it would be
+run. Python's own `-P` needs 3.11, and `-I` would ignore PYTHONPATH, which belongs to the user.
 """
 
 import sys
@@ -9,8 +9,8 @@ import sys
 from miniseg_edge.errors import UsageError
 
 _BEGIN = (
-    "import sys; "  # built in: nothing is looked for in any folder
-    "del sys.path[: sys.path[:1] == ['']]; "  # which is there unless Python was told to be safe
+    "import sys; "  # built-in modules, which are not searched for
+    "del sys.path[: sys.path[:1] == ['']]; "  # which is present unless Python runs in safe mode
     "import importlib; "
     "sys.argv.pop(0); "
     "sys.exit(importlib.import_module(sys.argv[0]).main())"
@@ -18,28 +18,28 @@ _BEGIN = (
 
 
 def python_command(module: str, *arguments: str) -> list[str]:
-    """The command that runs `module.main()` in a process of its own, which ends with what that returns.
+    """The command that runs `module.main()` in a new process, which exits with its return value.
 
-    The current folder, the environment and whether Python reads it are as here. An entry of PYTHONPATH that is empty or
-    relative means the current folder, as for every Python: that is for the user to decide.
+    The current folder, the environment and whether Python reads it are inherited. An empty or relative entry of
+    PYTHONPATH means the current folder, as in every Python: that is the user's decision.
 
     Args:
         module: by its full name; its `main` takes `arguments` from `sys.argv[1:]`.
         arguments: of the command line.
 
     Raises:
-        UsageError: this program is frozen (PyInstaller and its like), so there is no Python to start.
+        UsageError: this program is frozen (by PyInstaller or similar), so there is no Python to start.
     """
     if getattr(sys, "frozen", False):
         raise UsageError(
-            "a frozen app has no Python for processes of its own", "an installed Python", "a frozen app",
-            "Of an archive, --distributed serial needs none; or run the command from a Python installation.",
+            "a frozen application cannot start Python processes", expected="an installed Python", got="a frozen app",
+            remedy="Use --distributed serial, or run the command from a Python installation.",
         )  # fmt: skip
     return [sys.executable, *_flags(), "-c", _BEGIN, module, *arguments]
 
 
 def _flags() -> list[str]:
-    """How far this interpreter was told to ignore its surroundings; the child is no less careful."""
+    """The isolation options of this interpreter, which the child inherits."""
     if sys.flags.isolated:
         return ["-I"]
     return ["-E"] * sys.flags.ignore_environment + ["-s"] * sys.flags.no_user_site

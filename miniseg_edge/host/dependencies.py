@@ -1,4 +1,4 @@
-"""Optional packages: each is imported where it is needed, and its absence is one error that names the install."""
+"""Optional packages: each is imported where it is needed; if it is missing, one error names the install command."""
 
 import functools
 import importlib
@@ -16,31 +16,33 @@ from miniseg_edge.errors import MissingDependencyError, OutdatedDependencyError
 from miniseg_edge.host.telemetry import silenced
 
 FLOORS = {"torch": (2, 10), "onnx": (1, 21)}
-"""Below these, known holes: torch.load could be made to run code all the same, onnx followed paths out of a folder."""
+"""Older versions have known vulnerabilities: torch.load could execute code, onnx followed paths out of a folder."""
 
 _READ_SETTINGS_HERE = {"matplotlib", "monai"}
-"""Packages that read a file of the current folder when they are imported, the second because it imports the first: what
-lies there must not change a report."""
+"""Packages that read a file in the current folder when they are imported, the second because it imports the first.
+
+That file must not influence a report.
+"""
 
 NAMED = (
     *("miniseg-edge", "numpy", "opencv-python", "opencv-python-headless", "torch", "monai", "safetensors"),
     *("onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "openvino", "nncf"),
     *("tensorrt", "tensorrt_rtx_cu13_libs", "cuda-bindings", "model-signing", "cryptography"),
 )
-"""Distributions whose versions records name: what makes artefacts, runs them and vouches for them."""
+"""Distributions whose versions records list: those that make, run and verify artefacts."""
 
 
 def installed(package: str) -> bool:
-    """Whether an import of `package` can be tried; imports nothing."""
+    """Whether `package` is installed, without importing it."""
     return importlib.util.find_spec(package) is not None
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Imports `module`, which the extra `extra` installs; what vendors' packages report about their use is off.
+    """Imports `module` of the extra `extra`, with the vendor's telemetry turned off.
 
     Raises:
-        MissingDependencyError: names the command that installs it, or the library that it lacks.
-        OutdatedDependencyError: it is below `FLOORS`, and was not imported.
+        MissingDependencyError: names the command that installs it, or the missing library.
+        OutdatedDependencyError: the version is below `FLOORS`; it was not imported.
     """
     check_floor(module.partition(".")[0])
     try:
@@ -49,15 +51,15 @@ def require(module: str, extra: str) -> ModuleType:
     except (ImportError, OSError, RuntimeError) as error:  # libraries that a package loads itself, each in its own way
         raise MissingDependencyError(
             f"{module} cannot be imported",
-            f"the extra {extra!r}",
-            str(error),
-            f'pip install "miniseg-edge[{extra}]"',
+            expected=f"the extra {extra!r}",
+            because=str(error),
+            remedy=f'Run: pip install "miniseg-edge[{extra}]"',
         ) from error
 
 
 @contextmanager
 def _carefully(module: str) -> Iterator[None]:
-    """For importing `module` for the first time: no report, and no settings of the current folder."""
+    """For the first import of `module`: no telemetry, and no settings from the current folder."""
     package = module.partition(".")[0]
     spec = importlib.util.find_spec(package) if package in _READ_SETTINGS_HERE - sys.modules.keys() else None
     with silenced(module), nullcontext() if spec is None or spec.origin is None else _in_folder_of(spec.origin):
@@ -75,18 +77,18 @@ def _in_folder_of(file: str) -> Iterator[None]:
 
 
 def check_installed(packages: Iterable[str], extra: str) -> None:
-    """Refuses to go on without packages that `extra` installs, or with some below `FLOORS`; imports nothing.
+    """Refuses to continue if packages of `extra` are missing or below `FLOORS`; imports nothing.
 
     Raises:
-        MissingDependencyError, OutdatedDependencyError: names the command that installs them.
+        MissingDependencyError, OutdatedDependencyError: name the command that installs them.
     """
     packages = tuple(packages)
     if missing := [package for package in packages if not installed(package)]:
         raise MissingDependencyError(
             "packages are missing",
-            f"the extra {extra!r}",
-            f"no {', '.join(missing)}",
-            f'pip install "miniseg-edge[{extra}]"',
+            expected=f"the extra {extra!r}",
+            got=f"no {', '.join(missing)}",
+            remedy=f'Run: pip install "miniseg-edge[{extra}]"',
         )
     for package in packages:
         check_floor(package)
@@ -100,7 +102,10 @@ def check_floor(package: str) -> None:
     if release is None or tuple(map(int, release[0].split("."))) < floor:
         wanted = f"{package} {'.'.join(map(str, floor))} or newer"
         raise OutdatedDependencyError(
-            f"{package} has known holes", wanted, found, f'pip install "{package}>={wanted.split()[1]}"'
+            f"{package} has known vulnerabilities",
+            expected=wanted,
+            got=found,
+            remedy=f'Run: pip install "{package}>={wanted.split()[1]}"',
         )
 
 

@@ -1,4 +1,4 @@
-"""The process's environment, changed for a while: some libraries take what they are told from nowhere else."""
+"""Temporarily sets environment variables; some libraries have no other configuration."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def environment_with(values: Mapping[str, str], restored: Sequence[str] = ()) -> Iterator[None]:
-    """Inside, the variables have these values; afterwards they, and those `restored` names, are as they were.
+    """Inside, the variables have these values. Afterwards they, and the names in `restored`, have their old values.
 
-    The environment is the whole process's; other variables are left alone.
+    The environment belongs to the whole process; other variables are not touched.
     """
     before = {name: os.environ.get(name) for name in (*values, *restored)}
     os.environ.update(values)

@@ -24,39 +24,46 @@ def sha256_of(data: bytes | bytearray) -> str:
 
 
 def bytes_from_file(path: Path, limit: int, error: type[MiniSegError]) -> bytes:
-    """The whole file, read once; refuses more than `limit` bytes before allocating them.
+    """Reads a whole file once; refuses more than `limit` bytes before allocating them.
 
     Raises:
         error: the file is missing, unreadable, not a regular file, or too large.
     """
     try:
         if not path.is_file():
-            raise error(f"{path} is no file", "a readable file", "a folder" if path.is_dir() else "nothing there")
+            raise error(
+                f"{path} is not a file",
+                expected="a readable file",
+                got="a folder" if path.is_dir() else "nothing there",
+            )
         with open(path, "rb", opener=_opened_at_once) as file:
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):  # it was one a moment ago
-                raise error(f"{path} is no file", "a readable file", "something that was put in its place")
+            if not stat.S_ISREG(status.st_mode):  # it was a file a moment ago
+                raise error(
+                    f"{path} is not a file", expected="a readable file", got="something that was put in its place"
+                )
             size = status.st_size
             data = file.read(size) if size <= limit else b""
     except OSError as reason:
-        raise error(f"{path} cannot be read", "a readable file", reason.strerror or str(reason)) from reason
+        raise error(f"{path} cannot be read", because=reason.strerror or str(reason)) from reason
     if size > limit:
-        raise error(f"{path} is too large", f"at most {limit} bytes", f"{size} bytes")
+        raise error(f"{path} is too large", expected=f"at most {limit} bytes", got=f"{size} bytes")
     return data
 
 
 def _opened_at_once(path: str, flags: int) -> int:
-    """Opens without waiting for the other end of a pipe that was put in a file's place."""
+    """Opens without blocking if the file was replaced by a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Writes `path` so that it holds either its old content or all of `data`, whatever happens, a power cut too.
+    """Writes `path` so that it contains either its old content or all of `data`, even after a power cut.
 
-    Once it returns, a power cut does not bring the old content back, where the disk keeps what it said it has written.
+    Once it returns, a power cut does not restore the old content, provided that the disk keeps what it confirmed.
 
     Raises:
-        OutputError: disk full, read-only, no permission; a disk that fails at the very last may hold either.
+        OutputError: disk full, read-only or no permission. If the disk fails at the very end, either content may
+            remain.
     """
     temporary = None
     try:
@@ -66,21 +73,23 @@ def replace_file(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes files private; results are for others too
+        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes private files; results are for other users too
         Path(temporary).replace(path)
         temporary = None
         sync_folder(path.parent)
     except OSError as reason:
         raise OutputError(
-            f"{path} cannot be written", "a writable folder with free space", reason.strerror or str(reason)
+            f"{path} cannot be written",
+            expected="a writable folder with free space",
+            because=reason.strerror or str(reason),
         ) from reason
-    finally:  # an interruption leaves no temporary file either
+    finally:  # also removed after an interruption
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder and those above it, as far as they are not there, to last. Raises: OSError."""
+    """Creates a folder and its parents durably. Raises: OSError."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -89,24 +98,27 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Has the disk hold the names in a folder: a power cut may take back what was only renamed. Raises: OSError."""
-    if sys.platform == "win32":  # which opens no folders
+    """Flushes the names in a folder to disk: a power cut may undo an unflushed rename. Raises: OSError."""
+    if sys.platform == "win32":  # which cannot open folders
         return
     try:
         handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # one may write into it without reading it
+    except PermissionError:  # writable but not readable
         return
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # file systems of networks may know no such thing
+        if error.errno != errno.EINVAL:  # network file systems may not support it
             raise
     finally:
         os.close(handle)
 
 
 def lock_file(handle: int) -> bool:
-    """Whether the lock on an opened file is ours until it is closed; where there are no locks, it is taken as ours."""
+    """Locks an opened file until it is closed; returns whether that succeeded.
+
+    Without support for locks, it succeeds.
+    """
     if sys.platform == "win32":
         return _locked_on_windows(handle)
     try:
@@ -123,7 +135,7 @@ def lock_file(handle: int) -> bool:
 
 
 def _locked_on_windows(handle: int) -> bool:
-    """Locks a byte behind all content: a locked byte could not be read by others."""
+    """Locks a byte beyond the content, because other processes cannot read a locked byte."""
     import msvcrt
 
     position = os.lseek(handle, 0, os.SEEK_CUR)
@@ -138,10 +150,10 @@ def _locked_on_windows(handle: int) -> bool:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swaps two names of one file system in a single step, so that at no moment either is missing.
+    """Atomically swaps two names in one file system, so that neither is ever missing.
 
     Returns:
-        Whether that was done; False where the system or the file system cannot.
+        Returns False if the system or the file system does not support it.
     """
     libc: Any = ctypes.CDLL(None) if sys.platform != "win32" else None
     names = os.fsencode(one), os.fsencode(other)

@@ -1,4 +1,4 @@
-"""The host's limits in our terms: memory that is exhausted, threads that it does not allow, whoever runs into them."""
+"""Translates out-of-memory and thread-limit failures into HostLimitError."""
 
 import re
 from collections.abc import Generator, Iterator
@@ -10,15 +10,15 @@ from miniseg_edge.errors import HostLimitError, HostMemoryError, HostThreadsErro
 Result = TypeVar("Result")
 
 _NO_MEMORY = re.compile(r"bad.?alloc|Insufficient memory|(Cannot|Failed to|Unable to) allocate", re.IGNORECASE)
-"""As C++, OpenCV, the C library, ONNX Runtime and NumPy say it."""
+"""Out-of-memory messages of C++, OpenCV, the C library, ONNX Runtime and NumPy."""
 
 _NO_THREADS = re.compile(r"can't start new thread|Resource temporarily unavailable")
-"""As Python and the C library say it."""
+"""Messages of Python and the C library about threads."""
 
 
 @contextmanager
 def host_limits() -> Iterator[None]:
-    """Inside, or in a function decorated with it, what runs into a limit of the host raises HostLimitError."""
+    """Context manager and decorator: failures from the host's limits become HostLimitError."""
     try:
         yield
     except Exception as error:
@@ -28,22 +28,22 @@ def host_limits() -> Iterator[None]:
 
 
 def within_limits(results: Iterator[Result]) -> Generator[Result, None, None]:
-    """The same results; what takes them in runs within `host_limits`."""
+    """The same items; the iterator that produces them runs within `host_limits`."""
     with host_limits():
         yield from results
 
 
 def limit_behind(error: Exception) -> HostLimitError | None:
-    """Our error for one that a limit of the host caused; None for others, ours among them."""
+    """Our error for an exception that a limit of the host caused; None for other exceptions, including our own."""
     if isinstance(error, MiniSegError):
         return None
     said = " ".join(str(error).split())[:300] or type(error).__name__
     if isinstance(error, MemoryError) or _NO_MEMORY.search(said):
-        return HostMemoryError("memory is exhausted", "free memory", said, "What was written is whole.")
-    if _NO_THREADS.search(said) and not isinstance(error, OSError):  # a pipe that is empty says the same
+        return HostMemoryError("memory is exhausted", because=said, remedy="What was written is whole.")
+    if _NO_THREADS.search(said) and not isinstance(error, OSError):  # an empty pipe gives the same error
         return HostThreadsError(
-            "the host allows no more threads", "a thread more", said,
-            "Raise its limit (ulimit -u, a container's pids limit), free memory for its stack, or ask for fewer "
+            "the host allows no more threads", because=said,
+            remedy="Raise its limit (ulimit -u, a container's pids limit), free memory for its stack, or ask for fewer "
             "(threads=1, streams=1).",
         )  # fmt: skip
     return None

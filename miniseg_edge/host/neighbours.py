@@ -11,18 +11,18 @@ CHANNELS = 3
 """The one before, the slice, the one after it."""
 
 _KEPT = 32
-"""Slices that are remembered: more than are in flight, so that in order each is read once."""
+"""Number of cached slices: more than are in flight, so that in order each is read once."""
 
 _Pixel = TypeVar("_Pixel", bound=np.generic)
 
 
 def with_neighbours(read: Callable[[int], npt.NDArray[_Pixel]], count: int) -> Callable[[int], npt.NDArray[_Pixel]]:
-    """From what reads slice `index` (H, W), what gives it as (H, W, 3).
+    """Turns a function that reads slice `index` (H, W) into one that returns (H, W, 3).
 
-    At the ends a slice stands in for the neighbour that it lacks.
+    At the ends, a slice replaces its missing neighbour.
 
     Args:
-        read: called for a slice and its neighbours; from several threads, if what comes back is.
+        read: called for a slice and its neighbours; from several threads, if the result is.
         count: of the slices.
     """
     kept = lru_cache(maxsize=_KEPT)(read)

@@ -1,4 +1,4 @@
-"""What other installed packages add to ours, by entry points: networks, targets of an export, runtimes."""
+"""Extensions by other installed packages, through entry points: networks, export targets, runtimes."""
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeVar
@@ -7,7 +7,7 @@ from miniseg_edge.errors import UsageError
 
 
 class Named(Protocol):
-    """A row of a table, found by its name."""
+    """A row of a table, identified by its name."""
 
     @property
     def name(self) -> str:
@@ -18,29 +18,33 @@ Row = TypeVar("Row", bound=Named)
 
 
 def extended(ours: tuple[Row, ...], group: str) -> tuple[Row, ...]:
-    """Our rows, then those that installed packages add, in the order of their entry points.
+    """Our rows, followed by those of installed packages in the order of their entry points.
 
     Args:
         ours: at least one.
-        group: of the entry points; each names a row of the same class.
+        group: the entry-point group; each entry point names a row of the same class.
 
     Raises:
-        UsageError: a row cannot be imported, is something else, or has a name that is taken.
+        UsageError: a row cannot be imported, has the wrong type, or has a name that is taken.
     """
     rows = list(ours)
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
         row, kind = loaded(point), type(ours[0])
         if not isinstance(row, kind):
-            raise UsageError(f"the entry point {point.name} in {group} is wrong", kind.__name__, type(row).__name__)
+            raise UsageError(
+                f"the entry point {point.name} in {group} is wrong", expected=kind.__name__, got=type(row).__name__
+            )
         if row.name in (other.name for other in rows):
-            raise UsageError(f"{row.name} is in {group} twice", "a name of its own", point.value)
+            raise UsageError(f"{row.name} is in {group} twice", expected="a name of its own", got=point.value)
         rows.append(row)
     return tuple(rows)
 
 
 def loaded(point: EntryPoint) -> Any:
-    """What an entry point names. Raises: UsageError, it cannot be imported."""
+    """The object that an entry point names. Raises: UsageError if it cannot be imported."""
     try:
         return point.load()
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"{point.name} of {point.group} cannot be imported", point.value, str(error)[:200]) from error
+        raise UsageError(
+            f"{point.name} of {point.group} cannot be imported", expected=point.value, because=str(error)[:200]
+        ) from error

@@ -1,4 +1,4 @@
-"""The signals by which a system or a user ends a program that would run for ever."""
+"""The signals by which a system or a user ends a program that runs indefinitely."""
 
 import signal
 import sys
@@ -13,9 +13,9 @@ if sys.platform == "win32":
 
 @contextmanager
 def ended_by(stop: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Inside, those signals call `stop` and do nothing else; afterwards they do what they did before.
+    """Inside, these signals only call `stop`; afterwards the previous handlers are restored.
 
-    Only the main thread may do this. Raises: ValueError, another thread.
+    Only the main thread may do this. Raises: ValueError in another thread.
     """
     before = {number: signal.signal(number, stop) for number in _ENDING}
     try:

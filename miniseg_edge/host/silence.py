@@ -1,4 +1,4 @@
-"""Libraries at work without a word: no log records, warnings, progress bars or questions to whoever may be there."""
+"""Context managers that silence third-party log records, warnings, progress bars and prompts."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ DICOM_LIBRARIES = ("pydicom", "highdicom")
 """Their log records and warnings may quote the patient."""
 
 _UNATTENDED = {"CI": "true", "NNCF_CI": "1"}
-"""What tells NNCF and OpenVINO's converter that nobody is there whose use they could report."""
+"""Tells NNCF and OpenVINO's converter not to report usage."""
 
 _WARNINGS, _ALL_LOGS = "warnings", "logging"
 
@@ -26,19 +26,21 @@ Undo = Callable[[], None]
 
 _lock = threading.Lock()
 _inside: Counter[str] = Counter()
-"""How many are inside, in whatever thread, for each thing that is silent."""
+"""For each silenced thing, how many threads are inside."""
 
 _undo: dict[str, Undo] = {}
 
 
 @contextmanager
 def silence(*loggers: str) -> Iterator[None]:
-    """Inside, nobody is warned, and these loggers and those below them log nothing; without names, nothing is logged.
+    """Inside, there are no warnings, and these loggers and their children log nothing.
 
-    Logging and warnings are the whole process's. Name the libraries' loggers where a host's own records must not be
-    lost, and keep what is done inside short.
+    Without names, nothing is logged.
 
-    Thread-safety: any number of threads may be inside at once; the last one that leaves restores what was before.
+    Logging and warnings belong to the whole process. Name the libraries' loggers if a host's own records must not be
+    lost, and keep the work inside short.
+
+    Thread-safety: any number of threads may be inside at once; the last one to leave restores the previous state.
     """
     switches: dict[str, Callable[[], Undo]] = {_WARNINGS: _ignore_warnings}
     if loggers:
@@ -53,9 +55,9 @@ def silence(*loggers: str) -> Iterator[None]:
 
 @contextmanager
 def unattended() -> Iterator[None]:
-    """The same without progress bars and reports about use; what fails is raised all the same.
+    """The same, also without progress bars and telemetry. Exceptions are still raised.
 
-    NNCF asks when it is imported, so that has to happen inside.
+    NNCF checks when it is imported, so import it inside.
     """
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
     with environment_with(_UNATTENDED), silence(), quiet[0], quiet[1]:
@@ -64,7 +66,7 @@ def unattended() -> Iterator[None]:
 
 @contextmanager
 def _counted(name: str, install: Callable[[], Undo]) -> Iterator[None]:
-    """The first that enters installs, the last that leaves undoes."""
+    """The first to enter installs, the last to leave restores."""
     with _lock:
         if not _inside[name]:
             _undo[name] = install()
@@ -73,14 +75,17 @@ def _counted(name: str, install: Callable[[], Undo]) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            if _inside[name]:  # a child that was forked inside has forgotten
+            if _inside[name]:  # a child that was forked inside starts over
                 _inside[name] -= 1
                 if not _inside[name]:
                     _undo.pop(name)()
 
 
 def _ignore_warnings() -> Undo:
-    """Puts one filter in front, in place: `warnings.catch_warnings` swaps lists, and threads would swap them back."""
+    """Inserts one filter in place.
+
+    `warnings.catch_warnings` swaps lists, and threads could restore them in the wrong order.
+    """
     filters, ours = cast("list[Any]", warnings.filters), ("ignore", None, Warning, None, 0)
     filters.insert(0, ours)
 
@@ -107,7 +112,7 @@ def _disable_logger(name: str) -> Undo:
 
 
 def _after_fork() -> None:
-    """In a child, the threads that were inside are gone, and one of them may have held the lock."""
+    """In a child, the other threads are gone, and one of them may have held the lock."""
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()
     _inside.clear()

@@ -1,6 +1,6 @@
-"""Vendors' packages report their use over the network when they are imported; here they have no way to.
+"""Prevents vendors' packages from reporting their use over the network when they are imported.
 
-`import openvino` sends an event to a web service and writes into the user's home; ONNX Runtime keeps a database there.
+`import openvino` sends an event to a web service and writes to the user's home; ONNX Runtime keeps a database there.
 Hospital networks want neither.
 """
 
@@ -13,14 +13,15 @@ from contextlib import contextmanager
 _ONNXRUNTIME_OFF = "ORT_DISABLE_TELEMETRY"
 _OPENVINO_SENDER = "openvino_telemetry"
 _HIDDEN = {"pydicom": "requests", "highdicom": "requests"}
-"""Which package of the network is kept from whom; from all others it is OpenVINO's sender. pydicom imports requests,
-where it is installed, to fetch its own test data: that opens a socket and changes the process's filters of warnings."""
+"""Which network package is hidden from which importer; the default is OpenVINO's sender. pydicom imports requests, if
+installed, to fetch its own test data: that opens a socket and changes the process's warning filters.
+"""
 
 _importing = threading.RLock()
 
 
 def _forget_threads() -> None:
-    """In a child that a fork made: a thread of the parent may have held the lock."""
+    """In a forked child: a thread of the parent may have held the lock."""
     global _importing  # noqa: PLW0603
     _importing = threading.RLock()
 
@@ -31,10 +32,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
 
 @contextmanager
 def silenced(module: str) -> Iterator[None]:
-    """For importing `module`: OpenVINO and NNCF find their sender not installed, a case that they know, and so on.
+    """For importing `module`: OpenVINO and NNCF find that their sender is not installed, a case that they handle.
 
-    All look when they are imported, and never again; afterwards the process is as it was. What the host has imported
-    itself stays.
+    They only look when they are imported; afterwards the process is unchanged. Modules that the host has imported
+    itself stay.
     """
     kept_from_it = _HIDDEN.get(module.split(".", maxsplit=1)[0], _OPENVINO_SENDER)
     with _importing:

@@ -1,5 +1,5 @@
-"""Measuring in processes of their own, in turns: what export and the benchmarks have in common.
+"""Measuring in separate processes, in alternating rounds; shared by export and benchmarks.
 
-Neighbours, memory layout and the processor's clock change from minute to minute, and from process to process. Whatever
-is compared is therefore measured in turns, and never in the process that compares.
+Neighbours, memory layout and clock speed change from minute to minute and from process to process. Therefore everything
+that is compared is measured in alternation, and never in the process that compares.
 """

@@ -1,4 +1,4 @@
-"""The child's side of a process that measures: it answers its parent's questions until there are no more."""
+"""The child's side of a measuring process: answers its parent's questions until the input ends."""
 
 import dataclasses
 import json
@@ -12,11 +12,11 @@ from miniseg_edge.errors import MiniSegError
 def serve(commands: object) -> None:
     """Answers questions until standard input ends.
 
-    Questions and answers are lines of JSON, on standard input and on what was standard output. Whatever a vendor prints
-    goes to standard error instead.
+    Questions and answers are lines of JSON, on standard input and the original standard output. Anything a vendor
+    prints goes to standard error instead.
 
     Args:
-        commands: its public methods are the commands; they return what JSON can carry, or a dataclass of it.
+        commands: its public methods are the commands; they return JSON values or dataclasses of them.
     """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""The parent's side of a process that measures: start, ask, end. `child` is the other side."""
+"""The parent's side of a measuring process: start, ask, end. `child` is the other side."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ class MeasuringProcess:
 
         Args:
             module: by its full name; its `main` calls `child.serve`.
-            name: of what is measured, for errors.
+            name: what is measured, for errors.
         """
         self.name = name
         self._process = subprocess.Popen(  # noqa: S603  our own module
@@ -37,10 +37,10 @@ class MeasuringProcess:
         return self._process.pid
 
     def ask(self, command: str, **arguments: Any) -> Any:
-        """Runs one of the child's commands; arguments and answer are what JSON can carry.
+        """Runs one of the child's commands; arguments and answer are JSON values.
 
         Raises:
-            InferenceError: the command failed, with its error in words, or the process is gone.
+            InferenceError: the command failed (with its error message), or the process died.
         """
         assert self._process.stdin is not None  # noqa: S101
         assert self._process.stdout is not None  # noqa: S101
@@ -51,10 +51,10 @@ class MeasuringProcess:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise InferenceError(f"{self.name}: the process died", "an answer", f"none to {command}")
+            raise InferenceError(f"{self.name}: the process died", because=f"no answer to {command}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise InferenceError(f"{self.name} failed", "an answer", str(answer["error"]))
+            raise InferenceError(f"{self.name} failed", because=str(answer["error"]))
         return answer["answer"]
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class MeasuringProcess:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                with contextlib.suppress(BrokenPipeError):  # of a question that a dead process did not take
+                with contextlib.suppress(BrokenPipeError):  # a question that a dead process did not read
                     stream.close()
 
     def __enter__(self: _Process) -> _Process:

@@ -1,20 +1,20 @@
-"""How many times as fast one thing is as another, from turns taken in pairs, and whether that is more than noise."""
+"""The speed ratio of two things measured in paired rounds, and whether it is more than noise."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.998
-"""Of an interval. High, because a choice looks at several intervals, and at each of them more than once."""
+"""Confidence of an interval. It is high because a choice looks at several intervals, each more than once."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """One thing's speed over another's: above 1 is faster.
+    """One thing's speed relative to another's: above 1 is faster.
 
     Attributes:
         ratio: the median of the rounds' ratios.
-        low, high: the interval of that median; 0 and infinity where there are too few rounds for one.
+        low, high: the confidence interval of that median; 0 and infinity if there are too few rounds.
     """
 
     ratio: float
@@ -23,12 +23,12 @@ class Speed:
 
     @property
     def faster(self) -> bool:
-        """Whether the whole interval lies above 1."""
+        """Whether the whole interval is above 1."""
         return self.low > 1.0
 
     @property
     def within_noise(self) -> bool:
-        """Whether the interval holds 1: then the turns do not show that the two differ."""
+        """Whether the interval contains 1: then the rounds do not show a difference."""
         return self.low <= 1.0 <= self.high
 
     def __str__(self) -> str:
@@ -36,14 +36,14 @@ class Speed:
 
 
 def speed(base: Sequence[float], own: Sequence[float]) -> Speed:
-    """Of the turns of one round only, because neighbours in time share the machine's mood.
+    """Only compares measurements within one round, because the machine's state is similar then.
 
     Args:
-        base: what the other took, round by round, in any unit.
-        own: what this one took in the same rounds.
+        base: the baseline's times, round by round, in any unit.
+        own: the times of this one, in the same rounds.
 
-    The interval is that of the sign test: its ends are two of the sorted ratios, and it assumes nothing of how noise is
-    distributed. Source: Conover, "Practical Nonparametric Statistics", 1999, section 3.2.
+    The interval is that of the sign test: its ends are two of the sorted ratios, and it makes no assumption about the
+    distribution of noise. Source: Conover, "Practical Nonparametric Statistics", 1999, section 3.2.
     """
     ratios = sorted(a / b for a, b in zip(base, own, strict=True))
     count, outside = len(ratios), _outside(len(ratios))
@@ -54,7 +54,7 @@ def speed(base: Sequence[float], own: Sequence[float]) -> Speed:
 
 
 def _outside(count: int) -> int:
-    """How far from each end of `count` sorted values the interval of their median begins; 0 where there is none."""
+    """Index at which the interval of the median starts, from each end of `count` sorted values; 0 if there is none."""
     allowed, tail, found = (1 - CONFIDENCE) / 2, 0.0, 0
     for below in range(count):
         tail += math.comb(count, below) / 2**count

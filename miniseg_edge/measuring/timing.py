@@ -1,14 +1,14 @@
-"""The loop that times one thing again and again."""
+"""The timing loop."""
 
 import time
 from collections.abc import Callable
 
 
 def latencies_ms(run: Callable[[], object], seconds: float, warm_up_s: float = 0.0) -> list[float]:
-    """Calls `run` again and again, for `warm_up_s` and then for `seconds`.
+    """Calls `run` repeatedly, for `warm_up_s` and then for `seconds`.
 
     Returns:
-        The milliseconds of each call after the warm-up, at least one.
+        Returns the milliseconds of each call after the warm-up, at least one.
     """
     taken: list[float] = []
     start = time.perf_counter()

@@ -1,1 +1,1 @@
-"""The native engine: `libminiseg`, a library in C++ without any vendor, and its plans."""
+"""The native engine: `libminiseg`, a C++ library without vendor dependencies, and its plans."""

@@ -1,4 +1,4 @@
-"""How many multiplications the library makes for a slice: what its layers are, after everything was folded."""
+"""The number of multiplications that the library makes for a slice, after folding."""
 
 from miniseg_edge.architecture import BRANCHES, Architecture
 

@@ -1,4 +1,4 @@
-"""libminiseg through ctypes: models, contexts, runs. numpy alone; src/miniseg.h documents every function.
+"""libminiseg through ctypes: models, contexts, runs. Needs only numpy; src/miniseg.h documents every function.
 
 ctypes releases Python's global lock during a call.
 """
@@ -57,7 +57,7 @@ class InstructionSet(IntEnum):
 
 @dataclass(frozen=True)
 class Description:
-    """`miniseg_description`: what a plan is for, and what it runs on."""
+    """`miniseg_description`: what a plan is for, and the instruction set it runs on."""
 
     hu: bool
     mask: bool
@@ -72,7 +72,7 @@ class Description:
 
 @cache
 def library(path: Path = PATH) -> ctypes.CDLL:
-    """The loaded library. Raises: OSError, it is not there or of another machine; NativeError, of another ABI."""
+    """The loaded library. Raises: OSError if it is missing or for another machine; NativeError for another ABI."""
     found = ctypes.CDLL(str(path))
     pointers = POINTER(c_void_p)
     error = POINTER(Error)
@@ -111,12 +111,12 @@ def build_record() -> str:
 
 
 def instruction_sets() -> tuple[InstructionSet, ...]:
-    """Those that the library and this processor have. Raises: as `library`."""
+    """Instruction sets that both the library and this processor have. Raises: as `library`."""
     return tuple(s for s in InstructionSet if s != InstructionSet.BEST and library().miniseg_has(s))
 
 
 class Model:
-    """A plan that was read; immutable, and shared by any number of contexts and threads.
+    """A loaded plan; immutable, and shared by any number of contexts and threads.
 
     Args:
         plan: the file's bytes, which are copied.
@@ -124,8 +124,8 @@ class Model:
         path: the library.
 
     Raises:
-        NativeError: the library refuses the plan or the instruction set.
-        OSError: there is no library.
+        NativeError: the library rejects the plan or the instruction set.
+        OSError: the library is missing.
     """
 
     def __init__(self, plan: bytes, instruction_set: InstructionSet = InstructionSet.BEST, path: Path = PATH) -> None:
@@ -155,7 +155,7 @@ class Model:
         )  # fmt: skip
 
     def memory(self, size: tuple[int, int], threads: int = 1) -> int:
-        """Bytes that a context takes. Raises: NativeError, ARGUMENT."""
+        """Bytes that a context needs. Raises: NativeError, ARGUMENT."""
         options, bytes_, error = options_of(size, threads, 0), c_uint64(), Error()
         error.check(self._library.miniseg_context_memory(self._handle, byref(options), byref(bytes_), byref(error)))
         return bytes_.value
@@ -171,7 +171,7 @@ class Model:
         return Context(self._library, handle, self.description)
 
     def close(self) -> None:
-        """Gives it back; contexts keep what they need. A second call does nothing."""
+        """Releases the model; contexts keep what they need. A second call does nothing."""
         handle, self._handle = self._handle, c_void_p()
         self._library.miniseg_close(handle)
 
@@ -189,14 +189,14 @@ class Model:
 
 
 class Context:
-    """Threads and memory for one run at a time. Calls may come from any thread; a run beside another is refused.
+    """Threads and memory for one run at a time. Calls may come from any thread; a concurrent run is refused.
 
-    `close` may come while a run is on: it cancels the run and waits for it.
+    `close` may be called during a run: it cancels the run and waits for it.
     """
 
     def __init__(self, library: ctypes.CDLL, handle: c_void_p, description: Description) -> None:
         self._library, self._handle, self.description = library, handle, description
-        self._lock = threading.RLock()  # the collector may come by while it is held, and close what cancels a run
+        self._lock = threading.RLock()  # the garbage collector may run while it is held, and close what cancels a run
         self._callers = 0
         self._closing = False
 
@@ -217,7 +217,7 @@ class Context:
         return found
 
     def run(self, slice_: npt.NDArray[np.generic], output: npt.NDArray[np.generic]) -> None:
-        """The same, into an array that is there: (classes - 1, H, W) float32 logits or a (1, H, W) uint8 mask.
+        """The same, into an existing array: (classes - 1, H, W) float32 logits or a (1, H, W) uint8 mask.
 
         Its rows must be contiguous. After an error its values are undefined. Raises: as `logits`.
         """
@@ -233,13 +233,13 @@ class Context:
         output: npt.NDArray[np.generic],
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
-        """Slices of one size, one after the other, with the bits of `run`: one call for all of them.
+        """Slices of one size, one after the other, in one call; the bits are those of `run`.
 
         Args:
             slices: (D, H, W) or (D, channels, H, W), in any strides; D may be 0.
-            output: (D, classes - 1, H, W) float32 or (D, 1, H, W) uint8. After an error, results that `progress` was
-                told of are whole, and the others undefined.
-            progress: called in this thread after each slice with the number done and D. A true answer stops the run
+            output: (D, classes - 1, H, W) float32 or (D, 1, H, W) uint8. After an error, results already reported to
+                `progress` are complete, and the others undefined.
+            progress: called in this thread after each slice with the number done and D. Returning true stops the run
                 before the next slice. It may call `cancel` and `close`.
 
         Raises:
@@ -252,7 +252,7 @@ class Context:
         def told(_: object, done: int, count: int) -> int:
             try:
                 return int(bool(progress is not None and progress(done, count)))
-            except BaseException as error:  # none may pass through the library
+            except BaseException as error:  # exceptions must not pass through the library
                 raised.append(error)
                 return 1
 
@@ -267,7 +267,7 @@ class Context:
         error.check(code)
 
     def _volume(self, slices: npt.NDArray[np.generic], output: npt.NDArray[np.generic]) -> tuple[Slice, Output]:
-        """The first slice and its place. Raises: NativeError, ARGUMENT."""
+        """The first slice and its address. Raises: NativeError, ARGUMENT."""
         if slices.ndim not in (3, 4) or output.ndim != 4 or len(slices) != len(output):
             raise NativeError(Code.ARGUMENT, f"slices of shape {slices.shape} and results of shape {output.shape}")
         if len(slices) == 0:
@@ -276,12 +276,12 @@ class Context:
         return given, output_of(output[0], self.description.classes, size_of(slices[0]))
 
     def cancel(self) -> bool:
-        """Ends the run that is on, between two layers, from any thread; whether there was one."""
+        """Cancels the current run between two layers, from any thread; returns whether there was one."""
         with self._lock:
             return not self._closing and bool(self._library.miniseg_cancel(self._handle))
 
     def close(self) -> None:
-        """Cancels the run that is on, and gives everything back when it has ended. A second call does nothing."""
+        """Cancels the current run and releases everything when it has ended. A second call does nothing."""
         with self._lock:
             if self._closing:
                 return
@@ -293,7 +293,7 @@ class Context:
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
-        """A call. The last one of a closed context frees it, so that nobody holds what is gone."""
+        """A call. The last call of a closed context frees it."""
         with self._lock:
             if self._closing:
                 raise NativeError(Code.CANCELLED, "the context is closed")

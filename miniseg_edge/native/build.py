@@ -1,8 +1,8 @@
-"""Builds libminiseg from its sources: `python -m miniseg_edge.native.build` puts it beside this file.
+"""Builds libminiseg from its sources: `python -m miniseg_edge.native.build` puts it next to this file.
 
-The installation does the same (setup.py), with the standard library alone. The compiler is the one that CXX names, or
-the machine's own if it is good enough, else that of the package `ziglang`. The same compiler makes the same bytes,
-wherever the sources lie.
+The installation does the same (setup.py), with only the standard library. The compiler is the one in CXX, the machine's
+own if it is good enough, or that of the package `ziglang`. The same compiler makes the same bytes, wherever the sources
+are.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ LIBRARY = LIBRARIES[SYSTEM]
 IMPORT_LIBRARY = "miniseg.lib"
 """What a program for Windows is linked against; it lies beside the DLL."""
 
-# No contraction of a * b + c, no other liberty with floats: the bits are the contract.
+# No contraction of a * b + c and no other floating-point liberties: the bits are the contract.
 COMMON = (
     *("-std=c++20", "-O3", "-ffp-contract=off", "-fno-fast-math", "-fPIC", "-fvisibility=hidden"),
     *("-Wall", "-Wextra", "-Wconversion", "-Werror"),
@@ -51,7 +51,7 @@ void sleep(std::atomic<int>& counter) { counter.wait(same(0)); }
 
 
 class BuildError(Exception):
-    """There is no compiler, or it refused the sources; its own words are the text."""
+    """There is no compiler, or it failed; the text is the compiler's output."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Compiler:
     """A command that compiles C++.
 
     Attributes:
-        command: with the options that it needs everywhere.
-        zig: whether it is zig's clang, which has names of its own for processors and brings its own libraries.
-        target: the platform that zig compiles for, in its own words; "" is this machine.
+        command: with the options that it always needs.
+        zig: whether it is zig's clang, which has its own names for processors and brings its own libraries.
+        target: zig's name of the target platform; "" for this machine.
     """
 
     command: tuple[str, ...]
@@ -69,7 +69,7 @@ class Compiler:
     target: str = ""
 
     def version(self) -> str:
-        """The first line of what it says of itself, and the platform where that is another."""
+        """The first line of its version output, and the target platform if that is another."""
         said = _output([*self.command, "--version"]).splitlines()[0]
         return f"{said}; {self.target}" if self.target else said
 
@@ -79,7 +79,7 @@ class Compiler:
 
 
 def sets(machine: str) -> dict[str, tuple[str, ...]]:
-    """The kernels of a kind of processor, and the options that each is compiled with; `march:` stands for a level."""
+    """The kernels of a kind of processor, and the options for each; `march:` stands for a level."""
     found: dict[str, tuple[str, ...]] = {"plain": ("-DMINISEG_PLAIN",)}
     if machine in {"x86_64", "AMD64"}:
         found["avx2"] = ("march:x86-64-v3",)
@@ -92,12 +92,12 @@ def sets(machine: str) -> dict[str, tuple[str, ...]]:
 
 
 def compiler() -> Compiler:
-    """The one that CXX names, or the machine's, or zig's. Raises: BuildError, there is none that will do."""
+    """The compiler in CXX, the machine's, or zig's. Raises: BuildError if none is suitable."""
     return _own_compiler() or zig()
 
 
 def has_compiler() -> bool:
-    """Whether the machine has one of its own that will do."""
+    """Whether the machine has a suitable compiler."""
     return _own_compiler() is not None
 
 
@@ -111,7 +111,10 @@ def _own_compiler() -> Compiler | None:
 
 
 def zig(target: str = "") -> Compiler:
-    """The compiler of the package `ziglang`, for this machine or a target. Raises: BuildError, it is not installed."""
+    """The compiler of the package `ziglang`, for this machine or a target.
+
+    Raises: BuildError if it is not installed.
+    """
     found = importlib.util.find_spec("ziglang")
     if found is None or not found.submodule_search_locations:
         raise BuildError("no C++ compiler: install g++ 12 or clang++ 12 or newer, or `pip install ziglang`")
@@ -126,17 +129,17 @@ def build(
     machine: str = platform.machine(),
     system: str = SYSTEM,
 ) -> Path:
-    """Builds the library in a folder, and gives its path. Windows' import library goes beside it.
+    """Builds the library in a folder, and returns its path. Windows' import library is put next to it.
 
     Args:
-        folder: where it goes; it is replaced as a whole.
+        folder: the destination; its content is replaced.
         chosen: the compiler; None: `compiler()`.
-        extra: further options, as those of sanitizers.
-        machine: the processor that it is for, where the compiler is one for another.
-        system: the system that it is for, of LIBRARIES.
+        extra: further options, such as those of sanitizers.
+        machine: the target processor, when cross-compiling.
+        system: the target system, a key of LIBRARIES.
 
     Raises:
-        BuildError: no compiler, or it refused.
+        BuildError: there is no compiler, or it failed.
     """
     chosen = chosen or compiler()
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +148,7 @@ def build(
         own = () if chosen.zig else ("-static-libstdc++", "-static-libgcc")
         link = [option for option in LINK[system] if not (extra and option == "-s")]
         inputs = [*(path.name for path in objects)]
-        if system == "win32":  # WaitOnAddress, in the one file or the other
+        if system == "win32":  # WaitOnAddress, in either file
             inputs.append("-lapi-ms-win-core-synch-l1-2-0" if chosen.zig else "-lsynchronization")
         library = LIBRARIES[system]
         _output([*chosen.command, *COMMON, *extra, *link, *own, "-o", library, *inputs], Path(temporary))
@@ -157,7 +160,7 @@ def build(
 def compiled(
     folder: Path, chosen: Compiler, extra: Sequence[str] = (), machine: str = platform.machine()
 ) -> list[Path]:
-    """The library's object files, in a folder: for programs that it is linked into. Raises: BuildError, it refused."""
+    """The library's object files, for static linking. Raises: BuildError if the compiler failed."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(_output, _steps(chosen, folder, extra, machine)))
     return sorted(folder.glob("*.o"))
@@ -174,13 +177,13 @@ def _steps(chosen: Compiler, objects: Path, extra: Sequence[str], machine: str) 
 
 
 def kernel_options(chosen: Compiler, name: str, machine: str = platform.machine()) -> list[str]:
-    """What the kernels of one set are compiled with, besides COMMON."""
+    """Compiler options for the kernels of one set, in addition to COMMON."""
     own = [chosen.processor(option[6:]) if option.startswith("march:") else option for option in sets(machine)[name]]
     return [*KERNELS, *own, f"-DMINISEG_KERNELS=kernels_{name}"]
 
 
 def record_of(chosen: Compiler, extra: Sequence[str] = (), machine: str = platform.machine()) -> str:
-    """What the library says of its build: nothing that names this machine."""
+    """The library's build description: nothing that identifies this machine."""
     kinds = "; ".join(" ".join([f"{name}:", *options]) for name, options in sets(machine).items())
     return f"{chosen.version()}; {' '.join([*COMMON, *extra])}; {kinds}"
 
@@ -210,12 +213,12 @@ def _output(command: Sequence[str], folder: Path | None = None) -> str:
 
 
 def main() -> int:
-    """Builds the library beside this file."""
+    """Builds the library next to this file."""
     return told(lambda: build(Path(__file__).parent))
 
 
 def told(builds: Callable[[], Path]) -> int:
-    """Says where what was built lies, or why it was not; the exit code."""
+    """Prints where the result is, or why the build failed; returns the exit code."""
     try:
         path = builds()
     except BuildError as error:

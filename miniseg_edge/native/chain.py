@@ -1,4 +1,4 @@
-"""A chain of dense convolutions by the library's own kernel: what this machine's multipliers reach at best."""
+"""A chain of dense convolutions with the library's own kernel: the best that this machine's multipliers reach."""
 
 import ctypes
 from ctypes import POINTER, byref, c_float, c_void_p
@@ -11,13 +11,13 @@ from miniseg_edge.native.structures import ChainOptions, Error
 
 
 class Chain:
-    """Convolutions of 3x3, stride 1 and zeros around, with the same weights in each layer; one call at a time.
+    """Convolutions of 3x3 with stride 1 and zero padding, with the same weights in each layer; one call at a time.
 
     Args:
         weights: (channels, channels, 3, 3) float32, which are copied.
         size: height and width of the maps.
         layers: how many convolutions.
-        threads: the calling one included.
+        threads: including the calling one.
         instruction_set: what to run on.
 
     Raises:
@@ -51,7 +51,7 @@ class Chain:
         return found
 
     def close(self) -> None:
-        """Gives it back. A second call does nothing."""
+        """Releases it. A second call does nothing."""
         handle, self._handle = self._handle, c_void_p()
         self._library.miniseg_chain_close(handle)
 

@@ -1,4 +1,4 @@
-"""Says where header and library lie, as pkg-config would."""
+"""Prints where header and library are, like pkg-config."""
 
 import argparse
 import shlex

@@ -1,6 +1,6 @@
-"""Plans: the artefact that libminiseg runs. Data alone; src/plan.h describes the format and src/plan.cpp reads it.
+"""Plans: the artefact that libminiseg runs. Pure data; src/plan.h describes the format and src/plan.cpp reads it.
 
-Writing here, reading there: the library's own reader is the only one, so that nothing is admitted that it refuses.
+This module only writes plans. The library has the only reader, so that admission and execution cannot disagree.
 """
 
 import struct
@@ -25,7 +25,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Plan:
-    """The file's bytes, what its header says, and how many layers it holds."""
+    """The file's bytes, its header's content, and its number of layers."""
 
     data: bytes
     header: "PlanHeader"
@@ -33,7 +33,7 @@ class Plan:
 
 
 class Kind(IntEnum):
-    """What a record's floats are, in this order; c channels of its stage, n = c / 4, i inputs."""
+    """The floats of a record, in this order; c channels of its stage, n = c / 4, i inputs."""
 
     FIRST_LONG = 1
     """weights (c, i, 5, 5), bias (c), slopes (c)"""
@@ -69,10 +69,10 @@ class Record:
     values: Sequence[FloatArray]
 
     def floats(self) -> npt.NDArray[np.float32]:
-        """All values, one after the other, little-endian.
+        """All values in sequence, little-endian.
 
-        Weight decay leaves dead channels with weights below float32's smallest normal number. They become 0: nothing
-        that they multiply could be told from that, and processors take a hundred times as long for such numbers.
+        Weight decay leaves dead channels with weights below float32's smallest normal number. They are set to 0: the
+        products would be indistinguishable from that, and processors are a hundred times slower with such numbers.
         """
         found = np.concatenate([np.asarray(value, "<f8").ravel() for value in self.values])
         found[np.abs(found) < np.finfo(np.float32).tiny] = 0
@@ -81,13 +81,13 @@ class Record:
 
 @dataclass(frozen=True)
 class PlanHeader:
-    """What a plan says of its network.
+    """What a plan says about its network.
 
     Attributes:
         architecture: the network's shape.
-        channels: of the slice; 1 where all input channels are one grey slice.
-        hu: whether pixels are HU, else grey.
-        mask: whether the result is a mask, else logit maps over background.
+        channels: of the slice; 1 if all input channels are the same grey slice.
+        hu: whether pixels are HU, otherwise grey.
+        mask: whether the result is a mask, otherwise logit maps over background.
         low, high: pixels are clipped to this.
         factor, offset: then normalised, factor * x + offset.
     """

@@ -1,6 +1,6 @@
-"""The platforms that libminiseg is built for from one machine: a row for each.
+"""The platforms that libminiseg can be cross-compiled for, one row each.
 
-It imports nothing of the package: setup.py reads it, too.
+It imports nothing of the package, because setup.py reads it too.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ class Platform:
     """A platform.
 
     Attributes:
-        name: what `--platform` calls it.
+        name: the value of `--platform`.
         system: "linux", "win32" or "darwin", as `build.LIBRARIES` has them.
         machine: its processor.
-        target: what zig calls it, with the oldest glibc or macOS.
-        wheel: its tag in a wheel's name.
-        run_by: what starts its programs on Linux on x86-64; None: nothing does.
+        target: zig's name, with the oldest supported glibc or macOS.
+        wheel: its platform tag in a wheel's name.
+        run_by: the program that runs its binaries on Linux on x86-64; None if there is none.
     """
 
     name: str
@@ -44,5 +44,5 @@ PLATFORMS = (
 
 
 def platform_named(name: str) -> Platform:
-    """A row. Raises: KeyError, there is none."""
+    """A row. Raises: KeyError if there is none."""
     return {row.name: row for row in PLATFORMS}[name]

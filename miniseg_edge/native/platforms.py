@@ -1,8 +1,8 @@
 """Builds libminiseg for every platform: `python -m miniseg_edge.native.platforms FOLDER [--platform NAME]...`.
 
-FOLDER/NAME gets the library and the header, for Windows the import library too; `make platforms` makes the wheels. The
-compiler is that of the package `ziglang`, of which one version makes the same bytes on every machine. The first time
-takes minutes for each platform: zig compiles its own libraries of C and C++, and keeps them in its cache.
+FOLDER/NAME gets the library and the header, and for Windows the import library; `make platforms` makes the wheels. The
+compiler is that of the package `ziglang`: one version makes the same bytes on every machine. The first build takes
+minutes per platform, because zig compiles its own C and C++ libraries and caches them.
 """
 
 import shutil
@@ -16,14 +16,14 @@ from miniseg_edge.native.platform_table import PLATFORMS, Platform, platform_nam
 
 
 def built(row: Platform, folder: Path) -> Path:
-    """Builds a platform's library in a folder, beside the header; gives its path. Raises: BuildError."""
+    """Builds a platform's library in a folder, with the header; returns its path. Raises: BuildError."""
     library = build(folder, zig(row.target), machine=row.machine, system=row.system)
     shutil.copyfile(SOURCES / "miniseg.h", folder / "miniseg.h")
     return library
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Builds what is asked for, and says where it lies and how large it is."""
+    """Builds the requested platforms, and prints path and size of each library."""
     names = [row.name for row in PLATFORMS]
     parser = Parser(
         prog="python -m miniseg_edge.native.platforms",

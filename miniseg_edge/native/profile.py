@@ -1,4 +1,4 @@
-"""What each layer of a network takes: the library's own profile."""
+"""The time of each layer of a network: the library's own profile."""
 
 import ctypes
 from ctypes import byref
@@ -19,7 +19,7 @@ from miniseg_edge.native.structures import (
 )
 
 RUNS = 20
-"""That are measured, where nobody said how many."""
+"""Default number of measured runs."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Layer:
     """A layer of a run.
 
     Attributes:
-        name: as `stage 2 block 1 pyramid`. The last one, `between layers`, is what threads do there: wait.
+        name: such as `stage 2 block 1 pyramid`. The last one, `between layers`, is waiting time.
         kind: `1x1`, `dense 3x3`, `depthwise 5x5`, `pyramid`, `fusion`, `upsample`, ...
-        nanoseconds: of all threads together, in the fastest run, which other processes have disturbed least.
+        nanoseconds: summed over all threads, in the fastest run, which other processes disturbed least.
         multiplications: by the network's weights, for one slice.
     """
 
@@ -45,7 +45,7 @@ class Profile:
 
     Attributes:
         layers: in the order of computation.
-        nanoseconds: of the fastest run, from its call to its end; times `threads`, the sum of the layers'.
+        nanoseconds: of the fastest run, from start to end; times `threads`, this is the sum of the layers.
         threads: of the run.
         logits: (classes - 1, H, W) float32, as `Context.logits` gives them.
     """
@@ -57,7 +57,7 @@ class Profile:
 
 
 def profiled(model: Model, slice_: npt.NDArray[np.generic], threads: int = 1, runs: int = RUNS) -> Profile:
-    """Runs a slice, as `Context.logits` takes it, in a context of its own, which lives as long as this call.
+    """Runs a slice, as `Context.logits` takes it, in a temporary context.
 
     Raises:
         NativeError: ARGUMENT, MEMORY, THREADS.

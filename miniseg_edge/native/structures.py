@@ -26,7 +26,7 @@ class Code(IntEnum):
 
 
 class NativeError(Exception):
-    """A call that the library refused: its code, and a sentence."""
+    """A call that the library refused: its code and a message."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(code, message)
@@ -42,7 +42,7 @@ class Error(Structure):
     _fields_ = (("code", c_int32), ("message", c_char * 252))
 
     def check(self, code: int) -> None:
-        """Raises: NativeError, where the call that filled this gave another code than OK."""
+        """Raises: NativeError if the call that filled this returned another code than OK."""
         if code != Code.OK:
             raise NativeError(Code(code), self.message.decode(errors="replace"))
 

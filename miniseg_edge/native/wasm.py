@@ -1,7 +1,7 @@
-"""Builds libminiseg for WebAssembly: `python -m miniseg_edge.native.wasm FOLDER` puts `miniseg.wasm` there.
+"""Builds libminiseg for WebAssembly: `python -m miniseg_edge.native.wasm FOLDER` writes `miniseg.wasm` there.
 
-The compiler is that of the package `ziglang`. Its C++ library for WebAssembly has no exceptions, by which this library
-refuses what it does not take; the four parts that make them lie in the package as sources, and are compiled here.
+The compiler is that of the package `ziglang`. Its C++ library for WebAssembly lacks exceptions, which libminiseg uses
+to reject input. The package contains the four source files that implement them, which are compiled here.
 """
 
 import json
@@ -24,12 +24,12 @@ TARGET = ("-target", "wasm32-wasi", "-mcpu=generic+simd128+exception_handling")
 EXCEPTIONS = "-fwasm-exceptions"
 
 LEFT_OUT = frozenset({"miniseg_profile_run", "miniseg_chain_open", "miniseg_chain_run", "miniseg_chain_close"})
-"""They measure, for which the host would have to give a clock."""
+"""Measurement functions, which would need a clock from the host."""
 
 LINK = ("-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,--export=malloc", "-Wl,--export=free")
 
 _TAG = "  .globl __cpp_exception\n  .tagtype __cpp_exception i32\n__cpp_exception:\n"
-"""The kind of all exceptions of C++, which the compiler expects somebody to define."""
+"""The type tag of all C++ exceptions, which the compiler expects to be defined."""
 
 
 def exports() -> tuple[str, ...]:
@@ -40,10 +40,12 @@ def exports() -> tuple[str, ...]:
 
 
 def build_wasm(folder: Path) -> Path:
-    """Builds the module in a folder, and gives its path. The first build of a machine makes the C++ library: a minute.
+    """Builds the module in a folder, and returns its path.
+
+    The first build on a machine compiles the C++ library: a minute.
 
     Raises:
-        BuildError: the package `ziglang` is not installed, or its compiler refused.
+        BuildError: the package `ziglang` is not installed, or its compiler failed.
     """
     chosen = zig()
     with tempfile.TemporaryDirectory() as temporary:

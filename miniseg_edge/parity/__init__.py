@@ -1,1 +1,1 @@
-"""Whether two masks are of the same lesion, and how that is told."""
+"""Whether two masks show the same lesion, and how that is decided."""

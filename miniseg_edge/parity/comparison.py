@@ -1,4 +1,4 @@
-"""Parity: does an artefact still draw the reference's lesion? Judged on logit maps, pixel by pixel."""
+"""Parity: does an artefact still segment the reference's lesion? Judged on logit maps, pixel by pixel."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +11,17 @@ from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, mask_from_l
 
 @dataclass(frozen=True)
 class ParityLimits:
-    """What an artefact may differ by. The defaults are FP32's: nothing but rounding at the decision boundary.
+    """How much an artefact may differ. The defaults are FP32's: only rounding at the decision boundary.
 
     Attributes:
-        near_tie: a changed pixel whose reference margin is below this is a near-tie, else a real flip.
-        max_real_flips: real flips allowed, over all slices together, or None.
+        near_tie: a changed pixel whose reference margin is below this is a near-tie, otherwise a real flip.
+        max_real_flips: real flips allowed, summed over all slices, or None.
         max_logit_difference: largest absolute logit difference allowed, or None.
-        min_dice_mean, min_dice_worst: Dice against the reference that must be reached, tiny lesions apart.
-        tiny_lesion: slices on which the reference's lesion has fewer pixels are judged by changed pixels: there, and
-            where there is no lesion at all, a single pixel moves the Dice by anything up to 1.
+        min_dice_mean, min_dice_worst: required Dice against the reference, tiny lesions excluded.
+        tiny_lesion: slices on which the reference's lesion has fewer pixels are judged by changed pixels. On them, and
+            on slices without a lesion, a single pixel can change the Dice by up to 1.
         max_tiny_changes: pixels that may change on such a slice.
-        max_iou_drop: by how much the mIoU with the labels may be below the reference's, or None.
+        max_iou_drop: how much the mIoU with the labels may be below the reference's, or None.
         min_reference_iou: mIoU with the labels that the reference itself must reach, or None.
     """
 
@@ -46,18 +46,18 @@ DEFAULT_LIMITS = {
     "bf16": _SAME_LESION,
     "int8": replace(_SAME_LESION, max_iou_drop=0.003),
 }
-"""By precision: FP32 may only round; the others must still draw the same lesion, and INT8 the labels' as well."""
+"""By precision: FP32 may only round. The others must still segment the same lesion, and INT8 the labels' too."""
 
 
 @dataclass(frozen=True)
 class SliceParity:
-    """One slice: artefact against reference, and both against the label where there is one.
+    """One slice: artefact against reference, and both against the label if there is one.
 
     Attributes:
         name: of the slice.
         pixels: in the slice.
         lesion_pixels: in the reference's mask.
-        max_logit_difference: largest absolute one, or None if the artefact gives masks alone.
+        max_logit_difference: largest absolute one, or None if the artefact only returns masks.
         near_ties, real_flips: the changed pixels, by kind.
         dice: of the two masks.
         dice_label, reference_dice_label: of each mask with the label, or None.
@@ -85,8 +85,8 @@ class TargetParity:
 
     Attributes:
         target, precision, runtime: what was compared with the FP32 torch reference.
-        limits: what it was held to.
-        failures: in words; empty if it passed.
+        limits: the limits that were applied.
+        failures: one sentence each; empty if it passed.
         mean_iou, reference_mean_iou: over all labelled pixels, or None.
         slices: one by one.
         golden_dice: the worst on the bundle's golden slices.
@@ -111,7 +111,7 @@ class TargetParity:
 
     @property
     def max_logit_difference(self) -> float | None:
-        """Largest of all slices, or None if the artefact gives masks alone."""
+        """Largest of all slices, or None if the artefact only returns masks."""
         return _largest_difference(self.slices)
 
     @property
@@ -137,7 +137,7 @@ class TargetParity:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """The file `parity.json`: what was compared on which slices, target by target, and what that cannot tell."""
+    """The file `parity.json`: what was compared on which slices, target by target, and the limits of the check."""
 
     schema_version: int
     checkpoint_sha256: str
@@ -151,9 +151,9 @@ def compare(name: str, reference: FloatArray, artifact: FloatArray | ByteArray, 
 
     Args:
         name: of the slice.
-        reference: (C - 1, H, W) float32, each class over background.
-        artifact: the same, or a mask (H, W) uint8 where the artefact gives nothing else.
-        limits: `near_tie` is what counts here.
+        reference: (C - 1, H, W) float32, each class relative to background.
+        artifact: the same, or a mask (H, W) uint8 if the artefact returns nothing else.
+        limits: only `near_tie` is used here.
     """
     reference_mask = mask_from_logits(reference)
     logits = None if artifact.dtype == np.uint8 else np.asarray(artifact, np.float32)
@@ -177,7 +177,7 @@ def _largest_difference(slices: Sequence[SliceParity]) -> float | None:
 
 
 def _margins(logits: FloatArray, won: ByteArray, other: ByteArray) -> FloatArray:
-    """By how much the reference preferred its own class to the artefact's; |logit| where there are two classes."""
+    """How much the reference preferred its own class to the artefact's; |logit| for two classes."""
     with_background = np.concatenate([np.zeros_like(logits[:1]), logits])
     preferred = np.take_along_axis(with_background, won[None].astype(np.int64), 0)[0]
     return np.asarray(preferred - np.take_along_axis(with_background, other[None].astype(np.int64), 0)[0])
@@ -186,12 +186,12 @@ def _margins(logits: FloatArray, won: ByteArray, other: ByteArray) -> FloatArray
 def failures(
     slices: Sequence[SliceParity], limits: ParityLimits, mean_iou: float | None = None, wanted_iou: float | None = None
 ) -> tuple[str, ...]:
-    """The limits that were not kept, in words.
+    """The violated limits, one sentence each.
 
     Args:
         slices: one by one.
-        limits: what they are held to.
-        mean_iou, wanted_iou: the artefact's mIoU with the labels, and the reference's; None where there are none.
+        limits: the limits to apply.
+        mean_iou, wanted_iou: the artefact's mIoU with the labels, and the reference's; None without labels.
     """
     return (
         *_logit_failures(slices, limits),

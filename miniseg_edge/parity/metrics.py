@@ -8,13 +8,13 @@ import numpy.typing as npt
 from miniseg_edge.slices.preprocessing import ByteArray
 
 IGNORED_LABEL = 255
-"""Label value of pixels that nobody judged, in label maps of more than two classes."""
+"""Label value of unlabelled pixels, in label maps of more than two classes."""
 
 
 def dice(one: ByteArray, other: ByteArray) -> float:
     """Dice coefficient 2 |A and B| / (|A| + |B|) of the lesion (any class above 0), 0..1.
 
-    Two empty masks agree: 1. (The published scorer gives an empty prediction 0.)
+    Two empty masks agree: 1. (The published scorer gives 0 for an empty prediction.)
 
     Args:
         one, other: masks of equal shape (H, W).
@@ -36,7 +36,7 @@ class Confusion:
         return cls(np.zeros((classes, classes), np.int64))
 
     def plus(self, prediction: ByteArray, label: ByteArray) -> "Confusion":
-        """With another slice counted; both (H, W), values 0..C-1; labels of 255 are left out."""
+        """With another slice counted; both (H, W), values 0..C-1; labels of 255 are ignored."""
         classes = len(self.counts)
         judged = label != IGNORED_LABEL
         index = label[judged].astype(np.int64) * classes + prediction[judged]

@@ -4,9 +4,9 @@ A phantom is drawn in Hounsfield units and then seen through a lung window, like
 nothing about medicine: a network that does well on phantoms shows that the software works, not that it
 diagnoses.
 
-Pixels meet only additions, multiplications, divisions, square roots and comparisons, which IEEE 754 rounds
-the same way everywhere; hence a seed gives the same bits on every processor. This is why circles are rational
-here instead of made of sines, and why smoothing is NumPy's and not OpenCV's.
+The arithmetic of pixels is limited to additions, multiplications, divisions, square roots and comparisons, which IEEE
+754 rounds the same way everywhere. So a seed gives the same bits on every processor. This is why circles are rational
+functions instead of sines, and why smoothing uses NumPy and not OpenCV.
 
 Lengths are in half-widths of the image at zoom 1; x points to the patient's left, y to the back.
 """

@@ -1,4 +1,4 @@
-"""Chance, and smooth noise, from exact arithmetic only."""
+"""Random numbers and smooth noise, from exact arithmetic only."""
 
 import math
 from functools import reduce

@@ -40,5 +40,5 @@ def write_phantoms(folder: Path, seeds: Iterable[int]) -> None:
 def _png(image: ByteArray) -> bytes:
     encoded, data = cv2.imencode(".png", image)
     if not encoded:
-        raise OutputError("a phantom cannot be encoded", "OpenCV with PNG support")
+        raise OutputError("a phantom cannot be encoded", expected="OpenCV with PNG support")
     return bytes(data)

@@ -48,7 +48,9 @@ def phantom(seed: int, size: tuple[int, int] = (512, 512)) -> Phantom:
     """
     if seed < 0 or min(size) < MIN_SIDE:
         raise UsageError(
-            "no such phantom", f"a seed from 0 and at least {MIN_SIDE} x {MIN_SIDE} pixels", f"{seed}, {size}"
+            "the phantom is invalid",
+            expected=f"a seed from 0 and at least {MIN_SIDE} x {MIN_SIDE} pixels",
+            got=f"{seed}, {size}",
         )
     form, grain = (Random(sequence) for sequence in np.random.SeedSequence(seed).spawn(2))
     frame = random_frame(form, size)

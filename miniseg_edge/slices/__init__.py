@@ -1,1 +1,1 @@
-"""Slices: reading them, what their values mean, and how they become the network's input."""
+"""Slices: how they are read, what their values mean, and how they become the network's input."""

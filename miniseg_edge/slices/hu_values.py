@@ -1,4 +1,4 @@
-"""Whether values are HU, told from the values: a network that is fed anything else draws an empty mask.
+"""Detects values that are not HU: given anything else, a network silently returns an empty mask.
 
 Headers cannot say it: a windowed volume, a missing intercept and a label map are valid files. HU have a shape that
 other values lack: air at -1000, lung from -950 to -500, fat at -100, muscle and blood from 0 to 100, little bone, and
@@ -7,7 +7,7 @@ hardly anything between lung and fat. So values are counted slice by slice (`val
 
 The rules, in their order:
 
-1. One value, two values, or a few small whole numbers are no CT: constant, a mask, a label map.
+1. One value, two values, or a few small whole numbers are not CT: constant, a mask, a label map.
 2. Padding is set aside, so that it is evidence of nothing: what lies below -1248 within 64 HU, and the fullest bin from
    -1248 to -600. Scanners and readers write -1000, -1024, -1500, -2000 and -3024 there.
 3. Air and tissue at an offset of 880 or more are HU + that offset: an intercept is missing.
@@ -40,7 +40,7 @@ from miniseg_edge.slices.value_counts import BIN_HU, MAX_FEW, ValueCounts
 
 
 class Likeness(Enum):
-    """What values are taken for: refused are those that are not HU, remarked on those that are doubtful."""
+    """The verdict on values: not HU is refused, doubtful is remarked on."""
 
     HU = "HU"
     DOUBTFUL = "doubtful"
@@ -53,8 +53,8 @@ class Verdict:
 
     Attributes:
         likeness: whether they are HU.
-        looks_like: what they are instead, or what is doubtful; "" for HU.
-        remedy: how to go on; "" unless they are not HU.
+        looks_like: what they look like instead, or what is doubtful; "" for HU.
+        remedy: how to proceed; "" unless they are not HU.
     """
 
     likeness: Likeness
@@ -65,7 +65,7 @@ class Verdict:
 _AIR_OR_PADDING_HU = -900.0
 _MUSCLE_HU = 16
 _LEAST_VALUES = 256
-"""Fewer say little about where they are from, unless few of them differ."""
+"""Fewer values say little about their origin, unless only few of them differ."""
 
 _LEAST_LUNG = 0.05
 """Of what lies inside the body: 0.22 in a chest, 0.05 in the slices at its lower end, 0.02 in a head."""
@@ -77,7 +77,7 @@ _GREY = "Grey values go through segment(), or as PNG; --rescale SLOPE INTERCEPT 
 _RESCALE = "Say what turns them into HU: --rescale SLOPE INTERCEPT, or rescale=(slope, intercept)."
 _ADD_1024 = "Add it: --rescale 1 -1024, or rescale=(1, -1024)."
 _EITHER = "Add the intercept: --rescale 1 -1024, or rescale=(1, -1024); grey values go through segment(), or as PNG."
-_INSIST = "--assume-hu, or assume_hu=True, takes them as HU."
+_INSIST = "--assume-hu, or assume_hu=True, accepts them as HU."
 
 
 def judged(counts: ValueCounts) -> Verdict:
@@ -95,10 +95,10 @@ def checked(counts: ValueCounts, *, assume_hu: bool = False) -> tuple[str, ...]:
 
     Args:
         counts: of a slice, or of a volume.
-        assume_hu: whether the caller insists that they are HU.
+        assume_hu: whether the caller insists that the values are HU.
 
     Raises:
-        HuValuesError: they are not HU, and nobody insists.
+        HuValuesError: the values are not HU, and `assume_hu` is off.
     """
     verdict = judged(counts)
     if verdict.likeness is Likeness.HU:
@@ -108,8 +108,8 @@ def checked(counts: ValueCounts, *, assume_hu: bool = False) -> tuple[str, ...]:
     if verdict.likeness is Likeness.DOUBTFUL:
         return (f"the values may not be HU: {verdict.looks_like}",)
     raise HuValuesError(
-        "the values are not HU", "air near -1000 and soft tissue near 0", verdict.looks_like,
-        f"{verdict.remedy} {_INSIST}",
+        "the values are not HU", expected="air near -1000 and soft tissue near 0", got=verdict.looks_like,
+        remedy=f"{verdict.remedy} {_INSIST}",
     )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def odd_remarks(odd: Sequence[int]) -> tuple[str, ...]:
 
 
 def lung_remarks(counts: ValueCounts) -> tuple[str, ...]:
-    """A remark where a volume has no lungs in it: a head or an abdomen, most likely."""
+    """A remark if a volume contains no lungs: most likely a head or an abdomen."""
     if counts.lung >= _LEAST_LUNG * counts.inside and counts.lung:
         return ()
     return ("no lung-like air (-950..-500 HU) inside the body: is this a chest?",)

@@ -1,4 +1,4 @@
-"""8-bit slices in and masks out: PNG and JPEG, checked before a decoder allocates anything."""
+"""Reads 8-bit slices and writes masks: PNG and JPEG, checked before a decoder allocates anything."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, check_pixel
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_IMAGE_BYTES = 256 * 2**20
 MAX_JPEG_SCANS = 100
-"""Progressive images have ten or so."""
+"""Progressive images have about ten."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -23,16 +23,16 @@ _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _JPEG_SEGMENTS = {0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE}
-"""What may stand before the frame, with a length; decoders step over other markers in ways of their own."""
+"""Segments with a length that may precede the frame; decoders handle other markers in different ways."""
 
 _LESION_BGR = (60, 60, 235)
 
 
 def image_paths(source: Path) -> list[Path]:
-    """The images that `source` names: itself, or the PNG and JPEG files in that folder, by name.
+    """The images of `source`: the file itself, or the PNG and JPEG files in the folder, sorted by name.
 
     Raises:
-        NoImagesError: nothing there, or no image in the folder.
+        NoImagesError: `source` does not exist, or the folder contains no image.
     """
     if source.is_dir():
         found = sorted(
@@ -41,10 +41,12 @@ def image_paths(source: Path) -> list[Path]:
             if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and not p.is_dir()
         )
         if not found:
-            raise NoImagesError(f"{source} holds no images", f"files ending in {', '.join(IMAGE_SUFFIXES)}", "none")
+            raise NoImagesError(
+                f"{source} contains no images", expected=f"files ending in {', '.join(IMAGE_SUFFIXES)}", got="none"
+            )
         return found
     if not source.exists():
-        raise NoImagesError(f"{source} does not exist", "an image or a folder of images", "nothing there")
+        raise NoImagesError(f"{source} does not exist", expected="an image or a folder of images", got="nothing there")
     return [source]
 
 
@@ -52,13 +54,13 @@ def slice_from_file(path: Path, channels: int = 1) -> ByteArray:
     """Reads an 8-bit slice from PNG or JPEG.
 
     Returns:
-        (H, W) uint8 grey, colour being accepted if all its channels are equal; with 3 channels (H, W, 3) uint8 RGB,
-        grey being three equal ones.
+        (H, W) uint8 grey (colour is accepted if all its channels are equal); with 3 channels (H, W, 3) uint8 RGB, grey
+        being repeated.
 
     Raises:
-        UsageError: other numbers of channels, which image files do not have.
+        UsageError: a number of channels that image files do not have.
         UnsupportedFormatError: another format, truncated or corrupt, 16-bit, or coloured where grey is wanted.
-        InputError: over the pixel budget; refused before decoding.
+        InputError: more pixels than allowed; refused before decoding.
     """
     return slice_from_bytes(bytes_from_file(path, MAX_IMAGE_BYTES, UnsupportedFormatError), path.name, channels)
 
@@ -67,7 +69,10 @@ def slice_from_bytes(data: bytes, name: str, channels: int = 1) -> ByteArray:
     """The same from bytes; `name` is for messages."""
     if channels not in (1, 3):
         raise UsageError(
-            f"image files do not hold {channels} channels", "a network of 1 or 3", name, "Hand arrays to the API."
+            f"image files cannot hold {channels} channels",
+            expected="a network of 1 or 3",
+            got=name,
+            remedy="Pass arrays to the API.",
         )
     pixels = _decoded(data, name)
     if channels == 3:
@@ -84,7 +89,7 @@ def label_from_file(path: Path, classes: int) -> ByteArray:
     class numbers, and 255 is left unjudged.
 
     Raises:
-        UnsupportedFormatError: not a readable image, or a value that is no class.
+        UnsupportedFormatError: not a readable image, or a value that is not a class.
     """
     pixels = _decoded(bytes_from_file(path, MAX_IMAGE_BYTES, UnsupportedFormatError), path.name)
     if classes == 2:
@@ -93,7 +98,9 @@ def label_from_file(path: Path, classes: int) -> ByteArray:
     grey = _grey(pixels, path.name) if pixels.ndim == 3 else pixels
     unknown = sorted({int(v) for v in np.unique(grey)} - {*range(classes), 255})
     if unknown:
-        raise UnsupportedFormatError(f"{path.name} has unknown labels", f"0..{classes - 1} or 255", str(unknown[:8]))
+        raise UnsupportedFormatError(
+            f"{path.name} has unknown labels", expected=f"0..{classes - 1} or 255", got=str(unknown[:8])
+        )
     return grey
 
 
@@ -104,7 +111,7 @@ def _decoded(data: bytes, name: str) -> ByteArray:
         height, width = _checked_jpeg(data, name)
     else:
         raise UnsupportedFormatError(
-            f"{name} is no image that we read", "PNG or JPEG", f"bytes {data[:8].hex(' ') or 'none'}"
+            f"{name} is not a supported image", expected="PNG or JPEG", got=f"bytes {data[:8].hex(' ') or 'none'}"
         )
     check_pixel_budget(height, width)
     from miniseg_edge.host.opencv import cv2
@@ -112,13 +119,15 @@ def _decoded(data: bytes, name: str) -> ByteArray:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise UnsupportedFormatError(f"{name} cannot be decoded", "an intact image", str(error.err)) from error
+        raise UnsupportedFormatError(
+            f"{name} cannot be decoded", expected="an intact image", because=str(error.err)
+        ) from error
     if pixels is None or pixels.shape[:2] != (height, width):
-        raise UnsupportedFormatError(f"{name} cannot be decoded", "an intact image", "broken pixel data")
+        raise UnsupportedFormatError(f"{name} cannot be decoded", expected="an intact image", got="broken pixel data")
     if pixels.dtype != np.uint8:
         raise UnsupportedFormatError(
-            f"{name} is not 8-bit", "8-bit grey, as windowed CT slices come", str(pixels.dtype),
-            "Window it to 8 bits, or hand HU to segment_hu().",
+            f"{name} is not 8-bit", expected="8-bit grey, as windowed CT slices come", got=str(pixels.dtype),
+            remedy="Window it to 8 bits, or pass HU to segment_hu().",
         )  # fmt: skip
     return np.asarray(pixels, dtype=np.uint8)
 
@@ -127,7 +136,7 @@ def _rgb(pixels: ByteArray, name: str) -> ByteArray:
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)
     if not _opaque(pixels):
-        raise UnsupportedFormatError(f"{name} is transparent", "opaque colours", "transparency")
+        raise UnsupportedFormatError(f"{name} is transparent", expected="opaque colours", got="transparency")
     return pixels[..., 2::-1]
 
 
@@ -138,18 +147,22 @@ def _opaque(pixels: ByteArray) -> bool:
 def _grey(pixels: ByteArray, name: str) -> ByteArray:
     colours = pixels[..., :3]
     if not _opaque(pixels) or bool((colours != colours[..., :1]).any()):
-        raise UnsupportedFormatError(f"{name} is coloured", "a grey CT slice", "channels that differ, or transparency")
+        raise UnsupportedFormatError(
+            f"{name} is coloured", expected="a grey CT slice", got="channels that differ, or transparency"
+        )
     return colours[..., 0]
 
 
 def _checked_png(data: bytes, name: str) -> tuple[int, int]:
-    """Height and width, after every chunk was found whole: decoders fill what is missing with black."""
+    """Height and width, after every chunk was found complete: decoders fill missing parts with black."""
     chunks = list(png_chunks(data, name))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13 or chunks[-1][0] != b"IEND":
-        raise UnsupportedFormatError(f"{name} is truncated", "a PNG from IHDR to IEND", f"{len(data)} bytes")
+        raise UnsupportedFormatError(
+            f"{name} is truncated", expected="a PNG from IHDR to IEND", got=f"{len(data)} bytes"
+        )
     width, height = struct.unpack(">II", chunks[0][1][:8])
     if not width or not height:
-        raise UnsupportedFormatError(f"{name} is empty", "a width and a height", f"{height} x {width}")
+        raise UnsupportedFormatError(f"{name} is empty", expected="a width and a height", got=f"{height} x {width}")
     _check_png_pixels(chunks, height, width, name)
     return height, width
 
@@ -164,22 +177,24 @@ def _check_png_pixels(chunks: list[tuple[bytes, bytes]], height: int, width: int
         packed = b"".join(content for kind, content in chunks if kind == b"IDAT")
         actual = len(zlib.decompressobj().decompress(packed, expected))
     except zlib.error as error:
-        raise UnsupportedFormatError(f"{name} is corrupt", "intact pixel data", str(error)) from error
+        raise UnsupportedFormatError(f"{name} is corrupt", expected="intact pixel data", because=str(error)) from error
     if actual < expected:
-        raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{expected} bytes", f"{actual}")
+        raise UnsupportedFormatError(f"{name} has truncated pixel data", expected=f"{expected} bytes", got=f"{actual}")
 
 
 def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each chunk of a PNG up to its end, each found whole. Raises: UnsupportedFormatError."""
+    """Type and content of each chunk of a PNG, each complete. Raises: UnsupportedFormatError."""
     position = len(PNG_SIGNATURE)
     while position < len(data):
         length, kind = struct.unpack(">I4s", data[position : position + 8].ljust(8, b"\0"))
         end = position + 12 + length
         if end > len(data):
-            raise UnsupportedFormatError(f"{name} is truncated", f"{end} bytes", f"{len(data)}")
+            raise UnsupportedFormatError(f"{name} is truncated", expected=f"{end} bytes", got=f"{len(data)}")
         content, checksum = data[position + 8 : end - 4], struct.unpack(">I", data[end - 4 : end])[0]
         if zlib.crc32(kind + content) != checksum:
-            raise UnsupportedFormatError(f"{name} is corrupt", "a matching checksum", f"damage in {kind!r}")
+            raise UnsupportedFormatError(
+                f"{name} is corrupt", expected="a matching checksum", got=f"damage in {kind!r}"
+            )
         yield kind, content
         if kind == b"IEND":
             return
@@ -189,9 +204,13 @@ def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
 def _checked_jpeg(data: bytes, name: str) -> tuple[int, int]:
     """Height and width from the frame header, after the end marker was found."""
     if (scans := data.count(_JPEG_SCAN)) > MAX_JPEG_SCANS:  # each goes over the whole image, however short it is
-        raise UnsupportedFormatError(f"{name} is absurd", f"at most {MAX_JPEG_SCANS} scans", f"{scans}")
+        raise UnsupportedFormatError(
+            f"{name} has too many scans", expected=f"at most {MAX_JPEG_SCANS} scans", got=f"{scans}"
+        )
     if not data.rstrip(b"\0").endswith(_JPEG_END):
-        raise UnsupportedFormatError(f"{name} is truncated", "an end-of-image marker", f"{len(data)} bytes without one")
+        raise UnsupportedFormatError(
+            f"{name} is truncated", expected="an end-of-image marker", got=f"{len(data)} bytes without one"
+        )
     position = 2
     while position + 9 <= len(data) and data[position] == 0xFF:
         marker, length = data[position + 1], struct.unpack(">H", data[position + 2 : position + 4])[0]
@@ -204,7 +223,7 @@ def _checked_jpeg(data: bytes, name: str) -> tuple[int, int]:
             position += 2 + length
         else:
             break
-    raise UnsupportedFormatError(f"{name} is corrupt", "a JPEG frame header", "none")
+    raise UnsupportedFormatError(f"{name} is corrupt", expected="a JPEG frame header", got="none")
 
 
 def write_png(path: Path, pixels: ByteArray) -> None:

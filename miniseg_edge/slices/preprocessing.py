@@ -1,8 +1,8 @@
-"""From a CT slice to the network's input, and from its logit map back: the published evaluation's steps.
+"""From a CT slice to the network's input, and from its logit map back: the steps of the published evaluation.
 
-Published order: slice / 255, minus mean, over std, then OpenCV's bilinear resize. Normalisation lies inside the
-exported graph, so an application resizes raw grey values; bilinear weights sum to 1, so the two orders are equal
-but for rounding.
+Published order: slice / 255, minus mean, over std, then OpenCV's bilinear resize. The exported graph includes the
+normalisation, so an application resizes raw grey values. Bilinear weights sum to 1, so the two orders are equal except
+for rounding.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from miniseg_edge.errors import InputError, StatisticsError, UsageError
 
 GREY_MAX = 255.0
-"""Top of the grey scale that slices come in; the network's own scale is 0..1."""
+"""Maximum of the grey scale of slices; the network's own scale is 0..1."""
 
 MAX_SLICE_PIXELS = 2**26
 """Budget for one slice (8192 x 8192); CT slices have 512 x 512, some detectors 2048 x 2048."""
@@ -35,10 +35,10 @@ class Statistics:
     def __post_init__(self) -> None:
         if not (0.0 <= self.mean <= 1.0 and 0.0 < self.std <= 1.0):
             raise StatisticsError(
-                "these statistics cannot be a training set's",
-                "a mean in 0..1 and a std in 0..1, above 0, of slices on the 0..1 scale",
-                f"mean {self.mean:g}, std {self.std:g}",
-                "Divide statistics of 8-bit slices by 255.",
+                "the statistics are out of range",
+                expected="a mean in 0..1 and a std in 0..1, above 0, of slices on the 0..1 scale",
+                got=f"mean {self.mean:g}, std {self.std:g}",
+                remedy="Divide statistics of 8-bit slices by 255.",
             )
 
 
@@ -52,22 +52,22 @@ class Window:
     def __post_init__(self) -> None:
         if not -MAX_HU <= self.low_hu < self.high_hu <= MAX_HU:
             got = f"{self.low_hu:g} {self.high_hu:g}"
-            raise UsageError("the window makes no sense", f"LOW < HIGH in HU, within {MAX_HU:g} of 0", got)
+            raise UsageError("the window is invalid", expected=f"LOW < HIGH in HU, within {MAX_HU:g} of 0", got=got)
 
     def grey_from_hu(self, slice_hu: npt.NDArray[np.generic]) -> FloatArray:
-        """HU of any real dtype and shape -> float32 grey 0..255 of the same shape; beyond the window clipped."""
+        """HU of any real dtype and shape -> float32 grey 0..255 of the same shape, clipped to the window."""
         grey = np.array(slice_hu, dtype=np.float32)
         grey -= np.float32(self.low_hu)
         grey *= np.float32(GREY_MAX / (self.high_hu - self.low_hu))
         return np.clip(grey, 0.0, GREY_MAX, out=grey)
 
     def hu_from_grey(self, grey: FloatArray) -> FloatArray:
-        """Float32 grey 0..255 -> float32 HU within the window, of the same shape; the way back."""
+        """Float32 grey 0..255 -> float32 HU within the window, of the same shape; the inverse."""
         step = np.float32((self.high_hu - self.low_hu) / GREY_MAX)
         return np.asarray(grey * step + np.float32(self.low_hu), dtype=np.float32)
 
     def clipped(self, slice_hu: npt.NDArray[np.generic]) -> FloatArray:
-        """HU of any real dtype and shape -> float32 HU within the window: what the window sees of it."""
+        """HU of any real dtype and shape -> float32 HU clipped to the window."""
         return np.asarray(np.clip(slice_hu.astype(np.float32), self.low_hu, self.high_hu), dtype=np.float32)
 
 
@@ -78,12 +78,12 @@ DEFAULT_WINDOW = Window(-1250.0, 250.0)
 def checked_slice(slice_: object, channels: int = 1) -> tuple[FloatArray, tuple[str, ...]]:
     """A slice as float32 grey of the same shape, and warnings about it.
 
-    What is checked is the copy that is returned, so a writer in another thread cannot change it afterwards.
+    The copy that is returned is the one that was checked, so a writer in another thread cannot change it afterwards.
 
     Args:
         slice_: (H, W), or (H, W, C) where the network wants C channels that differ; uint8, or float32 on the same
             0..255 scale.
-        channels: what the network wants.
+        channels: the network's number of channels.
 
     Raises:
         InputError: another type, dtype, shape or range, NaN or infinity.
@@ -91,74 +91,78 @@ def checked_slice(slice_: object, channels: int = 1) -> tuple[FloatArray, tuple[
     found = checked_array(slice_, channels)
     if found.dtype not in (np.uint8, np.float32):
         raise InputError(
-            "a slice has a wrong dtype", "uint8, or float32 on the 0..255 scale", str(found.dtype),
-            "Convert it; HU go through segment_hu().",
+            "a slice has a wrong dtype", expected="uint8, or float32 on the 0..255 scale", got=str(found.dtype),
+            remedy="Convert it, or pass HU to segment_hu().",
         )  # fmt: skip
     grey = found.astype(np.float32)
     low, high = float(grey.min()), float(grey.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError("a slice is not finite", "finite grey values 0..255", "NaN or infinity")
+        raise InputError("a slice is not finite", expected="finite grey values 0..255", got="NaN or infinity")
     if low < 0.0 or high > GREY_MAX:
         raise InputError(
             "a slice is out of range",
-            "grey values 0..255",
-            f"{low:g}..{high:g}",
-            "HU go through segment_hu().",
+            expected="grey values 0..255",
+            got=f"{low:g}..{high:g}",
+            remedy="Pass HU to segment_hu().",
         )
     return grey, _remarks(found.dtype, low, high)
 
 
 def checked_hu(slice_hu: object, channels: int = 1) -> npt.NDArray[np.generic]:
-    """A copy of a slice in HU, (H, W) or (H, W, C), of its dtype; whether the values are HU is for `hu_values` to say.
+    """A copy of a slice in HU, (H, W) or (H, W, C), of its dtype. `hu_values` decides whether the values are HU.
 
-    What is checked is the copy, so a writer in another thread cannot change it afterwards.
+    The copy is what is checked, so a writer in another thread cannot change it afterwards.
 
     Raises:
         InputError: another type, shape or dtype than floats and integers of 16 bits or more, NaN or infinity.
     """
     found = checked_array(slice_hu, channels)
     if found.dtype.kind not in "iuf":
-        raise InputError("a slice has a wrong dtype", "an integer or floating NumPy array in HU", str(found.dtype))
+        raise InputError(
+            "a slice has a wrong dtype", expected="an integer or floating NumPy array in HU", got=str(found.dtype)
+        )
     if found.dtype.itemsize == 1:
         raise InputError(
-            "8 bits cannot hold HU", "int16, float32 or another wide dtype, in HU", str(found.dtype),
-            "Grey values 0..255 go through segment(); a CT file is turned into HU by --rescale SLOPE INTERCEPT.",
+            "8 bits cannot hold HU", expected="int16, float32 or another wide dtype, in HU", got=str(found.dtype),
+            remedy="Pass grey values 0..255 to segment(). To convert a CT file to HU, use --rescale SLOPE INTERCEPT.",
         )  # fmt: skip
     own = np.array(found)
-    if not (np.isfinite(own.min()) and np.isfinite(own.max())):  # NaN comes through both; no temporary array
-        raise InputError("a slice is not finite", "finite HU", "NaN or infinity")
+    if not (np.isfinite(own.min()) and np.isfinite(own.max())):  # NaN propagates through both; no temporary array
+        raise InputError("a slice is not finite", expected="finite HU", got="NaN or infinity")
     return own
 
 
 def checked_array(slice_: object, channels: int = 1) -> npt.NDArray[np.generic]:
-    """The caller's array itself, of a slice's type, shape and size; its dtype and values are not looked at.
+    """The caller's array itself, checked for a slice's type, shape and size; its dtype and values are not checked.
 
     Raises:
-        InputError: no array, a masked one, another shape than (H, W) or (H, W, C), or over the pixel budget.
+        InputError: not an array, a masked one, another shape than (H, W) or (H, W, C), or more pixels than allowed.
     """
     axes, meaning = ("(H, W)", "one grey channel") if channels == 1 else (f"(H, W, {channels})", "different channels")
     if not isinstance(slice_, np.ndarray):
-        raise InputError("a slice has a wrong type", f"a NumPy array {axes}", type(slice_).__name__)
+        raise InputError("a slice has a wrong type", expected=f"a NumPy array {axes}", got=type(slice_).__name__)
     check_unmasked(slice_)
     if slice_.ndim != (2 if channels == 1 else 3) or 0 in slice_.shape or slice_.shape[2:] not in ((), (channels,)):
-        raise InputError("a slice has a wrong shape", f"{axes}, {meaning}", str(slice_.shape))
+        raise InputError("a slice has a wrong shape", expected=f"{axes}, {meaning}", got=str(slice_.shape))
     check_pixel_budget(slice_.shape[0], slice_.shape[1])
     return slice_
 
 
 def check_unmasked(array: npt.NDArray[np.generic]) -> None:
-    """Refuses masked arrays, whose checks would not see what lies below the mask. Raises: InputError."""
+    """Refuses masked arrays, whose checks would miss the masked values. Raises: InputError."""
     if isinstance(array, np.ma.MaskedArray):
         raise InputError(
-            "an array is masked", "values for all pixels", "a numpy.ma.MaskedArray",
-            "Fill it: .filled(-1000) makes masked HU air.",
+            "an array is masked", expected="values for all pixels", got="a numpy.ma.MaskedArray",
+            remedy="Call .filled(-1000) to fill masked HU with air.",
         )  # fmt: skip
 
 
 def check_pixel_budget(height: int, width: int) -> None:
-    """Refuses slices over the budget. Raises: InputError."""
+    """Refuses slices with more pixels than allowed. Raises: InputError."""
     if height * width > MAX_SLICE_PIXELS:
-        raise InputError("a slice is too large", f"at most {MAX_SLICE_PIXELS} pixels", f"{height} x {width}")
+        raise InputError(
+            "a slice is too large", expected=f"at most {MAX_SLICE_PIXELS} pixels", got=f"{height} x {width}"
+        )
 
 
 def _remarks(dtype: np.dtype[np.generic], low: float, high: float) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Counted values by bands of HU, padding set aside: shares, quantiles, and where a chest's two masses lie."""
+"""Counted values by bands of HU, without padding: shares, quantiles, and the positions of a chest's two peaks."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,13 +6,13 @@ import numpy.typing as npt
 from miniseg_edge.slices.value_counts import BIN_HU, HIGH_HU, LOW_HU, ValueCounts
 
 DARKEST_HU, LUNG_END_HU, TISSUE_HU, DENSE_HU = -1248, -600, -200, 704
-"""Padding lies below the first, air and lung up to the second, soft tissue from the third, dense bone from the last."""
+"""Padding is below the first, air and lung below the second, soft tissue above the third, dense bone above the last."""
 
 BLOOD_END_HU = 304
 
 _LEAST_OFFSET = 880
 _PADDING_HU = 64
-"""Padding that was compressed with losses is spread, over less than this."""
+"""Padding that was compressed with losses spreads over less than this."""
 
 
 class Bands:
@@ -22,9 +22,9 @@ class Bands:
         bins: as counted.
         total: how many values.
         padded: whether a tenth of them is padding below air.
-        deep: share below air that is no padding.
+        deep: share below air that is not padding.
         air: share of air and lung.
-        light: how many are above lung.
+        light: number of values above lung.
     """
 
     def __init__(self, counts: ValueCounts) -> None:
@@ -45,14 +45,14 @@ class Bands:
         return float(self._below[_index(high)] - self._below[_index(low)]) / self._rest
 
     def quantile(self, share: float) -> int:
-        """Of the values above lung: the lower end of the bin that it is in."""
+        """Quantile of the values above lung: the lower end of its bin."""
         rank = self.total - self.light + share * self.light
         return min(int(np.searchsorted(self._below, rank, side="right")) - 1, len(self.bins) - 1) * BIN_HU + LOW_HU
 
     def two_groups(self) -> float:
-        """How well one threshold parts the values in two, 0..1: variance between groups over all variance (Otsu).
+        """How well one threshold splits the values in two, 0..1: variance between groups over total variance (Otsu).
 
-        It is 0.64 for a normal distribution, 0.75 for a uniform one, and 0.9 and more for air beside tissue.
+        It is 0.64 for a normal distribution, 0.75 for a uniform one, and at least 0.9 for air with tissue.
         """
         level = np.arange(len(self.bins), dtype=np.float64)
         mean = float(level @ self.bins) / self.total
@@ -65,9 +65,9 @@ class Bands:
         return float(between.max() / (self.bins @ (level - mean) ** 2 / self.total))
 
     def offset(self) -> int | None:
-        """Where the soft tissue of HU + an offset lies, or None.
+        """Where the soft tissue of HU + an offset is, or None.
 
-        There a peak stands above what lies between lung and tissue, with air and lung below, and little bone above.
+        It is a peak above the values between lung and tissue, with air and lung below it, and little bone above.
         """
         at = np.arange(_index(_LEAST_OFFSET), _index(HIGH_HU - 1024))
 

@@ -1,6 +1,6 @@
-"""What is counted of a slice's values, so that a study of any size is judged without being kept.
+"""Counts of a slice's values, so that a study of any size can be judged without keeping it in memory.
 
-Counts of slices add up to those of their volume.
+The counts of slices add up to those of their volume.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 BIN_HU = 8
 LOW_HU, HIGH_HU = -32768, 32768
-"""Values beyond are counted in the outermost bins."""
+"""Values outside are counted in the outermost bins."""
 
 SAMPLED_PIXELS = 2**14
-"""Of a slice, at least, evenly spread: 512 x 512 has every fourth pixel of every fourth row."""
+"""Minimum sample of a slice, evenly spread: 512 x 512 uses every fourth pixel of every fourth row."""
 
 MAX_FEW = 32
-"""So many different values are remembered one by one; real slices have hundreds."""
+"""Up to this many different values are remembered individually; real slices have hundreds."""
 
 _BINS = (HIGH_HU - LOW_HU) // BIN_HU
 _BODY_HU = -300.0
@@ -38,9 +38,9 @@ class ValueCounts:
         slices: how many.
         low, high: the lowest and the highest value.
         bins: (8192,) int64, sampled pixels in steps of `BIN_HU` from `LOW_HU`.
-        few: every value that occurs, where these are `MAX_FEW` or fewer; else None.
-        whole: whether the sampled values are whole numbers.
-        inside: sampled pixels inside a body: among values above -300, whichever way one goes.
+        few: every value that occurs, if there are at most `MAX_FEW`; otherwise None.
+        whole: whether the sampled values are integers.
+        inside: sampled pixels inside a body: with values above -300 in all four directions.
         lung: of these, pixels as dark as lungs, -950..-500.
     """
 
@@ -72,7 +72,7 @@ def counted(values: Values, *, lungs: bool = False) -> ValueCounts:
 
     Args:
         values: (H, W) or (H, W, C), any integer or floating dtype, finite.
-        lungs: whether `inside` and `lung` are wanted, which takes as long as the rest; else they are 0.
+        lungs: whether to compute `inside` and `lung`, which takes as long as the rest; otherwise they are 0.
     """
     step = max(1, math.isqrt(values.shape[0] * values.shape[1] // SAMPLED_PIXELS))
     sample = np.ascontiguousarray(values[::step, ::step], np.float32)
@@ -92,7 +92,7 @@ def counted(values: Values, *, lungs: bool = False) -> ValueCounts:
 
 
 def _few(values: Values, sample: npt.NDArray[np.float32]) -> frozenset[float] | None:
-    """A sample may miss a small label, so few values in it are looked for in the whole slice."""
+    """A sample may miss a small label, so if it has few values, the whole slice is searched."""
     if len(np.unique(sample)) > MAX_FEW:
         return None
     found = np.unique(values)
@@ -100,7 +100,7 @@ def _few(values: Values, sample: npt.NDArray[np.float32]) -> frozenset[float] | 
 
 
 def _inside(values: npt.NDArray[np.float32]) -> tuple[int, int]:
-    """Pixels of a slice (H, W) that are inside the body and as dark as lungs, and all that are inside."""
+    """Pixels of a slice (H, W) that are inside the body and as dark as lungs, and all pixels inside."""
     body = values > _BODY_HU
     reach = np.logical_or.accumulate
     inside = reach(body, 0) & reach(body[::-1], 0)[::-1] & reach(body, 1) & reach(body[:, ::-1], 1)[:, ::-1]
@@ -112,7 +112,7 @@ class Tally:
     """Counts of a study's slices, each once, in whatever order they are read. Thread-safe.
 
     Args:
-        is_odd: asked about each slice by itself; by default none is.
+        is_odd: called for each slice; by default none is odd.
     """
 
     def __init__(self, is_odd: Callable[[ValueCounts], bool] = lambda counts: False) -> None:
@@ -133,7 +133,7 @@ class Tally:
                 self._total = counts if self._total is None else self._total + counts
 
     def missing(self, slices: int) -> list[int]:
-        """Which of so many slices were not counted yet."""
+        """Which slices were not counted yet."""
         with self._lock:
             return [index for index in range(slices) if index not in self._counted]
 
@@ -145,7 +145,7 @@ class Tally:
 
     @property
     def total(self) -> ValueCounts:
-        """All that was counted; there must be a slice."""
+        """The sum of all counts; requires at least one slice."""
         with self._lock:
             assert self._total is not None  # noqa: S101  callers have counted a slice
             return self._total

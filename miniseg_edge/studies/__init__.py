@@ -1,7 +1,8 @@
-"""Studies: what scanners hand over, as volumes in HU with their geometry; and findings in the forms that viewers read.
+"""Studies: scanner output as volumes in HU with their geometry, and findings in the formats that viewers read.
 
-`open_study` takes DICOM (files, folders, enhanced multi-frame) and NIfTI; `volume_from_array` takes HU that are in
-memory already. pydicom, highdicom and nibabel are imported when they are needed: `pip install "miniseg-edge[dicom]"`.
+`open_study` reads DICOM (files, folders, enhanced multi-frame) and NIfTI; `volume_from_array` accepts HU that are
+already in memory. pydicom, highdicom and nibabel are imported when they are needed: `pip install
+"miniseg-edge[dicom]"`.
 """
 
 from miniseg_edge.studies.dicom.choice import SeriesSummary

@@ -1,4 +1,4 @@
-"""Errors of the libraries that read what others made, as errors of ours; and what they would log, unsaid."""
+"""Translates exceptions raised while parsing untrusted files into our own, and silences the libraries' logs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,17 +9,17 @@ from miniseg_edge.host.silence import DICOM_LIBRARIES, silence
 
 @contextmanager
 def distrusted(name: str, refusal: Callable[[str], MiniSegError] | None = None) -> Iterator[None]:
-    """Inside, a hostile header's errors become ours; libraries have many kinds, and their texts may quote the patient.
+    """Inside, exceptions about a hostile header become ours; their texts may quote the patient.
 
-    The libraries' log records and warnings, which may quote the patient too, are not shown.
+    The libraries' log records and warnings, which may quote the patient too, are suppressed.
 
     Args:
         name: of the file, for the error.
-        refusal: makes the error from the name of the library's; by default an UnsupportedFormatError.
+        refusal: makes the error from the library's exception name; by default an UnsupportedFormatError.
 
     Raises:
-        UnsupportedFormatError, or what `refusal` makes: in the place of a library's error.
-        OSError, MemoryError: the system's own.
+        UnsupportedFormatError, or what `refusal` makes: instead of a library's exception.
+        OSError, MemoryError: raised by the operating system.
     """
     try:
         with silence(*DICOM_LIBRARIES):
@@ -32,4 +32,4 @@ def distrusted(name: str, refusal: Callable[[str], MiniSegError] | None = None) 
         kind = type(error).__name__
         if refusal is not None:
             raise refusal(kind) from None
-        raise UnsupportedFormatError(f"{name} is unusable", "an intact CT image", kind) from None
+        raise UnsupportedFormatError(f"{name} is unusable", expected="an intact CT image", got=kind) from None

@@ -1,4 +1,4 @@
-"""Findings: what a volume's mask says in figures, without a word about the patient."""
+"""Findings: measurements of a volume's mask, without patient data."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ class SliceFinding:
 
 @dataclass(frozen=True)
 class Ran:
-    """What segmented a volume, and what it read.
+    """What segmented a volume, and what was segmented.
 
     Attributes:
         runtime, device, precision, bundle_digest: as in a `Segmentation`.
-        input_sha256: of what was read; "" for arrays.
-        remarks: what was mended or is worth knowing.
+        input_sha256: of the input; "" for arrays.
+        remarks: what was corrected or is worth knowing.
     """
 
     runtime: str
@@ -45,9 +45,9 @@ class Findings:
 
     Attributes:
         schema_version: 1.
-        finding: whether any voxel is lesion; False is a valid result: no finding.
+        finding: whether any voxel is lesion; False is a valid result.
         lesion_volume_ml: of all lesions together.
-        lesions: connected groups of lesion voxels; voxels that touch by a face belong together.
+        lesions: connected groups of lesion voxels; voxels that share a face belong together.
         slices: in the volume.
         slices_with_findings: one by one.
         ran: what made the mask.
@@ -64,14 +64,14 @@ class Findings:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is counted in masks, slice by slice: lesion pixels of each, and connected lesions in all."""
+    """Counts in masks, slice by slice: lesion pixels of each, and connected lesions overall."""
 
     pixels: tuple[int, ...]
     lesions: int
 
 
 def measured(masks: Iterable[ByteArray]) -> Measured:
-    """Counts slices (H, W) uint8, lesion above 0, in order, as they come."""
+    """Counts slices (H, W) uint8, lesion above 0, in order, as they arrive."""
     pixels: list[int] = []
 
     def counted() -> Iterator[ByteArray]:
@@ -84,19 +84,19 @@ def measured(masks: Iterable[ByteArray]) -> Measured:
 
 
 def findings_from_counts(counts: Measured, geometry: Geometry, ran: Ran) -> Findings:
-    """Counts as volumes and areas.
+    """Converts counts to volumes and areas.
 
     Args:
         counts: of the volume's slices.
         geometry: of the volume; areas and volumes are exact for tilted gantries too.
-        ran: goes into the result as it is.
+        ran: copied into the result.
 
     Raises:
-        InputError: the counts are not of the volume's slices.
+        InputError: the counts do not match the volume's slices.
     """
     if len(counts.pixels) != len(geometry.positions_mm):
         wanted, got = f"{len(geometry.positions_mm)} slices", f"{len(counts.pixels)}"
-        raise InputError("the masks do not fit the volume", wanted, got)
+        raise InputError("the masks do not fit the volume", expected=wanted, got=got)
     return Findings(
         schema_version=FINDINGS_SCHEMA_VERSION,
         finding=any(counts.pixels),
@@ -113,5 +113,7 @@ def findings_from_counts(counts: Measured, geometry: Geometry, ran: Ran) -> Find
 def findings_from_mask(mask: ByteArray, geometry: Geometry, ran: Ran) -> Findings:
     """Measures a mask (D, H, W) uint8, lesion above 0; see `findings_from_counts`. Raises: InputError."""
     if mask.ndim != 3:
-        raise InputError("the mask does not fit the volume", f"({len(geometry.positions_mm)}, H, W)", str(mask.shape))
+        raise InputError(
+            "the mask does not fit the volume", expected=f"({len(geometry.positions_mm)}, H, W)", got=str(mask.shape)
+        )
     return findings_from_counts(measured(mask), geometry, ran)

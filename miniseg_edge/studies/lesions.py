@@ -1,6 +1,6 @@
-"""How many lesions a volume holds: groups of lesion voxels that touch by a face.
+"""Counts the lesions in a volume: groups of lesion voxels that share a face.
 
-OpenCV labels each slice; a lesion of one slice and one of the next are one where one lies over the other. Slice by
+OpenCV labels each slice; a lesion in one slice and one in the next are joined if they overlap. This works slice by
 slice, because labels of a whole volume take four times its memory.
 """
 
@@ -14,25 +14,25 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 _BY_AN_EDGE = 4
 _PAIR = 2**32
-"""Two labels in one number, the first times this."""
+"""Combines two labels in one number: the first times this, plus the second."""
 
 
 class _Groups:
-    """Numbers from 0, in groups that are joined; a group is known by its root."""
+    """Union-find over numbers from 0; a group is identified by its root."""
 
     def __init__(self) -> None:
         self._parent: list[int] = []
         self.count = 0
 
     def add(self, new: int) -> int:
-        """Adds groups of one; the first one's number."""
+        """Adds single-element groups; returns the first one's number."""
         first = len(self._parent)
         self._parent += range(first, first + new)
         self.count += new
         return first
 
     def join(self, one: int, other: int) -> None:
-        """Makes one group of two, if they are two."""
+        """Joins two groups if they differ."""
         one, other = self._root(one), self._root(other)
         if one != other:
             self._parent[one] = other
@@ -58,9 +58,9 @@ def lesion_count(masks: Iterable[ByteArray]) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Labelled:
-    """A slice's lesions: the rectangle that holds them all (top, left, bottom, right), and in it each pixel's label.
+    """A slice's lesions: their bounding box (top, left, bottom, right), and each pixel's label in it.
 
-    Label 0 is none, label n is the group `first` + n - 1.
+    Label 0 is background, label n is the group `first` + n - 1.
     """
 
     box: tuple[int, int, int, int]
@@ -68,7 +68,7 @@ class _Labelled:
     first: int
 
     def within(self, top: int, left: int, bottom: int, right: int) -> npt.NDArray[np.int32]:
-        """The labels in a part of the rectangle."""
+        """The labels in a part of the bounding box."""
         return self.labels[top - self.box[0] : bottom - self.box[0], left - self.box[1] : right - self.box[1]]
 
 
@@ -76,7 +76,7 @@ _NOTHING = _Labelled((0, 0, 0, 0), np.zeros((0, 0), np.int32), 0)
 
 
 def _labelled(mask: ByteArray, groups: _Groups) -> _Labelled:
-    """Labels a slice's lesions, each a group of its own at first."""
+    """Labels a slice's lesions, at first each as a separate group."""
     from miniseg_edge.host.opencv import cv2
 
     left, top, width, height = cv2.boundingRect(mask)
@@ -89,7 +89,7 @@ def _labelled(mask: ByteArray, groups: _Groups) -> _Labelled:
 
 
 def _join(here: _Labelled, below: _Labelled, groups: _Groups) -> None:
-    """Makes one group of two lesions where one lies over the other."""
+    """Joins two lesions where they overlap."""
     top, left = max(here.box[0], below.box[0]), max(here.box[1], below.box[1])
     bottom, right = min(here.box[2], below.box[2]), min(here.box[3], below.box[3])
     if bottom <= top or right <= left:

@@ -1,7 +1,7 @@
-"""Files beside a study that are no DICOM: which of them surely are something else, and what.
+"""Identifies files in a study that certainly are something other than DICOM.
 
-A file that is not known to be something else may be a slice that was damaged on its way. It is not left out: a series
-must not shrink without a word.
+A file that is not identified may be a slice that was damaged in transfer. It is not skipped: a series must not lose
+slices silently.
 """
 
 import re
@@ -49,11 +49,11 @@ _TEXT = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(0x20, 0x7F)) | set(range(0x8
 
 
 def known_as(name: str, start: bytes) -> str | None:
-    """What a file that is no DICOM surely is, in a word; None if it may be a damaged slice.
+    """The kind of a file that certainly is not DICOM; None if it may be a damaged slice.
 
     Args:
-        name: of the file; its last part and that one's suffix count.
-        start: its first bytes, some hundred; all of a shorter file.
+        name: of the file; only its last part and suffix matter.
+        start: its first few hundred bytes; all of a shorter file.
     """
     plain = PurePosixPath(name).name.lower()
     if plain.endswith((*_PACKED, *_UNFINISHED)) and plain.rpartition(".")[0].endswith(_DICOM_SUFFIXES):
@@ -72,13 +72,13 @@ def known_as(name: str, start: bytes) -> str | None:
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".dc3", ".acr")
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".z", ".lz4")
 _UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp")
-"""Of copies and downloads that were broken off."""
+"""Suffixes of interrupted copies and downloads."""
 
 
 def name_pattern(name: str) -> str:
-    """What the names of a series' slices share: a file's name with "#" for each number; "" if it has none.
+    """The common pattern of slice names: a file's name with "#" for each number; "" if it contains none.
 
-    A file that is named like the slices beside it may be one, whatever it holds now: nothing, or a server's complaint.
+    A file that is named like the slices may be one, whatever it contains now: nothing, or a server's error message.
     """
     plain = PurePosixPath(name).name.lower()
     pattern = re.sub(r"\d+", "#", plain)
@@ -86,6 +86,6 @@ def name_pattern(name: str) -> str:
 
 
 def _like_dicom(name: str) -> bool:
-    """Whether files of a series are named so: by a suffix of DICOM's, none, or a number such as a UID's last."""
+    """Whether files of a series have such names: a DICOM suffix, none, or a number such as the end of a UID."""
     suffix = PurePosixPath(name).suffix
     return name.endswith(_DICOM_SUFFIXES) or suffix == "" or suffix[1:].isdecimal()

@@ -1,4 +1,4 @@
-"""A volume as pictures: each slice with its lesion, and one sheet of all slices that people look over at a glance."""
+"""A volume as pictures: each slice with its lesion, and a contact sheet of all slices."""
 
 from collections.abc import Iterable
 
@@ -35,7 +35,7 @@ def contact_sheet(pictures: Iterable[tuple[str, ByteArray]], columns: int = 8, t
 
 
 def shown_indices(lesion_pixels: list[int]) -> list[int]:
-    """Which slices a sheet shows: all, or evenly spread ones and, before them, those with most lesion."""
+    """Which slices a sheet shows: all, or those with most lesion, then evenly spread ones."""
     count = len(lesion_pixels)
     if count <= MAX_TILES:
         return list(range(count))

@@ -1,4 +1,4 @@
-"""What a result says of what drew it, written into the result itself, and read back from any result of ours."""
+"""What a result records about its origin; written into the result itself, and read back from any of our results."""
 
 import gzip
 import re
@@ -34,8 +34,8 @@ class Provenance:
 
     Attributes:
         bundle_digest: the manifest's.
-        runtime, device, precision: what ran; "" where the result's format has no place for it.
-        input_sha256: of the file or files that were segmented; "" where there is no place for it.
+        runtime, device, precision: what ran; "" if the result's format has no field for it.
+        input_sha256: of the segmented file or files; "" if the format has no field for it.
     """
 
     bundle_digest: str
@@ -50,17 +50,17 @@ class Provenance:
 
     @property
     def short(self) -> str:
-        """Runtime, precision and device in one text, as headers hold it."""
+        """Runtime, precision and device in one text, as stored in headers."""
         return f"{self.runtime} {self.precision} {self.device}".strip()
 
     @property
     def nifti_stamp(self) -> tuple[str, str]:
-        """What a NIfTI header's `descrip` and `aux_file` say; they have no room for the device."""
+        """Texts for a NIfTI header's `descrip` and `aux_file`; they have no room for the device."""
         return f"{KEYWORD} {self.bundle_digest}", f"{self.runtime} {self.precision}"
 
 
 def stamped_png(png: bytes, provenance: Provenance) -> bytes:
-    """The same picture with its provenance as text in it."""
+    """The same picture with its provenance as a text chunk."""
     content = f"{KEYWORD}\0{json_from_record(provenance)}".encode("latin-1")
     chunk = b"tEXt" + content
     whole = struct.pack(">I", len(content)) + chunk + struct.pack(">I", zlib.crc32(chunk))
@@ -68,10 +68,10 @@ def stamped_png(png: bytes, provenance: Provenance) -> bytes:
 
 
 def provenance_of(path: Path) -> Provenance:
-    """What a result of `miniseg-segment` says drew it: a mask or overlay in PNG, a NIfTI, a DICOM SEG, `findings.json`.
+    """What made a result of `miniseg-segment`: a mask or overlay in PNG, a NIfTI, a DICOM SEG, `findings.json`.
 
     Raises:
-        UnsupportedFormatError: unreadable, another kind of file, or one that does not say.
+        UnsupportedFormatError: unreadable, another kind of file, or one without provenance.
         MissingDependencyError: a DICOM SEG without the extra `dicom`.
     """
     start = bytes_from_file(path, MAX_IMAGE_BYTES, UnsupportedFormatError)[:_NIFTI_HEADER_BYTES]
@@ -89,7 +89,9 @@ def provenance_of(path: Path) -> Provenance:
 
 def _silent(name: str) -> UnsupportedFormatError:
     return UnsupportedFormatError(
-        f"{name} does not say what drew it", "a mask, an overlay or findings from miniseg-segment", "another file"
+        f"{name} has no record of the bundle that made it",
+        expected="a mask, an overlay or findings from miniseg-segment",
+        got="another file",
     )
 
 
@@ -127,7 +129,7 @@ def _from_nifti(path: Path) -> Provenance:
 
 
 def _from_words(digest: str, drawn_by: str) -> Provenance:
-    """From a header's texts: `Provenance.short`, as much of it as found room."""
+    """Parses a header's texts: `Provenance.short`, possibly truncated."""
     words = dict(zip(("runtime", "precision", "device"), drawn_by.split(" "), strict=False))
     return replace(Provenance(digest), **words)
 

@@ -1,4 +1,4 @@
-"""The door: a path of any kind that scanners and archives write, to a study."""
+"""Opens a study from a path of any kind that scanners and archives write."""
 
 import math
 import os
@@ -31,31 +31,37 @@ def open_study(
     Args:
         source: a DICOM file, a folder of them, a DICOMDIR, a zip, or a NIfTI file of HU; a folder or a zip
             with one NIfTI file, too.
-        series: number or UID of the series, where several can be segmented, with "/1", "/2", ... where it holds several
+        series: number or UID of the series if several can be segmented, with "/1", "/2", ... if it contains several
             volumes; the error and `list_series` list them.
-        phase: of a series in time: DICOM's temporal position, or NIfTI's index along the fourth axis.
-        rescale: slope and intercept: HU = slope x stored + intercept, whatever the headers say; of NIfTI, values as its
-            header scales them are taken for the stored ones. A remark says so.
-        longest_part: take the longest evenly spaced part of a series with a gap or of two spacings.
+        phase: of a time series: DICOM's temporal position, or NIfTI's index along the fourth axis.
+        rescale: slope and intercept: HU = slope x stored + intercept, regardless of the headers. For NIfTI, the values
+            as scaled by its header count as stored. A remark says so.
+        longest_part: use the longest evenly spaced part of a series with a gap or with two spacings.
 
     Raises:
-        NoImagesError, UnsupportedFormatError: nothing there, or something that cannot be read.
-        WrongModalityError, RescaleError: no CT, or no HU.
+        NoImagesError, UnsupportedFormatError: there is nothing, or something that cannot be read.
+        WrongModalityError, RescaleError: not CT, or not HU.
         AmbiguousStudyError: several series, NIfTI files or phases, and no choice.
         SeveralPatientsError: several patients.
         GeometryError: no geometry (NoGeometryError), gaps (GeometryGapError), slices that do not fit together or are
             not axial.
-        InputError: over the budget.
-        UsageError: a series or a part of NIfTI; a rescale that makes no numbers.
+        InputError: a size limit is exceeded.
+        UsageError: a series or a part was requested of NIfTI; or the rescale is invalid.
         MissingDependencyError: the extra `dicom` is not installed.
-        HostMemoryError: it does not fit into memory.
+        HostMemoryError: the study does not fit into memory.
     """
     path = _existing(source)
     if rescale is not None and not (all(map(math.isfinite, rescale)) and rescale[0]):
-        raise UsageError("no such rescale", "finite numbers, a slope other than 0", f"{rescale[0]:g} {rescale[1]:g}")
+        raise UsageError(
+            "the rescale is invalid",
+            expected="finite numbers, a slope other than 0",
+            got=f"{rescale[0]:g} {rescale[1]:g}",
+        )
     if (nifti := nifti_at(path)) is not None:
         if series is not None or longest_part:
-            raise UsageError("a NIfTI file holds one volume", "no series and no part to choose", "one of them")
+            raise UsageError(
+                "a NIfTI file contains one volume", expected="neither --series nor --part", got="one of them"
+            )
         study, others = study_from_nifti(nifti.file, phase), nifti.remarks
         study = study if rescale is None else rescaled(study, *rescale)
     else:
@@ -67,21 +73,23 @@ def open_study(
 
 @host_limits()
 def list_series(source: str | os.PathLike[str], *, rescale: Rescale | None = None) -> tuple[SeriesSummary, ...]:
-    """What a DICOM study offers, each volume with what is in its way if it cannot be segmented.
+    """The volumes of a DICOM study, each with the reason if it cannot be segmented.
 
     Args:
-        source, rescale: as `open_study` takes them.
+        source, rescale: as in `open_study`.
 
-    Raises: as `open_study`, but AmbiguousStudyError; UsageError: NIfTI.
+    Raises: as `open_study`, except AmbiguousStudyError; UsageError for NIfTI.
     """
     path = _existing(source)
     if nifti_at(path) is not None:
-        raise UsageError("only DICOM has series to list", "a DICOM study", "a NIfTI file, which is one volume")
+        raise UsageError(
+            "only DICOM studies have series to list", expected="a DICOM study", got="a NIfTI file, which is one volume"
+        )
     return series_in_dicom(path, Reading(rescale=rescale))
 
 
 def _existing(source: str | os.PathLike[str]) -> Path:
     path = Path(source)
     if not path.exists():
-        raise NoImagesError(f"{path.name} does not exist", "a file or a folder", "nothing there")
+        raise NoImagesError(f"{path.name} does not exist", expected="a file or a folder", got="nothing there")
     return path.parent if is_dicomdir(path.name) and path.is_file() else path

@@ -1,4 +1,4 @@
-"""Where a study's files lie: in a folder or in a zip. Everything else reads them through one small face."""
+"""The files of a study, in a folder or in a zip, behind one small interface."""
 
 import io
 import os
@@ -20,7 +20,7 @@ _ENCRYPTED = 1
 
 
 class SourceFile(Protocol):
-    """A file of a study; equal to another of the same path."""
+    """A file of a study; equal to another with the same path."""
 
     def __hash__(self) -> int: ...
 
@@ -39,10 +39,10 @@ class SourceFile(Protocol):
         """The first bytes. Raises: OSError, InputError."""
 
     def open(self) -> BinaryIO:
-        """The content, from its start. Raises: OSError, InputError."""
+        """The content as a stream, from its start. Raises: OSError, InputError."""
 
     def read(self) -> bytes:
-        """The whole content. Raises: UnsupportedFormatError: gone, unreadable, or over `MAX_FILE_BYTES`."""
+        """The whole content. Raises: UnsupportedFormatError: missing, unreadable, or over `MAX_FILE_BYTES`."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class DiskFile:
             return opened.read(count)
 
     def open(self) -> BinaryIO:
-        """As `SourceFile` says; a pipe or a device in the file's place is none."""
+        """See `SourceFile`; a pipe or a device is not a file."""
         if not self.path.is_file():
             got = "a link to nothing" if self.path.is_symlink() else "something else in its place"
-            raise UnsupportedFormatError(f"{self.name} is no file", "a readable file", got)
+            raise UnsupportedFormatError(f"{self.name} is not a file", expected="a readable file", got=got)
         return self.path.open("rb")
 
     def read(self) -> bytes:
@@ -79,7 +79,7 @@ class DiskFile:
 
 @dataclass(frozen=True)
 class ZipMember:
-    """A file in a zip that stays open as long as its members are known.
+    """A file in a zip that stays open as long as its members are referenced.
 
     Thread-safety: members of one zip may be read from many threads at once.
     """
@@ -93,7 +93,7 @@ class ZipMember:
         return PurePosixPath(self.path).name
 
     def size(self) -> int:
-        """As `SourceFile` says: once it is unpacked."""
+        """See `SourceFile`: the unpacked size."""
         return self._zip.getinfo(self.path).file_size
 
     def start(self, count: int) -> bytes:
@@ -101,47 +101,48 @@ class ZipMember:
         return self._unpacked(count)
 
     def open(self) -> BinaryIO:
-        """As `SourceFile` says: unpacked in memory."""
+        """See `SourceFile`: unpacked in memory."""
         return io.BytesIO(self.read())
 
     def read(self) -> bytes:
-        """As `SourceFile` says; the zip's checksum is verified."""
+        """See `SourceFile`; the zip's checksum is verified."""
         return self._unpacked(-1)
 
     def _unpacked(self, count: int) -> bytes:
         member = self._zip.getinfo(self.path)
         if member.file_size > MAX_FILE_BYTES:
             raise UnsupportedFormatError(
-                f"{self.name} is too large", f"at most {MAX_FILE_BYTES} bytes", f"{member.file_size}"
+                f"{self.name} is too large", expected=f"at most {MAX_FILE_BYTES} bytes", got=f"{member.file_size}"
             )
         if member.flag_bits & _ENCRYPTED:
             raise UnsupportedFormatError(
-                f"{self.name} is encrypted", "a zip without a password", "one with a password", "Unzip it first."
+                f"{self.name} is encrypted",
+                expected="a zip without a password",
+                got="one with a password",
+                remedy="Unzip it first.",
             )
         try:
             with self._zip.open(member) as opened:
                 return opened.read(count)
-        except Exception as error:  # zipfile and its decompressors raise many kinds
-            raise UnsupportedFormatError(
-                f"{self.name} cannot be unpacked", "an intact zip", type(error).__name__
-            ) from None
+        except Exception as error:  # zipfile and its decompressors raise many exception types
+            raise UnsupportedFormatError(f"{self.name} cannot be unpacked", because=type(error).__name__) from None
 
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """What lies below a folder: files in the order of their paths, and how many links to folders were not followed."""
+    """Files below a folder in the order of their paths, and the number of links to folders that were not followed."""
 
     files: tuple[SourceFile, ...]
     links: int = 0
 
 
 def files_at(source: Path) -> FoundFiles:
-    """The files that `source` names: itself, all below a folder, or all in a zip.
+    """The files of `source`: the file itself, all files below a folder, or all in a zip.
 
     Raises:
-        InputError: a folder that cannot be listed, or more than `MAX_FILES`.
-        NoImagesError: an empty folder or zip.
-        UnsupportedFormatError: a zip that cannot be read.
+        InputError: a folder cannot be listed, or there are more than `MAX_FILES`.
+        NoImagesError: the folder or zip is empty.
+        UnsupportedFormatError: the zip cannot be read.
     """
     if source.is_dir():
         found = _files_below(source)
@@ -150,17 +151,17 @@ def files_at(source: Path) -> FoundFiles:
     else:
         return FoundFiles((DiskFile(source),))
     if not found.files:
-        raise NoImagesError(f"{source.name} is empty", "DICOM files, or a NIfTI file", "no file in it")
+        raise NoImagesError(f"{source.name} is empty", expected="DICOM files, or a NIfTI file", got="no file in it")
     return found
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file starts like a zip. Raises: UnsupportedFormatError, if it cannot be read."""
+    """Whether a file starts like a zip. Raises: UnsupportedFormatError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(len(ZIP_SIGNATURES[0])) in ZIP_SIGNATURES
     except OSError as reason:
-        raise UnsupportedFormatError(f"{path.name} cannot be read", "a readable file", str(reason.strerror)) from None
+        raise UnsupportedFormatError(f"{path.name} cannot be read", because=str(reason.strerror)) from None
 
 
 def _files_below(source: Path) -> FoundFiles:
@@ -169,9 +170,11 @@ def _files_below(source: Path) -> FoundFiles:
 
     def refuse(reason: OSError) -> None:
         raise InputError(
-            f"the folder {Path(str(reason.filename)).name} cannot be listed", "a folder that can be read",
-            str(reason.strerror), "What lies in it may belong to the series. Get permission, or name a folder below.",
-        ) from None  # fmt: skip
+            f"the folder {Path(str(reason.filename)).name} cannot be listed",
+            expected="a folder that can be read",
+            because=str(reason.strerror),
+            remedy="Its files may belong to the series. Get permission, or name a subfolder.",
+        ) from None
 
     for folder, folders, names in os.walk(source, followlinks=False, onerror=refuse):
         folders.sort()
@@ -184,17 +187,19 @@ def _files_below(source: Path) -> FoundFiles:
 def _members(source: Path) -> tuple[SourceFile, ...]:
     try:
         opened = zipfile.ZipFile(source)
-    except Exception as error:  # zipfile raises many kinds about hostile files
-        raise UnsupportedFormatError(
-            f"{source.name} is no readable zip", "an intact zip", type(error).__name__
-        ) from None
+    except Exception as error:  # zipfile raises many exception types for hostile files
+        raise UnsupportedFormatError(f"{source.name} is not a readable zip", because=type(error).__name__) from None
     members = sorted(member.filename for member in opened.infolist() if not member.is_dir())
     _check_count(len(members))
     if len(set(members)) < len(members):
-        raise UnsupportedFormatError(f"{source.name} holds two files of one name", "one file a name", "two")
+        raise UnsupportedFormatError(
+            f"{source.name} contains two files of the same name", expected="one file per name", got="two"
+        )
     return tuple(ZipMember(name, opened) for name in members)
 
 
 def _check_count(count: int) -> None:
     if count > MAX_FILES:
-        raise InputError("the study has too many files", f"at most {MAX_FILES}", "more", "Name a folder below.")
+        raise InputError(
+            "the study has too many files", expected=f"at most {MAX_FILES}", got="more", remedy="Name a subfolder."
+        )

@@ -1,4 +1,4 @@
-"""Slices into one stack: ordered by where they lie, never by names or instance numbers, and checked for gaps."""
+"""Stacks slices: orders them by position, never by names or instance numbers, and checks for gaps."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,22 +15,24 @@ UNREMARKABLE_MM = 0.02
 """Deviations up to this are rounding of the headers' decimals."""
 
 ALONG_MM = 0.1
-"""How far a slice may lie from its even place, along the normal: scanners that round positions to 0.1 mm put each slice
-and both ends of the stack off by half of that. Never more than a quarter of the spacing: where a slice is missing,
-some slice is off by half."""
+"""How far a slice may be from its even position along the normal.
+
+Scanners that round positions to 0.1 mm shift each slice and both ends of the stack by half of that. Never more than a
+quarter of the spacing: if a slice is missing, some slice is off by half.
+"""
 
 SIDEWAYS_PIXELS = 0.25
-"""How far a slice may be shifted in its plane, in pixels: what nobody sees in a mask."""
+"""How far a slice may be shifted in its plane, in pixels: invisible in a mask."""
 
 TURNED_DEGREES = 0.15
 AXIAL = 0.7
-"""Least share of the z axis in an axial slice's normal: 45 degrees, more than any gantry tilts."""
+"""Minimum z component of an axial slice's normal: 45 degrees, more than any gantry tilts."""
 
 _UNIT_TOLERANCE = 0.01
-"""Direction cosines of two decimals are this far from unit vectors."""
+"""Direction cosines with two decimals deviate this much from unit vectors."""
 
 SPARSE = 1.5
-"""How many times their thickness slices may lie apart: beyond, some were never made, or every other was lost."""
+"""Maximum distance of slices, in thicknesses: beyond it, slices were skipped, or every other one was lost."""
 
 _SPACING_TOLERANCE = 1e-3
 
@@ -39,7 +41,7 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Stack:
-    """Planes in order: which of them, from the first slice to the last, their geometry, and remarks."""
+    """Planes in order: their indices from the first slice to the last, their geometry, and remarks."""
 
     order: tuple[int, ...]
     geometry: Geometry
@@ -48,11 +50,11 @@ class Stack:
 
 @dataclass(frozen=True, eq=False)
 class _Even:
-    """What even places come nearest to some slices' own.
+    """The evenly spaced positions closest to the slices' own.
 
     Attributes:
         step: (3,) mm from one slice to the next.
-        along, sideways: (N,) mm that each slice is off, along the normal and in its plane.
+        along, sideways: (N,) mm that each slice deviates, along the normal and in its plane.
         spacing: mm between planes.
     """
 
@@ -67,14 +69,13 @@ def stacked(planes: Sequence[Plane], same_pixels: Callable[[int, int], bool], *,
 
     Args:
         planes: one or more.
-        same_pixels: whether two planes, by index, hold the same pixels; asked only about equal positions.
-        longest_part: take the longest evenly spaced part of an uneven stack.
+        same_pixels: whether two planes, by index, have the same pixels; only called for equal positions.
+        longest_part: use the longest evenly spaced part of an uneven stack.
 
     Raises:
         NotAxialError: coronal or sagittal planes.
-        GeometryError: planes that are not parallel, shifted sideways, of several pixel spacings, or that lie
-            on each other.
-        GeometryGapError: a slice is missing, or they are unevenly spaced.
+        GeometryError: planes are not parallel, are shifted sideways, differ in pixel spacing, or coincide.
+        GeometryGapError: a slice is missing, or the slices are unevenly spaced.
         NoGeometryError: a single slice without thickness.
     """
     first = planes[0]
@@ -111,10 +112,10 @@ def stacked(planes: Sequence[Plane], same_pixels: Callable[[int, int], bool], *,
 def _check_finite(places: _Floats, spacings: _Floats) -> None:
     """Of positions (N, 3) and pixel spacings (N, 2). Raises: GeometryError."""
     if not np.isfinite(places).all():
-        raise GeometryError("a slice's position is no point in space", "finite numbers", "NaN or infinity")
+        raise GeometryError("a slice's position is invalid", expected="finite numbers", got="NaN or infinity")
     if (bad := ~(np.isfinite(spacings) & (spacings > 0)).all(axis=1)).any():
         spacing = " x ".join(f"{s:g}" for s in spacings[bad.argmax()])
-        raise GeometryError("a slice's pixel spacing is no distance", "finite mm above 0", spacing)
+        raise GeometryError("a slice's pixel spacing is invalid", expected="finite mm above 0", got=spacing)
 
 
 def unit_directions(directions: _Floats) -> _Floats:
@@ -126,9 +127,9 @@ def unit_directions(directions: _Floats) -> _Floats:
         worst = int(np.nan_to_num(off, nan=np.inf).argmax())
         row, column = lengths[worst]
         raise GeometryError(
-            "a slice's orientation is not that of an image",
-            "two unit vectors at a right angle",
-            f"lengths {row:.4g} and {column:.4g}, product {products[worst]:.4g}",
+            "a slice's orientation is invalid",
+            expected="two unit vectors at a right angle",
+            got=f"lengths {row:.4g} and {column:.4g}, product {products[worst]:.4g}",
         )
     rows = directions[:, 0] / lengths[:, :1]
     columns = directions[:, 1] - (rows * directions[:, 1]).sum(axis=1, keepdims=True) * rows
@@ -141,9 +142,9 @@ def _check_parallel(directions: _Floats) -> None:
     degrees = math.degrees(2 * math.asin(min(1.0, float(chords.max()) / 2)))
     if degrees > TURNED_DEGREES:
         raise GeometryError(
-            "the slices are not parallel: some are turned against the others",
-            f"at most {TURNED_DEGREES} degrees", f"{degrees:.2f} degrees",
-            "Segment each orientation by itself: keep its files in a folder of their own.",
+            "the slices are not parallel",
+            expected=f"at most {TURNED_DEGREES} degrees", got=f"{degrees:.2f} degrees",
+            remedy="Put the files of each orientation into a separate folder, and segment each folder.",
         )  # fmt: skip
 
 
@@ -152,16 +153,16 @@ def _check_one_spacing(spacings: _Floats) -> None:
     off = np.abs(spacings - spacings[0]).max(axis=1)
     if (off > _SPACING_TOLERANCE * spacings[0].min()).any():
         one, other = (f"{a:g} x {b:g}" for a, b in (spacings[0], spacings[off.argmax()]))
-        raise GeometryError("the slices differ in pixel spacing", "one spacing", f"{one} and {other} mm")
+        raise GeometryError("the slices differ in pixel spacing", expected="one spacing", got=f"{one} and {other} mm")
 
 
 def _check_axial(normal: _Floats) -> None:
     if abs(normal[2]) < AXIAL:
         kind = "coronal" if abs(normal[1]) > abs(normal[0]) else "sagittal"
         raise NotAxialError(
-            f"the slices are {kind}", "axial slices, as the network was trained on",
-            f"a normal {math.degrees(math.acos(min(1.0, abs(float(normal[2]))))):.0f} degrees off the body's axis",
-            "Use the axial series of the study, or reconstruct one.",
+            f"the slices are {kind}", expected="axial slices, as the network was trained on",
+            got=f"a normal {math.degrees(math.acos(min(1.0, abs(float(normal[2]))))):.0f} degrees off the body's axis",
+            remedy="Use the axial series of the study, or reconstruct one.",
         )  # fmt: skip
 
 
@@ -178,9 +179,9 @@ def _without_twins(
             dropped += 1
         else:
             raise GeometryError(
-                "two different slices lie at one position", "one slice a position",
-                f"several at {heights[index]:.2f} mm along the normal",
-                "Keep the files of one scan and reconstruction in a folder of their own.",
+                "two different slices have the same position", expected="one slice per position",
+                got=f"several at {heights[index]:.2f} mm along the normal",
+                remedy="Put the files of each scan and reconstruction into a separate folder.",
             )  # fmt: skip
     return kept, [f"slices that were there twice left out: {dropped}"] if dropped else []
 
@@ -189,17 +190,17 @@ def _even_steps(places: _Floats, normal: _Floats, first: Plane) -> tuple[_Floats
     """The step (3,) between ordered slices, the planes' distance, both in mm, and remarks. Raises: as `stacked`."""
     if len(places) == 1:
         if first.thickness_mm is None:
-            raise NoGeometryError("a single slice has no thickness", "a slice thickness in mm", "none")
+            raise NoGeometryError("a single slice has no thickness", expected="a slice thickness in mm", got="none")
         return normal * first.thickness_mm, first.thickness_mm, []
     even, sideways_mm = _even(places, normal, first), _sideways_mm(first)
     if np.abs(even.along).max() > _along_mm(even.spacing):
         raise _gap(places @ normal)
     if (worst := int(even.sideways.argmax())) >= 0 and even.sideways[worst] > sideways_mm:
         raise GeometryError(
-            "slices are shifted sideways against each other",
-            f"at most {sideways_mm:.3g} mm, a quarter of a pixel",
-            f"{even.sideways[worst]:.3g} mm at {float(places[worst] @ normal):.2f} mm along the normal",
-            "Fetch the series again, or reconstruct it with one field of view.",
+            "some slices are shifted sideways",
+            expected=f"at most {sideways_mm:.3g} mm, a quarter of a pixel",
+            got=f"{even.sideways[worst]:.3g} mm at {float(places[worst] @ normal):.2f} mm along the normal",
+            remedy="Fetch the series again, or reconstruct it with one field of view.",
         )  # fmt: skip
     off = (("along the normal", np.abs(even.along).max()), ("sideways", even.sideways.max()))
     remarks = [f"slices lie up to {mm:.2f} mm off their even places {way}" for way, mm in off if mm > UNREMARKABLE_MM]
@@ -207,22 +208,22 @@ def _even_steps(places: _Floats, normal: _Floats, first: Plane) -> tuple[_Floats
 
 
 def _even(places: _Floats, normal: _Floats, first: Plane) -> _Even:
-    """The even places nearest to two or more ordered ones."""
+    """The closest even positions for two or more ordered ones."""
     heights, count = places @ normal, np.arange(len(places))
     spacing = float(heights[-1] - heights[0]) / (len(places) - 1)
     across = places - np.outer(heights, normal)
     across -= across[0]
     shift = across[-1] / (len(places) - 1)
     straight, leaning = (np.linalg.norm(one, axis=1) for one in (across, across - np.outer(count, shift)))
-    # A drift within the tolerance is rounding. A tilted gantry shifts each slice by as much as the next, so that a line
-    # leaves little; where somebody moved once, half of it is left.
+    # A drift within the tolerance is rounding. A tilted gantry shifts all slices equally, so that a line fits well; if
+    # the patient moved once, half of the shift remains.
     tilted = straight.max() > _sideways_mm(first) and leaning.max() < straight.max() / 2
     step, sideways = (normal * spacing + shift, leaning) if tilted else (normal * spacing, straight)
     return _Even(step, heights - heights[0] - count * spacing, sideways, spacing)
 
 
 def _along_mm(spacing: float) -> float:
-    return max(min(ALONG_MM, spacing / 4), UNREMARKABLE_MM) + 1e-6  # decimals are no binary fractions
+    return max(min(ALONG_MM, spacing / 4), UNREMARKABLE_MM) + 1e-6  # decimals are not binary fractions
 
 
 def _sideways_mm(first: Plane) -> float:
@@ -233,19 +234,19 @@ def _gap(heights: _Floats) -> GeometryGapError:
     steps = np.diff(heights)
     usual = float(np.median(steps))
     worst = int(np.abs(steps - usual).argmax())
-    # As many decimals as it takes to see the difference.
+    # As many decimals as needed to show the difference.
     digits = next((d for d in (2, 3) if f"{usual:.{d}f}" != f"{steps[worst]:.{d}f}"), 4)
     return GeometryGapError(
         "a slice is missing or the slices are unevenly spaced along their normal",
-        f"{usual:.{digits}f} mm between slices",
-        f"{steps[worst]:.{digits}f} mm between the slices at {heights[worst]:.{digits}f} mm and "
+        expected=f"{usual:.{digits}f} mm between slices",
+        got=f"{steps[worst]:.{digits}f} mm between the slices at {heights[worst]:.{digits}f} mm and "
         f"{heights[worst + 1]:.{digits}f} mm",
-        "Fetch the series again, or segment its longest evenly spaced part: --part, or longest_part=True.",
+        remedy="Fetch the series again, or segment its longest evenly spaced part: --part, or longest_part=True.",
     )  # fmt: skip
 
 
 def _longest_even(order: list[int], places: _Floats, normal: _Floats, first: Plane) -> tuple[list[int], list[str]]:
-    """The longest run of slices that are evenly spaced, the first of equals, and a remark if it is not all."""
+    """The longest run of evenly spaced slices, the first of equals, and a remark if it is not all of them."""
     best, start = (0, 1), 0
     for end in range(1, len(order) + 1):
         while end - start > 1 and not _is_even(places[order[start:end]], normal, first):

@@ -1,4 +1,4 @@
-"""A study that was opened: everything is known about it but its pixels, which are read slice by slice."""
+"""An opened study: everything is known except its pixels, which are read slice by slice."""
 
 import hashlib
 from collections import Counter
@@ -12,7 +12,7 @@ from miniseg_edge.slices.preprocessing import FloatArray
 from miniseg_edge.studies.volume import Geometry, Origin, Volume, hu_in_range
 
 Progress = Callable[[int, int], None]
-"""Called with (slices done, slices in all)."""
+"""Called with (slices done, total)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +20,9 @@ class SliceHu:
     """A slice that was read.
 
     Attributes:
-        voxels_hu: (H, W) float32, HU, finite; the caller's own.
+        voxels_hu: (H, W) float32, HU, finite; owned by the caller.
         remarks: about this slice.
-        sha256: of the bytes that it was read from, in hex.
+        sha256: of the bytes it was read from, in hex.
     """
 
     voxels_hu: FloatArray
@@ -32,12 +32,12 @@ class SliceHu:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """One volume's worth of slices, in order, not yet read.
+    """The slices of one volume, in order, not read yet.
 
     Attributes:
-        geometry, origin: as the `Volume` will have them.
+        geometry, origin: those of the future `Volume`.
         size: (H, W) of each slice.
-        remarks: what opening it found.
+        remarks: from opening it.
 
     Thread-safety: `read` may be called from many threads at once.
     """
@@ -59,9 +59,9 @@ class Study:
             index: 0..len - 1, in the geometry's order.
 
         Raises:
-            UnsupportedFormatError: truncated or corrupt; its kin TransferSyntaxError: nothing here decodes it.
+            UnsupportedFormatError: truncated or corrupt; TransferSyntaxError: no installed decoder supports it.
             InputError: not finite, or changed since the study was opened.
-            HostMemoryError: it does not fit into memory.
+            HostMemoryError: the slice does not fit into memory.
         """
         return self._read(index)
 
@@ -81,7 +81,7 @@ class Study:
 
 
 def rescaled(study: Study, slope: float, intercept: float) -> Study:
-    """The study with other values: slope x value + intercept."""
+    """The study with rescaled values: slope x value + intercept."""
 
     def read(index: int) -> SliceHu:
         one = study.read(index)
@@ -92,11 +92,11 @@ def rescaled(study: Study, slope: float, intercept: float) -> Study:
 
 
 def summarized(remarks: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Each slice's remarks -> each remark once, with the number of slices that it is about."""
+    """Each slice's remarks -> each remark once, with the number of slices concerned."""
     counted = Counter(remark for one in remarks for remark in one)
     return tuple(f"{remark} ({count} {'slice' if count == 1 else 'slices'})" for remark, count in counted.items())
 
 
 def digest_of(hashes: Iterable[str]) -> str:
-    """SHA-256 over the slices' hashes, in order: the identity of what was read."""
+    """SHA-256 over the slices' hashes, in order: identifies the input."""
     return hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -1,11 +1,11 @@
-"""Where slices lie once they are turned, and where they lay before."""
+"""Where slices are after turning, and where they were before."""
 
 from miniseg_edge.studies.turning import Turn
 from miniseg_edge.studies.volume import Geometry, Plane, Point
 
 
 def upright_plane(plane: Plane, size: tuple[int, int], turn: Turn) -> Plane:
-    """Where a slice lies once it is turned.
+    """A slice's position after turning.
 
     Args:
         plane: of the slice as stored.
@@ -29,7 +29,7 @@ def stored_geometry(geometry: Geometry, size: tuple[int, int], turn: Turn) -> Ge
     Args:
         geometry: of the upright volume.
         size: (H, W) of its slices.
-        turn: that made them upright.
+        turn: the turn that made them upright.
     """
     row, column, spacing = geometry.row_direction, geometry.column_direction, geometry.pixel_spacing_mm
     positions = geometry.positions_mm[:: -1 if turn.mirrored else 1]

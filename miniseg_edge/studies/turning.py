@@ -1,7 +1,7 @@
-"""How stored slices are turned to lie as the network's training slices do: columns to the left, rows to the back.
+"""Turns stored slices to lie like the network's training slices: columns to the left, rows to the back.
 
-Scanners store a prone or feet-first patient, and some reconstructions, rotated or mirrored. The network has seen none
-of that, so slices are turned before it and masks are turned back after it. Only whole quarter turns and mirror images
+Scanners store prone or feet-first patients, and some reconstructions, rotated or mirrored. The network has seen none of
+that, so slices are turned before it and masks are turned back after it. Only whole quarter turns and mirror images
 occur: no pixel is interpolated.
 """
 
@@ -20,7 +20,7 @@ class Turn:
 
     Attributes:
         transposed: rows and columns change places.
-        rows_reversed, columns_reversed: after that, the last row or column comes first.
+        rows_reversed, columns_reversed: whether the rows or columns are then reversed.
     """
 
     transposed: bool = False
@@ -29,16 +29,16 @@ class Turn:
 
     @property
     def mirrored(self) -> bool:
-        """Whether the turn changes handedness, so that the slices' normal points the other way."""
+        """Whether the turn changes handedness, so that the slices' normal flips."""
         return (self.transposed + self.rows_reversed + self.columns_reversed) % 2 == 1
 
     def upright(self, stored: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-        """Slices as stored, (..., H, W), as the network sees them; a view."""
+        """Slices as stored, (..., H, W) -> as the network sees them; a view."""
         turned = np.swapaxes(stored, -1, -2) if self.transposed else stored
         return turned[..., :: _step(self.rows_reversed), :: _step(self.columns_reversed)]
 
     def stored(self, upright: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-        """The way back, for slices (..., H, W) in any order; a view."""
+        """The inverse, for slices (..., H, W) in any order; a view."""
         turned = upright[..., :: _step(self.rows_reversed), :: _step(self.columns_reversed)]
         return np.swapaxes(turned, -1, -2) if self.transposed else turned
 
@@ -48,11 +48,11 @@ class Turn:
 
 
 UPRIGHT = Turn()
-"""The turn that changes nothing."""
+"""The identity."""
 
 
 def turn_of(row_direction: tuple[float, float, float], column_direction: tuple[float, float, float]) -> Turn:
-    """The turn after which the column index grows to the left, and the row index to the back, as nearly as can be.
+    """The turn after which the column index grows to the left, and the row index to the back, as closely as possible.
 
     Args:
         row_direction, column_direction: unit vectors in which the stored column and row indices grow.

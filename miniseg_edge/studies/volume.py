@@ -1,4 +1,4 @@
-"""The volume: slices in HU, where they lie in the patient, and where they came from.
+"""The volume: slices in HU, their position in the patient, and their origin.
 
 Coordinates are DICOM's patient coordinates in mm: x to the patient's left, y to the back, z to the head.
 """
@@ -17,16 +17,16 @@ from miniseg_edge.studies.turning import UPRIGHT, Turn
 
 AIR_HU = -1000.0
 LOW_HU, HIGH_HU = -32768.0, 32767.0
-"""What 16-bit CT pixels can say; beyond it lies no tissue and no metal, and it is clipped."""
+"""The range of 16-bit CT pixels. No tissue and no metal lies outside; values are clipped to it."""
 
 MAX_VOXELS = 2**31
-"""Budget for one volume: 8192 slices of 512 x 512, 8 GiB as float32."""
+"""Limit for one volume: 8192 slices of 512 x 512, 8 GiB as float32."""
 
 TILT_DEGREES = 0.1
 """Smaller angles between stack and normal are rounding in the slices' positions."""
 
 PLAUSIBLE_PIXEL_MM, PLAUSIBLE_SLICE_MM = (0.05, 5.0), (0.1, 20.0)
-"""What CT scanners make, between pixels and between slices: fields of view of 25 mm to 2.5 m on 512 pixels."""
+"""Plausible distances between pixels and between slices: fields of view of 25 mm to 2.5 m on 512 pixels."""
 
 Point = tuple[float, float, float]
 Affine = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ Affine = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Plane:
-    """Where one slice lies, in mm; `thickness_mm` is None where nothing says it. Other attributes as in `Geometry`."""
+    """Position of one slice, in mm; `thickness_mm` is None if unknown. Other attributes as in `Geometry`."""
 
     position_mm: Point
     row_direction: Point
@@ -45,7 +45,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the slices lie, in mm.
+    """Positions of the slices, in mm.
 
     Attributes:
         positions_mm: centre of each slice's first voxel, from the first slice to the last.
@@ -64,11 +64,11 @@ class Geometry:
     def __post_init__(self) -> None:
         for name, value in (("pixel", min(self.pixel_spacing_mm)), ("slice", self.slice_spacing_mm)):
             if not (math.isfinite(value) and value > 0):
-                raise GeometryError(f"the {name} spacing is no distance", "finite mm above 0", f"{value:g}")
+                raise GeometryError(f"the {name} spacing is invalid", expected="finite mm above 0", got=f"{value:g}")
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What is implausible of a CT, each once; lesion volumes in ml depend on it."""
+        """Implausible properties for a CT, each once; lesion volumes in ml depend on them."""
         checked = (
             *(("pixel", spacing, PLAUSIBLE_PIXEL_MM) for spacing in dict.fromkeys(self.pixel_spacing_mm)),
             ("slice", self.slice_spacing_mm, PLAUSIBLE_SLICE_MM),
@@ -81,12 +81,12 @@ class Geometry:
 
     @property
     def normal(self) -> Point:
-        """Unit vector across the slices, in the direction in which they are stacked."""
+        """Unit vector across the slices, in stacking direction."""
         return _point(np.cross(self.row_direction, self.column_direction))
 
     @property
     def step_mm(self) -> Point:
-        """From one slice's first voxel to the next one's; not along the normal where the gantry was tilted."""
+        """From one slice's first voxel to the next one's; not along the normal if the gantry was tilted."""
         if len(self.positions_mm) == 1:
             return _point(np.asarray(self.normal) * self.slice_spacing_mm)
         first, last = np.asarray(self.positions_mm[0]), np.asarray(self.positions_mm[-1])
@@ -94,7 +94,7 @@ class Geometry:
 
     @property
     def tilt_degrees(self) -> float:
-        """Angle between the stack and the slices' normal; 0 but for a tilted gantry."""
+        """Angle between the stack and the slices' normal; 0 except for a tilted gantry."""
         step = np.asarray(self.step_mm)
         return math.degrees(math.acos(min(1.0, float(step @ np.asarray(self.normal)) / float(np.linalg.norm(step)))))
 
@@ -105,7 +105,7 @@ class Geometry:
 
     @property
     def voxel_volume_ml(self) -> float:
-        """Volume of a voxel, in ml: pixel area times the distance between planes, tilted or not."""
+        """Volume of a voxel in ml: pixel area times the distance between planes, tilted or not."""
         return self.pixel_area_mm2 * self.slice_spacing_mm / 1000.0
 
     @property
@@ -121,7 +121,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class SourceImage:
-    """The DICOM object, and the frame in it from 0, that a slice came from, and where the slice lies as stored."""
+    """The DICOM object, and the frame in it from 0, that a slice came from, and its position as stored."""
 
     file: SourceFile
     sop_class_uid: str
@@ -132,10 +132,10 @@ class SourceImage:
 
 @dataclass(frozen=True)
 class NiftiForms:
-    """Where a NIfTI header says that its voxels lie, in the header's own unit.
+    """The voxels' position in a NIfTI header, in the header's own unit.
 
     Attributes:
-        sform_code, qform_code: above 0 where the form is there.
+        sform_code, qform_code: above 0 if the form is present.
         sform: three rows of four numbers, array index -> place.
         pixdim: the sign of the third axis in the qform, and the voxel's size.
         quaternion, offset: b, c and d of the qform's rotation, and the first voxel's place.
@@ -153,10 +153,10 @@ class NiftiForms:
 
 @dataclass(frozen=True)
 class NiftiLayout:
-    """How a NIfTI file stores its voxels, so that a mask can be laid out alike.
+    """How a NIfTI file stores its voxels, so that a mask can have the same layout.
 
     Attributes:
-        forms: what the mask's header says; a form that cannot say the volume's affine has the code 0.
+        forms: for the mask's header; a form that cannot express the volume's affine has the code 0.
         shape: of the file's array, three axes.
         orientation: nibabel's transform from (column, row, slice) to the file's axes, one (axis, flip) a row.
     """
@@ -174,7 +174,7 @@ class Origin:
         format: what was read.
         images: DICOM only, one per slice.
         layout: NIfTI only.
-        turn: DICOM only: what made the stored slices upright.
+        turn: DICOM only: the turn that made the stored slices upright.
     """
 
     format: Literal["dicom", "nifti", "array"]
@@ -191,8 +191,8 @@ class Volume:
         voxels_hu: (D, H, W) float32, HU, finite; slice by slice along the geometry's normal.
         geometry: in mm.
         origin: where it came from.
-        remarks: what was mended or is worth knowing, such as padding read as air; empty as a rule.
-        sha256: of what was read, in hex; "" for arrays.
+        remarks: what was corrected or is worth knowing, such as padding read as air; usually empty.
+        sha256: of the input, in hex; "" for arrays.
     """
 
     voxels_hu: FloatArray
@@ -204,7 +204,9 @@ class Volume:
     def __post_init__(self) -> None:
         if self.voxels_hu.ndim != 3 or len(self.voxels_hu) != len(self.geometry.positions_mm):
             got = f"{self.voxels_hu.shape} and {len(self.geometry.positions_mm)} positions"
-            raise InputError("a volume's slices and positions do not match", "(D, H, W) and D positions", got)
+            raise InputError(
+                "a volume's slices and positions do not match", expected="(D, H, W) and D positions", got=got
+            )
 
 
 def volume_from_array(voxels_hu: npt.NDArray[np.generic], spacing_mm: tuple[float, float, float]) -> Volume:
@@ -215,14 +217,14 @@ def volume_from_array(voxels_hu: npt.NDArray[np.generic], spacing_mm: tuple[floa
         spacing_mm: between slices, rows and columns.
 
     Raises:
-        InputError: wrong type, dtype or shape, NaN or infinity, over the budget.
+        InputError: wrong type, dtype or shape, NaN or infinity, or too many voxels.
         GeometryError: a spacing that is not a finite number above 0.
     """
     if not isinstance(voxels_hu, np.ndarray) or voxels_hu.dtype.kind not in "iuf":
         got = str(getattr(voxels_hu, "dtype", type(voxels_hu).__name__))
-        raise InputError("a volume has a wrong type", "an integer or floating NumPy array in HU", got)
+        raise InputError("a volume has a wrong type", expected="an integer or floating NumPy array in HU", got=got)
     if voxels_hu.ndim != 3 or 0 in voxels_hu.shape:
-        raise InputError("a volume has a wrong shape", "(D, H, W)", str(voxels_hu.shape))
+        raise InputError("a volume has a wrong shape", expected="(D, H, W)", got=str(voxels_hu.shape))
     depth, height, width = voxels_hu.shape
     check_volume_budget(depth, height, width)
     hu, remarks = hu_in_range(voxels_hu)
@@ -232,10 +234,10 @@ def volume_from_array(voxels_hu: npt.NDArray[np.generic], spacing_mm: tuple[floa
 
 
 def hu_in_range(hu: npt.NDArray[np.generic]) -> tuple[FloatArray, tuple[str, ...]]:
-    """HU of any shape as float32 within 16 bits, and what was done to them. Raises: InputError (NaN, infinity)."""
+    """HU of any shape as float32 within 16 bits, and remarks about changes. Raises: InputError (NaN, infinity)."""
     low, high = float(hu.min()), float(hu.max())
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError("a slice is not finite", "finite HU", "NaN or infinity")
+        raise InputError("a slice is not finite", expected="finite HU", got="NaN or infinity")
     if low < LOW_HU or high > HIGH_HU:
         clipped = np.clip(hu, LOW_HU, HIGH_HU).astype(np.float32)
         return clipped, (f"values outside {LOW_HU:g}..{HIGH_HU:g} HU clipped",)
@@ -248,21 +250,23 @@ def hu_from_stored(
     """Integers of any shape as the scanner stored them -> HU as `hu_in_range`, a new array. Raises: as that."""
     slope, intercept = float(slope), float(intercept)
     stored = max(abs(float(values.min())), abs(float(values.max())))
-    # Whole numbers are exact in float32, in half the bytes; with the margin nothing can be out of range either.
+    # Integers are exact in float32, in half the bytes; with the margin nothing can be out of range either.
     if slope.is_integer() and intercept.is_integer() and stored * abs(slope) + abs(intercept) <= HIGH_HU:
         hu = values.astype(np.float32)
         hu *= np.float32(slope)
         hu += np.float32(intercept)
         return hu, ()
-    with np.errstate(over="ignore"):  # infinity is refused in words
+    with np.errstate(over="ignore"):  # infinity is reported as an error
         return hu_in_range(values.astype(np.float64) * slope + intercept)
 
 
 def check_volume_budget(depth: int, height: int, width: int) -> None:
-    """Refuses volumes over the budget before anything is allocated. Raises: InputError."""
+    """Refuses volumes that are too large before anything is allocated. Raises: InputError."""
     check_pixel_budget(height, width)
     if depth * height * width > MAX_VOXELS:
-        raise InputError("a volume is too large", f"at most {MAX_VOXELS} voxels", f"{depth} x {height} x {width}")
+        raise InputError(
+            "a volume is too large", expected=f"at most {MAX_VOXELS} voxels", got=f"{depth} x {height} x {width}"
+        )
 
 
 def _point(vector: npt.NDArray[np.float64]) -> Point:

@@ -1,7 +1,7 @@
-"""The network, its checkpoints and its training: the one door to torch besides export.
+"""The network, its checkpoints and its training: the only package besides export that imports torch.
 
-Idle OpenMP threads are told to sleep before torch is imported: by default they spin, and on a machine where
-another process keeps a core busy that makes this small network a hundred times slower.
+Idle OpenMP threads are told to sleep before torch is imported. By default they spin, which makes this small network a
+hundred times slower on a machine where another process keeps a core busy.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Checkpoints: reading trained weights without trusting them, and writing our own.
+"""Checkpoints: reads untrusted trained weights, and writes our own.
 
-A checkpoint is hostile until proven otherwise: it is read once, hashed, and unpickled with `weights_only=True`
-alone, so that a pickle with code in it is refused rather than run.
+A checkpoint is treated as hostile: it is read once, hashed, and only unpickled with `weights_only=True`, so that a
+pickle with code in it is refused rather than run.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ from miniseg_edge.training.networks.registry import NetworkIdentity, RegisteredN
 from miniseg_edge.training.networks.segmentation_network import SegmentationNetwork
 
 MAX_CHECKPOINT_BYTES = 256 * 2**20
-"""Budget for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
+"""Limit for a checkpoint, packed and unpacked; the published ones have 0.4 MB."""
 
 MAX_NUMBERS = MAX_CHECKPOINT_BYTES // 2
-"""In all tensors together: a few stored bytes can be expanded to any size."""
+"""Limit for all tensors together: a few stored bytes can be expanded to any size."""
 
 MAX_TRAINING_BYTES = 2**20
-"""Budget for the record of a training run; a bundle's manifest holds it."""
+"""Limit for the record of a training run, which a bundle's manifest contains."""
 
 _WRAPPERS = ("state_dict", "model")
 _LISTED_KEYS = 12
@@ -47,7 +47,7 @@ _SHOWN_KEY = 100
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Trained weights and what is known about them.
+    """Trained weights and their metadata.
 
     Attributes:
         state: parameters and buffers by name, float32 on the CPU (counters int64), all finite.
@@ -55,7 +55,7 @@ class Checkpoint:
         architecture: a MiniSeg's, inferred from the shapes; None for another network.
         auxiliary: whether a MiniSeg's training heads are included.
         statistics: normalisation saved with the weights, or None.
-        training: what is known of the training, or None.
+        training: the training record, or None.
         sha256: of the file, hex.
         name: file name without its folder.
     """
@@ -77,16 +77,17 @@ class Checkpoint:
 
 
 def checkpoint_from_file(path: Path) -> Checkpoint:
-    """Reads a `.pth` file: a bare state dict, or one under "state_dict" or "model", with or without `module.`.
+    """Reads a `.pth` file: a state dict, directly or under "state_dict" or "model", with or without `module.`.
 
-    It is a MiniSeg's, unless it says "network", "in_channels" and "classes": that network is built from the registry.
+    It is a MiniSeg's unless it contains "network", "in_channels" and "classes": then that network is built from the
+    registry.
 
     Raises:
-        UnsafeCheckpointError: the pickle asks for code, or the file holds no state dict.
-        CheckpointError: unreadable, over the budget, non-finite, of a network that is not registered, or not its
-            weights (keys are listed).
-        StatisticsError: statistics are included but make no sense.
-        OutdatedDependencyError: this torch cannot be trusted with a file.
+        UnsafeCheckpointError: the pickle contains code, or the file contains no state dict.
+        CheckpointError: unreadable, too large, non-finite, of an unregistered network, or not its weights (keys are
+            listed).
+        StatisticsError: statistics are included but invalid.
+        OutdatedDependencyError: this version of torch has known vulnerabilities.
     """
     check_floor("torch")
     data = bytes_from_file(path, MAX_CHECKPOINT_BYTES, CheckpointError)
@@ -130,16 +131,16 @@ def save_checkpoint(
 
 
 def check_storable(network: SegmentationNetwork) -> None:
-    """Refuses before a training what could not be read after it. Raises: UsageError."""
+    """Refuses before a training what could not be read back after it. Raises: UsageError."""
     kept = _each_once(stored(network).state_dict()).values()
     size = sum({tensor.data_ptr(): tensor.nbytes for tensor in kept}.values())
     if size > MAX_CHECKPOINT_BYTES - MAX_TRAINING_BYTES:
         wanted = f"at most {MAX_CHECKPOINT_BYTES} bytes"
-        raise UsageError("the network is too large for a checkpoint", wanted, f"{size} bytes of weights")
+        raise UsageError("the network is too large for a checkpoint", expected=wanted, got=f"{size} bytes of weights")
 
 
 def _each_once(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous, on the CPU. What several names share stays shared: copied for each it would lie there twice."""
+    """Contiguous, on the CPU. Shared tensors stay shared: copies would be stored twice."""
     made: dict[tuple[object, ...], Tensor] = {}
     keys = {name: (tensor.data_ptr(), tensor.shape, tensor.stride()) for name, tensor in state.items()}
     for name, tensor in state.items():
@@ -157,45 +158,47 @@ def _network(
 
 
 def _named(content: object, name: str) -> NetworkIdentity | None:
-    """What a checkpoint says of its network, looked up among those that are registered; None for a MiniSeg."""
+    """The network named in a checkpoint, looked up in the registry; None for a MiniSeg."""
     if not isinstance(content, Mapping) or not {"network", "in_channels", "classes"} <= content.keys():
         return None
     found = (content["network"], content["in_channels"], content["classes"])
     if [type(value) for value in found] != [str, int, int]:
-        raise CheckpointError(f"{name} names no network", "a name, channels and classes", repr(found)[:80])
+        raise CheckpointError(
+            f"{name} does not name its network", expected="a name, channels and classes", got=repr(found)[:80]
+        )
     return NetworkIdentity(*found)
 
 
 def _wanted(identity: NetworkIdentity, architecture: Architecture | None, auxiliary: bool) -> Mapping[str, Tensor]:
-    """The state dict that a network of this shape has; a MiniSeg's without memory."""
+    """The state dict of a network of this shape; a MiniSeg's without allocating memory."""
     if architecture is not None:
         with torch.device("meta"):
             return MiniSeg(architecture, auxiliary=auxiliary).state_dict()
     try:
         return stored(_network(identity, architecture, auxiliary)).state_dict()
     except UsageError as error:
-        raise CheckpointError(error.problem, error.expected, error.got, error.remedy) from error
+        raise CheckpointError(error.problem, **error.details) from error
 
 
 def _unpickled(data: bytes, name: str) -> object:
     _check_unpacked_size(data, name)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on old formats; what matters is raised below
+            warnings.simplefilter("ignore")  # torch warns about old formats; what matters is raised below
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(
             f"{name} cannot be read as plain tensors",
-            "a state dict that torch.load(weights_only=True) accepts",
-            _first_line(error),
-            "Do not open this file by other means; ask its sender for torch.save(model.state_dict(), path).",
+            expected="a state dict that torch.load(weights_only=True) accepts",
+            because=_first_line(error),
+            remedy="Do not open this file with other tools. Ask its sender for torch.save(model.state_dict(), path).",
         ) from error
-    except Exception as error:  # torch raises many kinds for a broken file; all of them mean the same
+    except Exception as error:  # torch raises many exception types for a broken file; all mean the same
         raise CheckpointError(
             f"{name} is not a readable checkpoint",
-            "a file written by torch.save",
-            _first_line(error),
-            "It may be truncated: compare its size and hash with the original.",
+            expected="a file written by torch.save",
+            because=_first_line(error),
+            remedy="It may be truncated: compare its size and hash with the original.",
         ) from error
 
 
@@ -206,9 +209,13 @@ def _check_unpacked_size(data: bytes, name: str) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{name} is a broken archive", "a file written by torch.save", str(error)) from error
+        raise CheckpointError(
+            f"{name} is a broken archive", expected="a file written by torch.save", because=str(error)
+        ) from error
     if size > MAX_CHECKPOINT_BYTES:
-        raise CheckpointError(f"{name} unpacks to too much", f"at most {MAX_CHECKPOINT_BYTES} bytes", f"{size} bytes")
+        raise CheckpointError(
+            f"{name} unpacks to too many bytes", expected=f"at most {MAX_CHECKPOINT_BYTES} bytes", got=f"{size} bytes"
+        )
 
 
 def _first_line(error: BaseException) -> str:
@@ -225,17 +232,19 @@ def _state(content: object, name: str, prefix: str) -> dict[str, Tensor]:
                 break
     if not isinstance(found, Mapping) or not found:
         raise UnsafeCheckpointError(
-            f"{name} holds no state dict", "a mapping from parameter names to tensors", type(found).__name__
+            f"{name} contains no state dict",
+            expected="a mapping from parameter names to tensors",
+            got=type(found).__name__,
         )
     if (numbers := sum(value.numel() for value in found.values() if isinstance(value, Tensor))) > MAX_NUMBERS:
-        raise CheckpointError(f"{name} is absurdly large", f"at most {MAX_NUMBERS} numbers", f"{numbers}")
+        raise CheckpointError(f"{name} is too large", expected=f"at most {MAX_NUMBERS} numbers", got=f"{numbers}")
     state: dict[str, Tensor] = {}
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise UnsafeCheckpointError(
-                f"{name} holds something that is not a tensor",
-                "tensors by name",
-                f"{type(value).__name__} at {reprlib.repr(key)}",
+                f"{name} contains something other than tensors",
+                expected="tensors by name",
+                got=f"{type(value).__name__} at {reprlib.repr(key)}",
             )
         state[key.removeprefix(prefix)] = _plain(key, value)
     return state
@@ -243,17 +252,19 @@ def _state(content: object, name: str, prefix: str) -> dict[str, Tensor]:
 
 def _plain(key: str, tensor: Tensor) -> Tensor:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
-        raise CheckpointError(f"{key} is not a plain tensor", "a dense real tensor", str(tensor.dtype))
+        raise CheckpointError(f"{key} is not a plain tensor", expected="a dense real tensor", got=str(tensor.dtype))
     if not tensor.is_floating_point():
         return tensor.to(torch.int64).contiguous()
     tensor = tensor.to(torch.float32).contiguous()
     if not bool(torch.isfinite(tensor).all()):
-        raise CheckpointError(f"{key} is not finite", "finite weights", "NaN or infinity", "Train again.")
+        raise CheckpointError(
+            f"{key} is not finite", expected="finite weights", got="NaN or infinity", remedy="Train again."
+        )
     return tensor
 
 
 def _inferred(state: Mapping[str, Tensor]) -> tuple[Architecture, bool]:
-    """Architecture and presence of auxiliary heads, from the names and shapes alone."""
+    """Architecture and presence of auxiliary heads, inferred from names and shapes only."""
     shapes = {stage: _shape(state, f"long{stage}.conv0.weight", 4) for stage in (1, 2, 3, 4)}
     channels = tuple(shapes[stage][0] for stage in (1, 2, 3, 4))
     depths = tuple(_depth(state, f"level{stage}") for stage in (1, 2, 3, 4))
@@ -269,7 +280,9 @@ def _inferred(state: Mapping[str, Tensor]) -> tuple[Architecture, bool]:
             in_channels,
         )
     except ValueError as error:
-        raise CheckpointError("the shapes are not a MiniSeg's", "a MiniSeg checkpoint", str(error)) from error
+        raise CheckpointError(
+            "the shapes are not a MiniSeg's", expected="a MiniSeg checkpoint", because=str(error)
+        ) from error
     return architecture, any(key.startswith(("pred2.", "pred3.", "pred4.")) for key in state)
 
 
@@ -279,7 +292,7 @@ def _shape(state: Mapping[str, Tensor], key: str, dimensions: int) -> tuple[int,
         raise _key_error(*_key_differences(state, wanted), "a MiniSeg")
     shape = tuple(state[key].shape)
     if len(shape) != dimensions:
-        raise CheckpointError(f"{key} has a wrong shape", f"{dimensions} dimensions", str(shape))
+        raise CheckpointError(f"{key} has a wrong shape", expected=f"{dimensions} dimensions", got=str(shape))
     return shape
 
 
@@ -295,7 +308,9 @@ def _check_keys(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], netwo
         raise _key_error(missing, unexpected, network)
     for key, tensor in wanted.items():
         if state[key].shape != tensor.shape:
-            raise CheckpointError(f"{key} has a wrong shape", str(tuple(tensor.shape)), str(tuple(state[key].shape)))
+            raise CheckpointError(
+                f"{key} has a wrong shape", expected=str(tuple(tensor.shape)), got=str(tuple(state[key].shape))
+            )
 
 
 def _key_differences(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
@@ -305,10 +320,12 @@ def _key_differences(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) 
 def _key_error(missing: list[str], unexpected: list[str], network: str) -> CheckpointError:
     return CheckpointError(
         f"the keys are not {network}'s",
-        f"the names of its state dict (missing {len(missing)}: {_listed(missing)})",
-        f"{len(unexpected)} unexpected: {_listed(unexpected)}",
-        "Export the state dict of the network itself, without the trainer around it; networks other than MiniSeg are "
-        "saved by save_checkpoint, with their name.",
+        expected="the names of its state dict",
+        got=f"{len(missing)} missing ({_listed(missing)}) and {len(unexpected)} unexpected ({_listed(unexpected)})",
+        remedy=(
+            "Export the state dict of the network itself, without the trainer around it. "
+            "Save networks other than MiniSeg with save_checkpoint, which records their name."
+        ),
     )
 
 
@@ -323,25 +340,29 @@ def _statistics(content: object) -> Statistics | None:
         return None
     if not isinstance(found, Mapping) or not all(_is_number(found.get(key)) for key in ("mean", "std")):
         raise StatisticsError(
-            "the checkpoint's statistics are unusable", '{"mean": number, "std": number}', reprlib.repr(found)[:80]
+            "the checkpoint's statistics are unusable",
+            expected='{"mean": number, "std": number}',
+            got=reprlib.repr(found)[:80],
         )
     return Statistics(float(found["mean"]), float(found["std"]))
 
 
 def _training(content: object) -> TrainingRecord | None:
-    """The record of the training, which travels as far as a bundle's manifest."""
+    """The record of the training, which is passed on to a bundle's manifest."""
     found = content.get("training") if isinstance(content, Mapping) else None
     if found is None:
         return None
     what = "the checkpoint's training record"
     if not isinstance(found, str) or len(found) > MAX_TRAINING_BYTES:
         got = f"{len(found)} characters" if isinstance(found, str) else type(found).__name__
-        raise CheckpointError(f"{what} is unusable", f"at most {MAX_TRAINING_BYTES} characters of JSON", got)
+        raise CheckpointError(
+            f"{what} is unusable", expected=f"at most {MAX_TRAINING_BYTES} characters of JSON", got=got
+        )
     try:
         data = object_from_json(found.encode("utf-8", "surrogatepass"), what, CheckpointError)
         return record_from_object(TrainingRecord, data, what, CheckpointError)
-    except UsageError as error:  # figures that no recipe has
-        raise CheckpointError(f"{what} makes no sense", "a recipe's figures", str(error)) from error
+    except UsageError as error:  # figures that are invalid in a recipe
+        raise CheckpointError(f"{what} is invalid", expected="a recipe's figures", because=str(error)) from error
 
 
 def _is_number(value: object) -> bool:

@@ -110,7 +110,11 @@ def _train(parsed: argparse.Namespace) -> None:
 
 def _request(parsed: argparse.Namespace) -> TrainingRequest:
     if (parsed.validation is None) != (parsed.validation_masks is None):
-        raise UsageError("half of a validation set", "--validation and --validation-masks together", "one of them")
+        raise UsageError(
+            "a validation set needs slices and masks",
+            expected="--validation and --validation-masks together",
+            got="one of them",
+        )
     return TrainingRequest(
         data=LabelledFolder(parsed.images, parsed.masks),
         output=parsed.output,
@@ -138,7 +142,7 @@ def _request(parsed: argparse.Namespace) -> TrainingRequest:
 
 
 def _pass(scale: float, size: int) -> Pass:
-    """The paper's crops, in proportion where the size is another."""
+    """The paper's crops, scaled for other sizes."""
     crop = LARGE_CROP_PX if scale > 1 else SMALL_CROP_PX
     return Pass(scale, round(crop * size / Recipe().size))
 

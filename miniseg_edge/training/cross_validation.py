@@ -1,4 +1,4 @@
-"""One training, or one for each fold: reads the slices, divides them, trains, and sums up."""
+"""One training, or one per fold: reads the slices, divides them, trains, and summarises."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ from miniseg_edge.training.start import start_of
 
 
 def train(request: TrainingRequest) -> tuple[Trained, ...]:
-    """Runs the whole training; progress goes to the terminal.
+    """Runs the whole training; progress is shown in the terminal.
 
     Raises:
-        InputError and its kin: slices or masks that cannot be used.
+        InputError and its subclasses: slices or masks that cannot be used.
         OutputExistsError, OutputError, UsageError, NumericError: see `train_fold`.
     """
     device = chosen_device(request.device)

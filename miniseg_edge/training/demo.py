@@ -1,7 +1,7 @@
-"""`python -m miniseg_edge.training.demo --output DIR`: draws phantoms, and trains the demo checkpoint on them.
+"""`python -m miniseg_edge.training.demo --output DIR`: generates phantoms, and trains the demo checkpoint on them.
 
-The demo checkpoint lets anybody try export and inference without patients' data and without the published
-weights. It has seen drawings only, and says nothing about a real chest.
+The demo checkpoint lets users try export and inference without patient data and without the published weights. It has
+only seen phantoms, and says nothing about a real chest.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ CHECKPOINT = Path(__file__).with_name("demo.pth")
 """The shipped demo checkpoint."""
 
 FIRST_TRAINING_SEED = 100_000
-"""Phantoms from here on are trained on; those below are for everybody to test with."""
+"""Training uses phantoms from this seed on; those below are reserved for tests."""
 
 TRAINING_PHANTOMS = 400
 HELD_OUT_PHANTOMS = 16
 
-# Twenty minutes on one CPU core: mostly smaller passes, which are cheap, and one at the size that the network is
-# used at. A short training bears a higher rate than the paper's.
+# Twenty minutes on one CPU core: mostly smaller passes, which are cheap, and one at the final size. A short training
+# tolerates a higher rate than the paper's.
 RECIPE = Recipe(
     size=512,
     passes=(Pass(0.5, 8), Pass(0.75, 16), Pass(0.5, 8), Pass(1.0, 16)),
@@ -53,7 +53,7 @@ def _drawn(folder: Path, first_seed: int, count: int) -> LabelledFolder:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draws, trains and scores; returns the exit code."""
+    """Generates phantoms, trains and scores; returns the exit code."""
     parser = Parser(
         prog="python -m miniseg_edge.training.demo",
         description="Trains the demo checkpoint on drawn phantoms.",

@@ -1,4 +1,4 @@
-"""How a training went, epoch by epoch: `history.json`, and its curves as a picture."""
+"""The history of a training, epoch by epoch: `history.json`, and its curves as a picture."""
 
 import io
 from collections.abc import Sequence
@@ -38,12 +38,12 @@ class History:
 
 
 def best_of(entries: Sequence[Entry]) -> Entry:
-    """The epoch of the highest mIoU; the earliest of several."""
+    """The epoch with the highest mIoU; the earliest of several."""
     return max(entries, key=lambda entry: (entry.mean_iou or 0.0, -entry.epoch))
 
 
 def sparkline(values: Sequence[float], width: int = 24) -> str:
-    """The values as a row of bars, the latest at the right; older ones are thinned out to `width`."""
+    """The values as a row of bars, the latest at the right; older ones are thinned to `width`."""
     step = max(1, -(-len(values) // width))
     shown = list(values[::-1][::step][::-1])
     low, high = min(shown), max(shown)

@@ -1,4 +1,4 @@
-"""The loss of the paper: weighted cross-entropy of the main head and, less, of the auxiliary ones."""
+"""The loss of the paper: weighted cross-entropy of the main head, plus a fraction of the auxiliary ones."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ from miniseg_edge.parity.metrics import IGNORED_LABEL
 from miniseg_edge.slices.preprocessing import ByteArray
 
 _WEIGHT_OFFSET = 1.10
-"""Bounds a rare class's weight at 1 / ln(1.10) = 10.5 (ENet, Paszke et al. 2016, has 1.02 here)."""
+"""Limits a rare class's weight to 1 / ln(1.10) = 10.5 (ENet, Paszke et al. 2016, uses 1.02 here)."""
 
 
 def class_weights(labels: Iterable[ByteArray], classes: int) -> Tensor:
@@ -23,17 +23,19 @@ def class_weights(labels: Iterable[ByteArray], classes: int) -> Tensor:
         classes: the network's.
 
     Raises:
-        InputError: no labelled pixel, or a label that is no class.
+        InputError: no labelled pixel, or a label that is not a class.
     """
     counts = np.zeros(256, dtype=np.int64)
     for label in labels:
         counts += np.bincount(label.ravel(), minlength=256)
     strange = np.flatnonzero(counts[classes:IGNORED_LABEL]) + classes
     if strange.size:
-        raise InputError("a label is no class", f"0..{classes - 1}, or {IGNORED_LABEL} to ignore", str(strange[0]))
+        raise InputError(
+            "a label is not a class", expected=f"0..{classes - 1}, or {IGNORED_LABEL} to ignore", got=str(strange[0])
+        )
     labelled = counts[:classes]
     if not labelled.any():
-        raise InputError("nothing is labelled", "at least one pixel that is not ignored", "none")
+        raise InputError("no pixel is labelled", expected="at least one pixel that is not ignored", got="none")
     weights = 1.0 / np.log(_WEIGHT_OFFSET + labelled / labelled.sum())
     return torch.from_numpy(weights.astype(np.float32))
 

@@ -1,4 +1,4 @@
-"""What a network in training draws: the published evaluation's steps, as the deployed bundle takes them."""
+"""Masks of a network during training, by the steps of the published evaluation and of the deployed bundle."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def predicted_mask(
         network: in eval mode, on any device.
         image: (H, W) uint8 grey, or (H, W, C); 0..255.
         statistics: of the network's training.
-        size: (H, W) that the network sees; logit maps are resized back.
+        size: (H, W) of the network's input; logit maps are resized back.
 
     Returns:
         (H, W) uint8, class per pixel.
@@ -38,11 +38,11 @@ def predicted_mask(
 
 @dataclass(frozen=True)
 class Scores:
-    """How well a network does on labelled slices.
+    """Scores of a network on labelled slices.
 
     Attributes:
         mean_iou: mean over classes of the IoU over all pixels of all slices, 0..1.
-        dice: of each slice's lesion by name, 0..1; 1 where both masks are empty.
+        dice: of each slice's lesion by name, 0..1; 1 if both masks are empty.
     """
 
     mean_iou: float
@@ -57,7 +57,7 @@ class Scores:
 def scores_of(
     network: SegmentationNetwork, samples: Iterable[Sample], statistics: Statistics, size: tuple[int, int]
 ) -> Scores:
-    """Scores of a network in eval mode on slices that it has not seen; pixels labelled 255 are not judged."""
+    """Scores a network in eval mode on held-out slices; pixels labelled 255 are ignored."""
     confusion, dices = Confusion.empty(network.classes), {}
     for sample in samples:
         mask = predicted_mask(network, sample.image, statistics, size)

@@ -1,4 +1,4 @@
-"""What a training is asked for. Importable without torch, so that a command can check its arguments first."""
+"""The request for a training. Importable without torch, so that a command can check its arguments first."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from miniseg_edge.studies.labels.mapping import LabelMapping
 
 Selecting = Literal["last", "best"]
 HELD_OUT_PARTS = 5
-"""Without `folds` one fifth of the groups is held out."""
+"""By default one fifth of the groups is held out."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,20 @@ class TrainingRequest:
     """Arguments of a training.
 
     Attributes:
-        data: what to learn from.
-        output: folder; a training that was stopped there goes on.
-        network: preset or registered name of a new network; an initial checkpoint brings its own.
-        initial: checkpoint to begin from.
-        folds: that many trainings, each holding out another part; None: one, which holds out a fifth.
+        data: the labelled slices.
+        output: folder; an interrupted training there resumes.
+        network: preset or registered name of a new network; an initial checkpoint determines its own.
+        initial: checkpoint to start from.
+        folds: number of trainings, each holding out another part; None: one, which holds out a fifth.
         validation: slices to validate on, instead of holding any out.
-        on_all: hold nothing out, and validate on nothing.
+        on_all: train on everything, without validation.
         recipe, seed: see `Trainer`.
         selecting: which epoch's weights to keep.
         window: for studies in HU.
         mapping: of label values.
         separate_channels: see `miniseg_edge.studies.labels.folders.SEPARATE_CHANNELS`.
         group_pattern: see `labelled_cases`.
-        device: "auto": CUDA where there is one.
+        device: "auto" is CUDA if available.
         overwrite: whether another training in the output may be replaced.
 
     Raises:
@@ -68,9 +68,11 @@ class TrainingRequest:
         ways = (self.folds is not None, self.validation is not None, self.on_all)
         if sum(ways) > 1:
             raise UsageError(
-                "what to validate on is said twice", "one of --folds, --validation and --on-all", "several"
+                "the validation set is ambiguous", expected="one of --folds, --validation and --on-all", got="several"
             )
         if self.on_all and self.selecting == "best":
-            raise UsageError("nothing to select on", "held-out slices", "--on-all with --select best")
+            raise UsageError(
+                "there are no slices to select on", expected="held-out slices", got="--on-all with --select best"
+            )
         if self.seed < 0:
-            raise UsageError("no such seed", "0 or more", str(self.seed))
+            raise UsageError("the seed is invalid", expected="0 or more", got=str(self.seed))

@@ -1,4 +1,4 @@
-"""A training from end to end: labelled slices in, a checkpoint for each fold out, with its history."""
+"""A training from start to finish: labelled slices in, a checkpoint per fold out, with its history."""
 
 import hashlib
 import time
@@ -29,12 +29,12 @@ from miniseg_edge.training.trainer import Epoch, OnIteration, Trainer
 
 CHECKPOINT_NAME, HISTORY_NAME, CURVES_NAME = "checkpoint.pth", "history.json", "curves.png"
 PICTURE_EVERY_S = 10.0
-"""The curves are drawn again after so long, and at the end."""
+"""The curves are redrawn after this many seconds, and at the end."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One fold's result: where its checkpoint lies, and what that says about itself."""
+    """One fold's result: the path of its checkpoint, and its record."""
 
     fold: int
     checkpoint: Path
@@ -42,11 +42,11 @@ class Trained:
 
 
 def train_fold(request: TrainingRequest, start: Start, fold: Fold, folder: Path) -> Trained:
-    """Trains one fold in a folder, or goes on with what was begun there, or finds it done.
+    """Trains one fold in a folder, or resumes the training there, or finds it finished.
 
     Raises:
-        OutputExistsError: the folder holds another training.
-        OutputError: disk full, no permission; what was written before is still there.
+        OutputExistsError: the folder contains another training.
+        OutputError: disk full or no permission; files already written remain.
         InputError, UsageError, NumericError: see `Trainer`.
     """
     run = FoldRun(request, start, fold, folder)
@@ -71,7 +71,7 @@ class FoldRun:
         self._drawn_at = time.monotonic()
 
     def finished(self) -> Trained | None:
-        """The result, if this very training was finished here. Raises: OutputExistsError: another one was."""
+        """The result, if this training was finished here. Raises: OutputExistsError for another training."""
         path = self._folder / CHECKPOINT_NAME
         if not path.exists():
             return None
@@ -80,9 +80,11 @@ class FoldRun:
             return Trained(self._fold.number, path, record)
         if not self._request.overwrite:
             raise OutputExistsError(
-                f"{path} exists and is of another training", "the same data, recipe and seed, or an empty folder",
-                "others", "Choose another --output or add --overwrite.",
-            )  # fmt: skip
+                f"{path} exists and belongs to another training",
+                expected="the same data, recipe and seed, or an empty folder",
+                got="others",
+                remedy="Choose another --output or add --overwrite.",
+            )
         return None
 
     def run(self) -> Trained:
@@ -114,7 +116,7 @@ class FoldRun:
         terminal.say(f"fold {self._fold.number}: going on after epoch {len(trainer.epochs)}")
 
     def _note(self, epoch: Epoch, began: float) -> None:
-        """Validates, and says how it goes."""
+        """Validates, and prints progress."""
         mean_iou = dice = None
         if self._fold.held_out:
             side = self._request.recipe.size
@@ -128,7 +130,7 @@ class FoldRun:
         terminal.say(f"fold {self._fold.number}  {_line(self._entries, self._request.recipe.epochs)}")
 
     def _keep(self, trainer: Trainer) -> None:
-        """Writes the state, so that a kill costs an epoch at most; and the curves, now and then."""
+        """Writes the state, so that a kill costs at most an epoch; and occasionally the curves."""
         entries = [asdict(entry) for entry in self._entries]
         self._state.write({"trainer": trainer.state(), "entries": entries, "kept": self._kept})
         if time.monotonic() - self._drawn_at > PICTURE_EVERY_S:
@@ -141,7 +143,7 @@ class FoldRun:
         self._drawn_at = time.monotonic()
 
     def _written(self) -> Trained:
-        """The checkpoint last: where it lies, all else does."""
+        """Writes the checkpoint last: if it exists, everything else does."""
         kept = best_of(self._entries) if self._request.selecting == "best" else self._entries[-1]
         if self._kept is not None:
             self._network.load_state_dict(self._kept)
@@ -175,20 +177,20 @@ class FoldRun:
 
 
 def slices_record(samples: Sequence[Sample]) -> Slices:
-    """What a checkpoint keeps of a set of slices."""
+    """A checkpoint's record of a set of slices."""
     digest = hashlib.sha256("".join(sorted(sample.sha256 for sample in samples)).encode()).hexdigest()
     return Slices(len(samples), len({sample.group for sample in samples}), digest)
 
 
 def check_held_apart(fold: Fold) -> None:
-    """Says so if slices are trained on and validated on at once, under two names."""
+    """Warns if slices are both trained on and validated on, under two names."""
     known = {sample.sha256 for sample in fold.training}
     if twice := [sample.name for sample in fold.held_out if sample.sha256 in known]:
         terminal.warn(f"{len(twice)} held-out slices are also trained on, such as {twice[0]}: scores are optimistic")
 
 
 def _fingerprint(record: TrainingRecord) -> str:
-    """Of what a training depends on: its record without what came out, where it ran, and the versions of tools."""
+    """Everything that a training depends on: its record without results, machine and tool versions."""
     rule = Selection(0, record.selection.rule, 0.0, None, None)
     plain = replace(record, selection=rule, duration_s=0.0, device="", tools={})
     return hashlib.sha256(json_from_record(plain).encode()).hexdigest()
@@ -209,12 +211,14 @@ def _copied(network: SegmentationNetwork) -> dict[str, Any]:
 
 
 def chosen_device(name: str) -> torch.device:
-    """The device by name; "auto" is CUDA where there is one. Raises: UsageError: no such device here."""
+    """The device by name; "auto" is CUDA if available. Raises: UsageError if the device does not exist."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"{name} is no device here", "auto, cpu, or cuda with a GPU", type(error).__name__) from error
+        raise UsageError(
+            f"{name} is not a device here", expected="auto, cpu, or cuda with a GPU", because=type(error).__name__
+        ) from error
     return device

@@ -1,4 +1,4 @@
-"""Where a training starts: a new network, or one with a checkpoint's weights."""
+"""The start of a training: a new network, or one with a checkpoint's weights."""
 
 from dataclasses import dataclass, replace
 
@@ -25,8 +25,8 @@ class Start:
         classes: of the labels.
         seed: of what is drawn.
         device: where to train.
-        from_hu: whether the slices came in HU.
-        checkpoint: whose weights to take, or None.
+        from_hu: whether the slices were HU.
+        checkpoint: the initial weights, or None.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Start:
         return None if self.checkpoint is None else InitialWeights(self.checkpoint.name, self.checkpoint.sha256)
 
     def network(self) -> SegmentationNetwork:
-        """A network of its own for each fold, always the same, on the device; torch's random state stays."""
+        """A new network for each fold, always the same, on the device; torch's random state is preserved."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = self.drawn()
@@ -63,11 +63,11 @@ class Start:
 
 
 def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -> Start:
-    """Checks what a request wants to start from.
+    """Checks the requested start of a training.
 
     Raises:
-        CheckpointError and its kin: the initial checkpoint cannot be used.
-        UsageError: no such network, one too large, or a pass whose size it does not take.
+        CheckpointError and its subclasses: the initial checkpoint cannot be used.
+        UsageError: the network is unknown or too large, or does not accept the size of a pass.
         MissingDependencyError: it needs a package that is not installed.
     """
     classes = request.mapping.classes
@@ -86,7 +86,7 @@ def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -
 
 
 def _check_network(network: SegmentationNetwork, recipe: Recipe) -> None:
-    """Refuses before hours of training what they would come to nothing with. MiniSeg is small, and takes every size."""
+    """Refuses settings that would waste hours of training. MiniSeg is small and accepts every size."""
     if isinstance(network, MiniSeg):
         return
     check_storable(network)
@@ -97,4 +97,6 @@ def _check_network(network: SegmentationNetwork, recipe: Recipe) -> None:
             wanted = "a network that segments"
             if (taken := refusal.instead) is not None:
                 wanted = f"sides that are multiples of {taken.multiple}, such as {taken.height}"
-            raise UsageError(f"the network does not take slices of {side} x {side}", wanted, got, hint)
+            raise UsageError(
+                f"the network does not take slices of {side} x {side}", expected=wanted, got=got, remedy=hint
+            )

@@ -1,4 +1,4 @@
-"""A training on disk between two epochs: one that was killed goes on where it stopped."""
+"""The state of a training on disk between two epochs, from which an interrupted training resumes."""
 
 import io
 import pickle
@@ -23,17 +23,17 @@ class StateFile:
 
     Attributes:
         path: of the file.
-        fingerprint: of everything that the training depends on; another training's state is not used.
+        fingerprint: of everything that the training depends on; the state of another training is not used.
     """
 
     path: Path
     fingerprint: str
 
     def read(self, *, overwrite: bool) -> Mapping[str, Any] | None:
-        """The state, or None if there is none, or another training's and `overwrite` allows to begin anew.
+        """The state; None if there is none, or if `overwrite` allows to replace another training's.
 
         Raises:
-            OutputExistsError: another training's, and it may not be overwritten.
+            OutputExistsError: it belongs to another training and may not be overwritten.
         """
         if not self.path.exists():
             return None
@@ -42,13 +42,15 @@ class StateFile:
             return found
         if not overwrite:
             raise OutputExistsError(
-                f"{self.path.parent} holds another training", "the same data, recipe and seed, or an empty folder",
-                "others", "Choose another --output or add --overwrite.",
-            )  # fmt: skip
+                f"{self.path.parent} contains another training",
+                expected="the same data, recipe and seed, or an empty folder",
+                got="others",
+                remedy="Choose another --output or add --overwrite.",
+            )
         return None
 
     def write(self, state: Mapping[str, Any]) -> None:
-        """Keeps the state; the old one stays until the new one is whole. Raises: OutputError."""
+        """Saves the state; the old one is kept until the new one is complete. Raises: OutputError."""
         buffer = io.BytesIO()
         torch.save({**state, "fingerprint": self.fingerprint}, buffer)
         replace_file(self.path, buffer.getvalue())
@@ -62,6 +64,6 @@ class StateFile:
         try:
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-            terminal.warn(f"{self.path} is no training state: {str(error).splitlines()[0][:200]}")
+            terminal.warn(f"{self.path} is not a training state: {str(error).splitlines()[0][:200]}")
             return None
         return found if isinstance(found, dict) else None

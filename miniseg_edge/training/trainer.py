@@ -1,4 +1,4 @@
-"""The training loop: epoch by epoch, from any epoch on."""
+"""The training loop: epoch by epoch, starting at any epoch."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ OnIteration = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """The result of one epoch.
 
     Attributes:
         number: from 1.
@@ -37,14 +37,14 @@ class Epoch:
 
 
 class Trainer:
-    """One training of one network, in place, on the device where it lies; in mixed precision on CUDA.
+    """One training of one network, in place, on its device; in mixed precision on CUDA.
 
-    Chance is drawn anew for each epoch from the seed and the epoch's number, so a training that was stopped between
-    two epochs goes on as if it had not been. On a CPU the same arguments, initial weights and number of threads give
-    the same weights, bit for bit. The global random state of torch is left as it was. Not for several threads.
+    Each epoch has its own random state from the seed and the epoch's number, so a training that is stopped between two
+    epochs resumes as if it had not been. On a CPU the same arguments, initial weights and number of threads give the
+    same weights, bit for bit. The global random state of torch is preserved. Not for several threads.
 
     Args:
-        network: with auxiliary heads, if it can have any.
+        network: with auxiliary heads, if it supports any.
         samples: any sizes.
         statistics: see `training_statistics`.
         recipe: the figures.
@@ -56,7 +56,7 @@ class Trainer:
 
     Raises:
         UsageError: a MiniSeg without auxiliary heads, or fewer slices than one batch.
-        InputError: channels that are not the network's, or a label that is no class.
+        InputError: channels that are not the network's, or a label that is not a class.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Trainer:
         self._device = next(network.parameters()).device
         on_cuda = self._device.type == "cuda"
         self._weights = class_weights((sample.label for sample in samples), network.classes).to(self._device)
-        # Depthwise convolutions train twice as fast with the channels last, on CPUs and on tensor cores.
+        # Depthwise convolutions train twice as fast in channels-last layout, on CPUs and on tensor cores.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=on_cuda)
@@ -83,14 +83,14 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are."""
+        """Whether all epochs are done."""
         return len(self.epochs) >= self._recipe.epochs
 
     def run_epoch(self, on_iteration: OnIteration | None = None) -> Epoch:
         """Trains the next epoch.
 
         Raises:
-            NumericError: the loss is not finite; the parameters are left as they were before that iteration.
+            NumericError: the loss is not finite; the parameters keep their values from before that iteration.
         """
         number, steps = len(self.epochs) + 1, self._recipe.epoch_iterations(len(self._samples))
         sequence = np.random.SeedSequence((self._seed, number))
@@ -110,7 +110,7 @@ class Trainer:
         return self.epochs[-1]
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on: tensors, numbers, strings, and dicts and lists of them."""
+        """What `restore` needs: tensors, numbers, strings, and dicts and lists of them."""
         return {
             "epochs": [asdict(epoch) for epoch in self.epochs],
             "network": _on_cpu(self.network.state_dict()),
@@ -119,7 +119,7 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes back to where `state` was taken, in a training with the same arguments."""
+        """Restores `state`, in a training with the same arguments."""
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
@@ -133,7 +133,12 @@ class Trainer:
             loss = segmentation_loss(heads, labels.to(self._device), self._weights, self._recipe.auxiliary_weight)
         value = float(loss.detach())
         if not np.isfinite(value):
-            raise NumericError("the training loss is not finite", "a number", str(value), "Lower the learning rate.")
+            raise NumericError(
+                "the training loss is not finite",
+                expected="a number",
+                got=str(value),
+                remedy="Lower the learning rate.",
+            )
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.zero_grad()
@@ -145,13 +150,17 @@ class Trainer:
 
 def _check(network: SegmentationNetwork, samples: Sequence[Sample], recipe: Recipe) -> None:
     if not getattr(network, "auxiliary", True):
-        raise UsageError("the network cannot be trained", "one with auxiliary heads", "one without")
+        raise UsageError("the network cannot be trained", expected="one with auxiliary heads", got="one without")
     if len(samples) < recipe.batch_size:
-        raise UsageError("there are too few slices", f"at least one batch of {recipe.batch_size}", str(len(samples)))
+        raise UsageError(
+            "there are too few slices", expected=f"at least one batch of {recipe.batch_size}", got=str(len(samples))
+        )
     for sample in samples:
         if sample.image.shape[2:] not in ((), (network.in_channels,)):
             expected = f"(H, W), or (H, W, {network.in_channels})"
-            raise InputError(f"{sample.name} has other channels", expected, str(sample.image.shape))
+            raise InputError(
+                f"{sample.name} has an unexpected number of channels", expected=expected, got=str(sample.image.shape)
+            )
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
-"""Archives: any number of series through workers that each hold an opened Segmenter, here or on Ray.
+"""Archives: segments any number of series with workers that each have an opened Segmenter, here or on Ray.
 
-A series is the unit. Whatever runs the workers, `worker.Worker.process` makes a series' results and commits them, so
-results do not depend on it; the driver finds the series, hands them out and keeps the table of rows.
+The unit is a series. `worker.Worker.process` makes a series' results and commits them, whatever runs the workers, so
+results do not depend on it. The driver finds the series, hands them out and maintains the table of rows.
 """
 
 from miniseg_edge.runtimes.archive.run import ArchiveReport, segment_archive

@@ -1,4 +1,4 @@
-"""What `miniseg-segment BUNDLE SOURCE --output DIR --distributed ...` does."""
+"""The work of `miniseg-segment BUNDLE SOURCE --output DIR --distributed ...`."""
 
 import argparse
 from collections.abc import Callable
@@ -39,18 +39,26 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_archive_options(parsed: argparse.Namespace) -> None:
-    """Raises: UsageError, if an option of archives came without --distributed."""
+    """Raises: UsageError if an archive option was given without --distributed."""
     if given := [f"--{name.replace('_', '-')}" for name in _OPTIONS if getattr(parsed, name) not in (None, False)]:
-        raise UsageError("these options are for archives", f"--distributed {'|'.join(EXECUTORS)}", ", ".join(given))
+        raise UsageError(
+            "these options only apply to archives",
+            expected=f"--distributed {'|'.join(EXECUTORS)}",
+            got=", ".join(given),
+        )
 
 
 def segment_archive_command(parsed: argparse.Namespace) -> bool:
-    """Segments the archive, shows what came of it; whether no series failed. Raises: as `segment_archive`."""
+    """Segments the archive and prints the result; returns whether no series failed. Raises: as `segment_archive`."""
     refused = [f"--{name.replace('_', '-')}" for name in _OF_ONE_STUDY if getattr(parsed, name)]
     if refused:
-        raise UsageError("these options are for one study", "an archive goes on by itself", ", ".join(refused))
+        raise UsageError(
+            "these options only apply to one study", expected="an archive, which always resumes", got=", ".join(refused)
+        )
     if parsed.distributed != RAY and (parsed.ray_address or parsed.ray_folder):
-        raise UsageError("--ray-address and --ray-folder are Ray's", "--distributed ray", parsed.distributed)
+        raise UsageError(
+            "--ray-address and --ray-folder need Ray", expected="--distributed ray", got=parsed.distributed
+        )
     output, formats = output_folder(parsed.output), tuple(parsed.format or (NIFTI, JSON))
     with ExitStack() as bars:
         report = segment_archive(
@@ -80,7 +88,7 @@ def segment_archive_command(parsed: argparse.Namespace) -> bool:
 
 
 def show_archive(report: ArchiveReport) -> None:
-    """What a run came to, in the terminal."""
+    """Prints the summary of a run."""
     rows = [
         ("series", f"{report.series:,}"),
         ("left out by --where", f"{report.left_out:,}"),
@@ -99,11 +107,15 @@ def show_archive(report: ArchiveReport) -> None:
 
 
 def _who(parsed: argparse.Namespace) -> dict[str, Any]:
-    """The crews: CPU workers, and GPU workers beside them."""
+    """The crews: CPU workers, and GPU workers next to them."""
     if not parsed.gpu_workers:
         return {"workers": parsed.workers, "runtime": parsed.runtime, "device": parsed.device}
     if parsed.device != AUTO or parsed.distributed not in (RAY, PROCESSES):
-        raise UsageError("--gpu-workers decides on devices", "no --device, and Ray or processes", parsed.device)
+        raise UsageError(
+            "--gpu-workers cannot be combined with --device",
+            expected="no --device, and Ray or processes",
+            got=parsed.device,
+        )
     cpus: tuple[Crew, ...] = () if parsed.workers == 0 else (Crew(parsed.workers or 1, parsed.runtime, "cpu"),)
     gpus: tuple[Crew, ...]
     if parsed.distributed == RAY:  # which shows each actor its own GPU as the first
@@ -114,7 +126,7 @@ def _who(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 class _Shown:
-    """A progress bar for each thing that goes on, one after the other."""
+    """A progress bar for each phase in turn."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack, self._what = stack, ""

@@ -1,4 +1,4 @@
-"""What tells a later run that a series is the same: its files' bytes, or what changes whenever a file is written."""
+"""How a later run recognises a series: a hash of its files, or storage metadata that change on every write."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -20,11 +20,11 @@ def content_sha256(files: Iterable[Callable[[], BinaryIO]]) -> str | None:
         files: each opens one.
 
     Returns:
-        None, if one of them cannot be read.
+        None if one of them cannot be read.
     """
     try:
         found = sorted(_sha256(file) for file in files)
-    except Exception:  # storages have errors of their own; whoever reads the series names what is wrong
+    except Exception:  # storages have their own exceptions; the reader of the series reports what is wrong
         return None
     return hashlib.sha256(b"".join(found)).hexdigest()
 

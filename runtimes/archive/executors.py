@@ -28,7 +28,9 @@ def serial(work: Work, crews: Sequence[Crew], series: Iterable[Series]) -> Itera
 def processes(work: Work, crews: Sequence[Crew], series: Iterable[Series]) -> Iterator[Row]:
     """A process for each worker, each with one series at a time; rows as they come. Raises: as `Worker.process`.
 
-    A worker that dies is replaced, and its series given to the new one, which knows how often that happened.
+    Raises: as `Worker.process`.
+
+    A worker that dies is replaced, and the new one gets its series and the number of its crashes.
     """
     return _answers([Worker(work, crew) for crew in crews for _ in range(crew.workers)], series)
 
@@ -85,7 +87,9 @@ class _Lane:
             self._end()
             deaths += 1
             if deaths == self._most_deaths:
-                raise WorkerDiedError("processes die of a task", "one that lives", f"{deaths} that did not")
+                raise WorkerDiedError(
+                    "a task ended every process", expected="one that survives", got=f"{deaths} deaths"
+                )
 
     def _end(self) -> None:
         if self._process is not None:

@@ -54,7 +54,7 @@ def on_ray(work: Work, crews: Sequence[Crew], series: Queued, setting: RaySettin
                 for row in ticket[_ROWS]:
                     yield row_from_json(row.encode())
         except ray.exceptions.RayError as error:
-            raise InferenceError("Ray failed", "workers that run", type(error).__name__) from error
+            raise InferenceError("Ray failed", because=type(error).__name__) from error
 
 
 def answers_of_ray(
@@ -80,7 +80,7 @@ def answers_of_ray(
                 busy += (asked.remote(told, message) for _, message in zip(range(1), waiting, strict=False))
                 yield answer
         except ray.exceptions.RayError as error:
-            raise InferenceError("Ray failed", "tasks that run", type(error).__name__) from error
+            raise InferenceError("Ray failed", because=type(error).__name__) from error
 
 
 def _answered(answering: Answering, message: object) -> object:
@@ -98,7 +98,7 @@ def _here(ray: Any) -> Any:
 
 
 class Desk:
-    """Hands out series, in order; it is one actor, so one at a time."""
+    """Hands out series, in order; it is a single actor, so one call at a time."""
 
     def __init__(self, series: Queued) -> None:
         self._waiting = iter(series)
@@ -117,7 +117,7 @@ class Desk:
 
 
 class Actor:
-    """A worker in a process of Ray's."""
+    """A worker in a Ray process."""
 
     def __init__(self, work: Work, crew: Crew, desk: Any, index: int, share: int) -> None:
         self._worker, self._desk, self._crew, self._share = Worker(work, crew), desk, index, share
@@ -137,7 +137,7 @@ class Actor:
         except DeviceLostError:
             os._exit(LOST_EXIT_CODE)  # Ray starts another process, which can use the GPU again
         except MiniSegError as error:  # raised here, it would reach the driver as one of Ray's
-            answer[_ERROR] = json.dumps([type(error).__name__, *error.args])
+            answer[_ERROR] = json.dumps([type(error).__name__, error.problem, error.details])
         return answer
 
 
@@ -147,7 +147,7 @@ def _next(rows: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _tickets(count: int) -> Any:
-    """A block for each, so that each is a task, and each row comes as soon as it is there."""
+    """One block per ticket, so that each is a task, and each row arrives as soon as it is ready."""
     data: Any = require("ray.data", "scale")
     return data.from_items(list(range(count)), override_num_blocks=count)
 
@@ -158,11 +158,11 @@ def _pool(crew: Crew, told: tuple[object, ...]) -> dict[str, Any]:
         "compute": data.ActorPoolStrategy(size=crew.workers, max_tasks_in_flight_per_actor=2),
         "fn_constructor_args": told,
         **{"num_cpus": 1, "num_gpus": crew.gpus or None},
-        **{"max_restarts": -1, "max_task_retries": -1},  # the output folder counts, and ends it
+        **{"max_restarts": -1, "max_task_retries": -1},  # the output folder counts the attempts, and ends them
     }
 
 
 def _error_from(text: str) -> MiniSegError:
-    name, *details = json.loads(text)
-    found: MiniSegError = getattr(errors, name)(*details)
+    name, problem, details = json.loads(text)
+    found: MiniSegError = getattr(errors, name)(problem, **details)
     return found

@@ -1,7 +1,7 @@
-"""The output folder as the run's memory: what was asked for, which series are done, and who is at work on it.
+"""The output folder is the run's memory: its settings, which series are done, and which driver works on it.
 
-A series is done when `series/<key>/row.json` is there, written last, by the worker. A run that was killed goes on with
-the others: nothing is done twice but what was under way, and nothing is lost.
+A series is done when `series/<key>/row.json` exists, which the worker writes last. A killed run resumes with the
+remaining series: only series that were in progress are repeated, and nothing is lost.
 """
 
 import os
@@ -24,7 +24,7 @@ MAX_RECORD_BYTES = 2**20
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The file `run.json`: rows of one output folder are all made alike.
+    """The file `run.json`: all rows of one output folder are made with the same settings.
 
     Attributes:
         source, bundle_digest, precision, formats, seg_frames, rescale, assume_hu: as in the `Work`.
@@ -43,34 +43,42 @@ class RunRecord:
 
 
 class OutputFolder:
-    """An output folder. Thread-safety: methods about different series may be called at once, by processes too."""
+    """An output folder.
+
+    Thread-safety: methods for different series may be called concurrently, also from several processes.
+    """
 
     def __init__(self, output: Path) -> None:
         self.output = output
 
     def folder(self, key: str) -> Path:
-        """Where a series' results go."""
+        """The folder for a series' results."""
         return self.output / SERIES / key
 
     def begin(self, key: str, run: str) -> int:
-        """Notes an attempt at a series; how many this run has begun, this one included. Raises: OutputError."""
+        """Records an attempt at a series; returns the number of this run's attempts, including this one.
+
+        Raises: OutputError.
+        """
         folder = self.folder(key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             count = len(list(folder.glob(f".attempt-{run}-*"))) + 1
             (folder / f".attempt-{run}-{count}").touch()
         except OSError as error:
-            raise OutputError(f"{folder} cannot be written", "a writable folder", error.strerror or "") from error
+            raise OutputError(
+                f"{folder} cannot be written", expected="a writable folder", because=error.strerror or ""
+            ) from error
         return count
 
     def commit(self, row: Row) -> None:
-        """The series is done, for good. Raises: OutputError; then it is not."""
+        """Marks the series as done permanently. Raises: OutputError; then it is not done."""
         folder = self.folder(row.key)
         replace_file(folder / ROW, json_from_record(row).encode())
         self.forget_attempts(row.key)
 
     def forget_attempts(self, key: str) -> None:
-        """Removes the notes of a series that is done."""
+        """Removes the attempt records of a series that is done."""
         for attempt in self.folder(key).glob(".attempt-*"):
             attempt.unlink(missing_ok=True)
 
@@ -89,11 +97,11 @@ class OutputFolder:
         return sorted(name for name in os.listdir(folder) if self.is_done(name)) if folder.is_dir() else []  # noqa: PTH208
 
     def forget(self, key: str) -> None:
-        """The series is to be done again; of its results only the row goes at once, others are replaced."""
+        """Marks the series as not done; only its row is removed at once, the other results are replaced later."""
         (self.folder(key) / ROW).unlink(missing_ok=True)
 
     def agree(self, record: RunRecord) -> None:
-        """Refuses to add to what was made otherwise. Raises: OutputExistsError, OutputError."""
+        """Refuses to add to results made with other settings. Raises: OutputExistsError, OutputError."""
         path = self.output / RUN
         if path.is_file():
             data = object_from_json(bytes_from_file(path, MAX_RECORD_BYTES, IntegrityError), RUN, IntegrityError)
@@ -101,43 +109,49 @@ class OutputFolder:
             if found != record:
                 differ = [name for name in vars(record) if getattr(found, name) != getattr(record, name)]
                 raise OutputExistsError(
-                    f"{self.output} holds another run", ", ".join(f"{n} {getattr(found, n)}" for n in differ),
-                    ", ".join(f"{getattr(record, n)}" for n in differ), "Choose another --output, or go on as before.",
-                )  # fmt: skip
+                    f"{self.output} belongs to another run",
+                    expected=", ".join(f"{n} {getattr(found, n)}" for n in differ),
+                    got=", ".join(f"{getattr(record, n)}" for n in differ),
+                    remedy="Choose another --output, or use the earlier settings.",
+                )
             return
         replace_file(path, json_from_record(record).encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Inside, no other driver works on the folder; the system unlocks it if this one dies.
+        """Inside, no other driver works on the folder; the system releases the lock if this one dies.
 
         Raises:
-            OutputExistsError: there is something else in it; OutputError: it is in use, or cannot be written.
+            OutputExistsError: the folder contains something else. OutputError: it is in use, or cannot be written.
         """
         self._check_ours()
         try:
             self.output.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.output / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise OutputError(f"{self.output} cannot be written", "a writable folder", error.strerror or "") from error
+            raise OutputError(
+                f"{self.output} cannot be written", expected="a writable folder", because=error.strerror or ""
+            ) from error
         try:
             if not lock_file(handle):
-                raise OutputError(f"{self.output} is in use", "one run at a time", "another that is at work")
+                raise OutputError(f"{self.output} is in use", expected="one run at a time", got="a run in progress")
             yield
         finally:
             os.close(handle)
 
     def _check_ours(self) -> None:
-        """Before so much as a lock is put into somebody else's folder."""
+        """Checked before even a lock file is put into an unrelated folder."""
         if self.output.exists() and not self.output.is_dir():
-            raise OutputError(f"{self.output} is no folder", "a folder, or nothing yet", "a file")
+            raise OutputError(f"{self.output} is not a folder", expected="a folder, or nothing yet", got="a file")
         if not self.output.is_dir() or (self.output / RUN).is_file():
             return
         if any(not path.name.startswith(".") for path in self.output.iterdir()):  # ours may have been left
-            raise OutputExistsError(f"{self.output} holds other files", "an archive's output, or nothing", "another")
+            raise OutputExistsError(
+                f"{self.output} contains other files", expected="an archive's output, or nothing", got="another"
+            )
 
     def clear_scratch(self) -> None:
-        """Removes copies that a killed run left in the output folder."""
+        """Removes temporary copies of a killed run from the output folder."""
         shutil.rmtree(self.output / SCRATCH, ignore_errors=True)
 
 

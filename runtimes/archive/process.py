@@ -41,7 +41,7 @@ class AnsweringProcess:
         if not self._sent(answering) or self._received() != _READY:
             last_words = self._last_words()
             self.close()
-            raise WorkerDiedError("a worker's process cannot be started", "one that comes up", last_words)
+            raise WorkerDiedError("a worker's process cannot be started", because=last_words)
 
     def ask(self, message: object) -> Any:
         """The answer, or None: the process has died of it, or before it. Raises: as what answers."""
@@ -55,7 +55,7 @@ class AnsweringProcess:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 try:
-                    stream.close()  # which it takes for the end of its work
+                    stream.close()  # which it takes as the end of its work
                 except BrokenPipeError:
                     continue
         self._process.wait()
@@ -84,8 +84,8 @@ class AnsweringProcess:
 
 
 def main() -> None:
-    """The worker's side: works on what comes through standard input until that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    """The worker's side: processes requests on standard input until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     answering: Answering = pickle.load(sys.stdin.buffer)  # noqa: S301  our own driver's
@@ -118,7 +118,7 @@ def _answer(answering: Answering, message: object) -> object:
     except (MiniSegError, OSError) as error:
         return error
     except Exception as error:
-        return MiniSegError("something unforeseen", "an answer", type(error).__name__)
+        return MiniSegError("an unexpected error", because=type(error).__name__)
 
 
 def _send(message: object, stream: Any) -> None:

@@ -1,4 +1,4 @@
-"""Ray while an archive is worked on: local unless told otherwise, without dashboard and reports, tidy afterwards."""
+"""Ray during an archive run: local by default, without dashboard and telemetry, cleaned up afterwards."""
 
 import functools
 import gc
@@ -22,20 +22,20 @@ from miniseg_edge.host.environment import environment_with
 from miniseg_edge.runtimes.archive.work import Crew
 
 MAX_FOLDER_LETTERS = 36
-"""Ray puts sockets some 70 letters below its folder, and the system allows a socket's path 107."""
+"""Ray's sockets have paths some 70 letters longer than its folder; the system limits a socket's path to 107."""
 
 MIN_STORE_BYTES = 80 * 2**20
-"""Ray refuses less. Series are read by the workers; only tickets and rows pass through its store."""
+"""Ray's minimum. The workers read the series; only tickets and rows pass through its store."""
 
 STARTS = 3
-"""Times that Ray is started: it gives itself 30 seconds, which are not enough on a busy machine."""
+"""Attempts to start Ray: it allows itself 30 seconds, which are too few on a busy machine."""
 
 _MODEST = {
     **{"enable_worker_prestart": False, "prestart_worker_first_driver": False, "enable_metrics_collection": False},
     "worker_register_timeout_seconds": 300,  # a busy machine takes its time
     **{"num_server_call_thread": 1, "gcs_server_rpc_server_thread_num": 1, "gcs_server_rpc_client_thread_num": 1},
 }
-"""One machine's work: no processes before there is work for them, no metrics that nobody reads, few threads."""
+"""Settings for one machine's work: no idle processes, no metrics, few threads."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class RaySetting:
     """Where Ray runs.
 
     Attributes:
-        address: of a cluster; None starts Ray here, for the time of the run. It listens on this machine's ports, and
-            talks to nobody who lacks the token that it is started with.
-        folder: for Ray's own files where it starts here; None takes one in the system's temporary folder, which goes.
-        store_bytes: of its object store where it starts here.
+        address: of a cluster; None starts Ray here for the duration of the run. It listens on this machine's ports, and
+            only accepts connections with the token that it is started with.
+        folder: for Ray's files if it starts here; None uses a temporary folder, which is removed.
+        store_bytes: size of its object store if it starts here.
     """
 
     address: str | None = None
@@ -56,17 +56,19 @@ class RaySetting:
     def __post_init__(self) -> None:
         if self.folder is not None and len(os.fsencode(self.folder.absolute())) > MAX_FOLDER_LETTERS:
             raise UsageError(
-                "Ray's folder has too long a path", f"at most {MAX_FOLDER_LETTERS} letters", str(self.folder),
-                "Ray keeps sockets below it, whose paths the system limits.",
-            )  # fmt: skip
+                "the path of Ray's folder is too long",
+                expected=f"at most {MAX_FOLDER_LETTERS} letters",
+                got=str(self.folder),
+                remedy="Ray creates sockets in it, and the system limits the length of their paths.",
+            )
 
 
 @contextmanager
 def ray_session(setting: RaySetting, crews: Sequence[Crew]) -> Iterator[Any]:
-    """Ray, connected: the host's if it has one, which then stays; else one that ends with this.
+    """A connection to Ray: to the host application's, which is left running, or to one that ends with this context.
 
     Raises:
-        InferenceError: Ray does not start, or has too little for the crews; MissingDependencyError.
+        InferenceError: Ray does not start, or has too few resources for the crews; MissingDependencyError.
     """
     with ExitStack() as stack:
         stack.enter_context(_environment_kept())
@@ -105,20 +107,20 @@ def _begin(ray: Any, setting: RaySetting, crews: Sequence[Crew], stack: ExitStac
     stack.callback(ray.shutdown)
     for left in reversed(range(STARTS)):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # Ray leaves what did not start in time to its own reaper
+            warnings.simplefilter("ignore", ResourceWarning)  # Ray leaves late starters to its own reaper
             try:
                 ray.init(**options, **shared)
             except Exception as error:
                 if not left:
                     wanted = "a machine, or an address, where it runs"
-                    raise InferenceError("Ray cannot be started", wanted, str(error)) from error
+                    raise InferenceError("Ray cannot be started", expected=wanted, because=str(error)) from error
             else:
                 return
             gc.collect()
 
 
 def _job_config(ray: Any) -> Any:
-    """Ray would have its workers import modules from the driver's current folder, before all others."""
+    """Ray would have its workers import modules from the driver's current folder before all others."""
     found = ray.job_config.JobConfig()
     found._py_driver_sys_path = _NoFolders()
     return found
@@ -130,11 +132,16 @@ class _NoFolders(list[str]):
 
 
 def _check_resources(ray: Any, crews: Sequence[Crew]) -> None:
-    """Ray would wait for ever for what no machine of the cluster has."""
+    """Ray would wait indefinitely for resources that no machine of the cluster has."""
     there = ray.cluster_resources()
     for name, wanted in (("CPU", sum(c.workers for c in crews)), ("GPU", sum(c.workers * c.gpus for c in crews))):
         if there.get(name, 0) < wanted:
-            raise UsageError(f"Ray has too few of {name}", f"{wanted:g}", f"{there.get(name, 0):g}", "Fewer --workers.")
+            raise UsageError(
+                f"Ray has too few of {name}",
+                expected=f"{wanted:g}",
+                got=f"{there.get(name, 0):g}",
+                remedy="Use fewer --workers.",
+            )
 
 
 @contextmanager
@@ -154,7 +161,7 @@ def _folder(given: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _environment_kept() -> Iterator[None]:
-    """Ray leaves variables of its own, such as its debugger, in the host's environment."""
+    """Ray leaves its own variables, such as its debugger's, in the host's environment."""
     before = dict(os.environ)
     try:
         yield
@@ -166,10 +173,10 @@ def _environment_kept() -> Iterator[None]:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Ray reads how it is to behave when it starts, and hands it to its processes."""
+    """Ray reads its configuration when it starts, and passes it to its processes."""
     wanted = {
         **{"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"},
-        # Who has no token cannot run code in our workers; without one here Ray keeps its own in the user's home.
+        # Without the token nobody can run code in our workers; if it is not set, Ray stores its own in the user's home.
         "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN") or _token(),
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
@@ -179,13 +186,13 @@ def _environment() -> Iterator[None]:
 
 @functools.cache
 def _token() -> str:
-    """One for this process: Ray reads it once."""
+    """One per process: Ray reads it once."""
     return secrets.token_hex(32)
 
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Ray puts a handler of its own in the place of the host's."""
+    """Ray replaces the host's signal handlers by its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -198,7 +205,7 @@ def _signals_kept() -> Iterator[None]:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Ray tells standard error much, also of what it gets over; what it does not is raised."""
+    """Ray writes much to standard error, including errors from which it recovers; other errors are raised."""
     logger = logging.getLogger("ray")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -210,7 +217,7 @@ def _unlogged() -> Iterator[None]:
 
 @contextmanager
 def unwarned() -> Iterator[None]:
-    """Ray Data sets options of its own that it calls deprecated; hosts may have warnings for errors."""
+    """Ray Data sets its own options that it calls deprecated; hosts may turn warnings into errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -218,7 +225,7 @@ def unwarned() -> Iterator[None]:
 
 @contextmanager
 def _no_bars() -> Iterator[None]:
-    """Our commands show their own; Ray Data's logger has a level of its own too."""
+    """Our commands show their own progress; Ray Data's logger also has its own level."""
     with unwarned():
         context: Any = require("ray.data", "scale").DataContext.get_current()
     logger = logging.getLogger("ray.data")

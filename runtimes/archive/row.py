@@ -1,4 +1,4 @@
-"""A series' row: what came of it, without a word about the patient but what the archive's own file names say."""
+"""A series' row: its result, without patient data except what the archive's file names contain."""
 
 from dataclasses import dataclass, replace
 
@@ -16,21 +16,21 @@ class Row:
 
     Attributes:
         key, source, files, bytes, stamp, known_by: of the `Series`; `source` is its `where` as printable text. A later
-            run leaves the series as it is if the stamp is the same and it is known by times or etags; else if its
-            content is the same.
+            run keeps the series if the stamp is the same and it is known by times or etags; otherwise if its content is
+            the same.
         content_sha256: of its files' bytes, in any order; None if one of them cannot be read.
-        status: "done", "failed", or "skipped": no CT, or localizers alone, so that there was nothing to segment.
-            A series is failed, too, if it was segmented, but lacks a DICOM SEG that was asked for (DICOM_SEG).
-        slices: that were segmented.
+        status: "done", "failed", or "skipped" (not CT, or only localizers, so that there was nothing to segment). A
+            series also counts as failed if it was segmented, but a requested DICOM SEG could not be made (DICOM_SEG).
+        slices: number of segmented slices.
         finding, lesion_volume_ml, lesions, slices_with_findings: as in `Findings`; None if it was not segmented.
         remarks: as in the findings, in one line; "" if there are none, None if it was not segmented.
         error_code, error: None if done.
-        bundle_digest, runtime, device, precision, input_sha256: what drew what; the last four are None if it was not
-            segmented.
-        fetch_s, open_s, segment_s, write_s: what it took, in seconds; slices are read while others are segmented.
+        bundle_digest, runtime, device, precision, input_sha256: what segmented which input; the last four are None if
+            it was not segmented.
+        fetch_s, open_s, segment_s, write_s: durations in seconds; slices are read while others are segmented.
         seconds: in all.
         worker: host and process.
-        created: when it was done, in UTC.
+        created: when it was finished, in UTC.
     """
 
     key: str
@@ -67,23 +67,23 @@ class Row:
             raise ValueError(f"a status of {', '.join(STATUSES)}")
 
     def is_of(self, series: Series) -> bool:
-        """Whether it was made of this series as it was found in the same run."""
+        """Whether it belongs to this series, as found in the same run."""
         return (self.key, self.files, self.bytes, self.stamp) == (
             series.key, len(series.files), series.bytes, series.stamp,
         )  # fmt: skip
 
     def is_surely_of(self, series: Series) -> bool:
-        """Whether, without reading its files, it is about this series as it lies there now, in a later run."""
+        """Whether it belongs to this series as it is now, in a later run, judged without reading its files."""
         return self.is_of(series) and self.known_by == series.known_by != CONTENT
 
     def moved_to(self, series: Series) -> "Row":
-        """The same results, of the same content as it lies there now."""
+        """The same results, for the same content in its present place."""
         where = printable(series.where)
         return replace(self, source=where, stamp=series.stamp, known_by=series.known_by)
 
     @property
     def result(self) -> tuple[object, ...]:
-        """All that does not depend on when and where it was made."""
+        """All fields that do not depend on when and where it was made."""
         findings = (self.finding, self.lesion_volume_ml, self.lesions, self.slices_with_findings, self.remarks)
         ran = (self.bundle_digest, self.runtime, self.device, self.precision, self.input_sha256)
         return (self.key, self.source, self.files, self.bytes, self.content_sha256, self.status, self.slices, *findings,

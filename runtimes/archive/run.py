@@ -30,7 +30,7 @@ from miniseg_edge.studies.seg.dicom_seg import SegFrames, check_seg_frames
 MAX_DEATHS_IN_A_ROW = 5
 
 Progress = Callable[[str, int, int], None]
-"""Told what is going on, "finding", "comparing" or "segmenting", how much of it is done, and of how much."""
+"""Called with the phase ("finding", "comparing" or "segmenting"), the number done, and the total."""
 
 
 @dataclass(frozen=True)
@@ -91,39 +91,40 @@ def segment_archive(
     where: str | None = None,
     progress: Progress = lambda what, done, of: None,
 ) -> ArchiveReport:
-    """Segments every series of an archive; goes on where an earlier run on the same output folder stopped.
+    """Segments every series of an archive; resumes where an earlier run on the same output folder stopped.
 
     Each series gets a folder `series/<key>` with its results, and a row in the Parquet files in `rows`
-    (`archive.table.rows_in` reads them). A series that fails is a row with an error code, and no reason to stop.
+    (`archive.table.rows_in` reads them). A series that fails becomes a row with an error code and does not stop the
+    run.
 
     Args:
         bundle: directory.
-        source: folder or file, or a URL of fsspec's.
-        output: folder; on several machines, one that all reach by the same path.
-        executor: "serial", "processes", or "ray": results are the same, bit for bit, but for new UIDs in DICOM SEG.
-        workers: each with one series at a time; by default one for each core.
-        crews: instead of `workers`, `runtime` and `device`: workers of several kinds side by side.
-        formats: of results, as `miniseg-segment --format`.
-        seg_frames: as `dicom_seg_from_mask` takes them.
-        runtime, device, precision: as `load`; "auto" is decided here, for all workers.
+        source: folder or file, or an fsspec URL.
+        output: folder; with several machines, one that all reach by the same path.
+        executor: "serial", "processes", or "ray": results are the same, bit for bit, except for new UIDs in DICOM SEG.
+        workers: each with one series at a time; by default one per core.
+        crews: instead of `workers`, `runtime` and `device`: workers of several kinds at the same time.
+        formats: of results, as in `miniseg-segment --format`.
+        seg_frames: as in `dicom_seg_from_mask`.
+        runtime, device, precision: as in `load`; "auto" is resolved here, for all workers.
         threads: of each worker's engine.
-        rescale: slope and intercept where DICOM headers lack them.
-        assume_hu: take values as HU that do not look like HU; the row's remarks say so. By default such a series fails.
-        trust: public key whose owner must have signed the bundle.
-        scratch: folder for copies of what is far away; by default in the output folder.
-        ray: where Ray runs and keeps its files.
-        retry_failed: do those again that failed in an earlier run.
+        rescale: slope and intercept if DICOM headers lack them.
+        assume_hu: accept values that do not look like HU; the row's remarks say so. By default such a series fails.
+        trust: public key with which the bundle must be signed.
+        scratch: folder for copies of remote files; by default in the output folder.
+        ray: where Ray runs and stores its files.
+        retry_failed: repeat series that failed in an earlier run.
         follow_links: read files behind links that lead out of the archive. By default such a file is unreadable, and
             its series fails.
         where: condition in SQL that series must fulfil, about the columns that docs/archive.md names.
         progress: see `Progress`.
 
     Raises:
-        UsageError: arguments that make no sense; a bundle without a window.
-        InputError: the source cannot be opened; NoImagesError: it holds no series.
-        OutputExistsError: the folder holds something else's output; OutputError: it cannot be written, or is in use.
-        BundleError and its kin, RuntimeUnavailableError, InferenceError: no Segmenter can be opened.
-        WorkerDiedError: one worker after the other dies.
+        UsageError: invalid arguments, or a bundle without a window.
+        InputError: the source cannot be opened. NoImagesError: it contains no series.
+        OutputExistsError: the folder contains something else's output. OutputError: it cannot be written, or is in use.
+            BundleError and its subclasses, RuntimeUnavailableError, InferenceError: no Segmenter can be opened.
+        WorkerDiedError: the workers keep dying.
         MissingDependencyError: the extras `scale` and `dicom` are not installed.
     """
     chosen = _crews(crews, 1 if workers is None and executor == SERIAL else workers, runtime, device)
@@ -134,7 +135,12 @@ def segment_archive(
         check_where(where)
     opened = open_bundle(bundle, trust=trust)
     if opened.manifest.preprocessing.window is None:
-        raise UsageError("this bundle takes no HU", "one with a window", "none", "Export again with --window LOW HIGH.")
+        raise UsageError(
+            "this bundle does not accept HU",
+            expected="one with a window",
+            got="none",
+            remedy="Export again with --window LOW HIGH.",
+        )
     work = Work(
         bundle=str(Path(bundle).absolute()),
         trust=None if trust is None else str(Path(trust).absolute()),
@@ -176,7 +182,9 @@ def _report(work: Work, engine: Engine, progress: Progress, *, where: str | None
     )
     find_s = time.perf_counter() - start
     if not found.series:
-        raise NoImagesError("the archive holds no series", "DICOM or NIfTI", f"{found.other_files} other files")
+        raise NoImagesError(
+            "the archive contains no series", expected="DICOM or NIfTI", got=f"{found.other_files} other files"
+        )
     reconciler = Reconciler(work, work.output / SCRATCH / "to-do", where, retry_failed)
     begun = _reconciled(engine, reconciler, BEGIN, DIGITS, progress)
     remove_loose(work.output)
@@ -221,25 +229,35 @@ def _crews(crews: Sequence[Crew] | None, workers: int | None, runtime: str, devi
     if crews is None:
         return (Crew(usable_cores() if workers is None else workers, runtime, device),)
     if not crews or workers is not None or (runtime, device) != (AUTO, AUTO):
-        raise UsageError("crews say themselves who works", "crews, or workers, runtime and device", "both, or no crew")
+        raise UsageError(
+            "crews already set workers, runtime and device",
+            expected="crews, or workers, runtime and device",
+            got="both, or no crew",
+        )
     return tuple(crews)
 
 
 def _check(executor: str, crews: Sequence[Crew], source: str, output: Path, formats: Sequence[str]) -> None:
     if executor not in EXECUTORS:
-        raise UsageError("nothing runs workers under that name", ", ".join(EXECUTORS), executor)
+        raise UsageError("the executor is unknown", expected=", ".join(EXECUTORS), got=executor)
     if executor == SERIAL and (len(crews), crews[0].workers) != (1, 1):
-        raise UsageError("a serial run has one worker", "workers=1", f"{sum(crew.workers for crew in crews)}")
+        raise UsageError(
+            "a serial run has one worker", expected="workers=1", got=f"{sum(crew.workers for crew in crews)}"
+        )
     if unknown := [name for name in formats if name not in FORMATS]:
-        raise UsageError("no such format", ", ".join(FORMATS), ", ".join(unknown))
+        raise UsageError("the format is unknown", expected=", ".join(FORMATS), got=", ".join(unknown))
     if not is_url(source) and output.resolve().is_relative_to(Path(source).resolve()):
-        raise UsageError("the output lies in the archive", "another --output", "masks that would be found as series")
+        raise UsageError(
+            "the output folder is inside the archive",
+            expected="another --output",
+            got="a folder that would be searched for series",
+        )
     check_installed(("pyarrow", "fsspec", *(("ray",) if executor == RAY else ())), "scale")
     check_installed(("pydicom", "nibabel", "highdicom"), "dicom")
 
 
 def _decided(crew: Crew, bundle: Bundle, precision: str) -> Crew:
-    """What "auto" means is decided once, not by each worker for itself; Ray's GPUs may be where we cannot look."""
+    """Resolves "auto" once for all workers; Ray's GPUs may be on machines that we cannot inspect."""
     if crew.gpus:
         return crew
     choice = choose(bundle, crew.runtime, crew.device, precision)
@@ -247,13 +265,15 @@ def _decided(crew: Crew, bundle: Bundle, precision: str) -> Crew:
 
 
 def _lives(rows: Iterator[Row]) -> Generator[Row, None, None]:
-    """The rows, until it is the machine that workers die of. Raises: WorkerDiedError."""
+    """The rows, until workers die too often in a row. Raises: WorkerDiedError."""
     deaths = 0
     for row in rows:
         deaths = deaths + 1 if row.error_code == WorkerDiedError.code else 0
         yield row
         if deaths == MAX_DEATHS_IN_A_ROW:
             raise WorkerDiedError(
-                "one worker after the other dies", "workers that live", f"{deaths} series in a row that none survived",
-                "Fewer workers need less memory; --retry-failed does these again.",
-            )  # fmt: skip
+                "the workers keep dying",
+                expected="workers that survive",
+                got=f"{deaths} series in a row that none survived",
+                remedy="Use fewer workers to need less memory. --retry-failed repeats these series.",
+            )

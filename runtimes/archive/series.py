@@ -13,13 +13,13 @@ class Series:
     """A series that was found.
 
     Attributes:
-        key: 32 hexadecimal digits: SHA-256 of the SeriesInstanceUID, or of the name where there is none; the same
-            wherever the archive lies.
-        where: the folder that holds all its files, or the file, below the source.
-        files: names below the source.
+        key: 32 hexadecimal digits: SHA-256 of the SeriesInstanceUID, or of the name if there is none; independent of
+            the archive's location.
+        where: the folder that contains all its files, or the file, relative to the source.
+        files: names relative to the source.
         bytes: of all files.
-        stamp: SHA-256 of the names of all files and of what their storage says of each.
-        known_by: "times" or "etag", if an equal stamp means the same content; else "content".
+        stamp: SHA-256 of the names of all files and of their storage's metadata.
+        known_by: "times" or "etag" if an equal stamp means the same content; otherwise "content".
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Where an archive's files lie: a folder, or anything that fsspec has a URL for. Each worker opens it for itself."""
+"""The storage of an archive: a folder, or anything with an fsspec URL. Each worker opens it for itself."""
 
 import errno
 import os
@@ -23,11 +23,11 @@ class ArchiveFile:
     """A file.
 
     Attributes:
-        name: below the source, with "/".
+        name: relative to the source, with "/".
         bytes: its size.
-        stamp: what the storage says of it beside that; equal stamps mean the same content if `known_by` says so.
-        known_by: "times" or "etag", if the stamp changes whenever the file is written; else "content".
-        is_outside: whether it is a link out of the archive, which is not followed.
+        stamp: further metadata of the storage; equal stamps mean the same content if `known_by` says so.
+        known_by: "times" or "etag" if the stamp changes whenever the file is written; otherwise "content".
+        is_outside: whether it is a link to outside the archive, which is not followed.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ArchiveFile:
 
 
 SETTLED_S = 2.0
-"""Age in seconds from which a file's times tell it from a later one: the coarsest file systems count in such steps."""
+"""Age in seconds after which a file's times are reliable: the coarsest file systems count in such steps."""
 
 HEAD_BYTES = 2**14
 """Of a far file that are fetched at once where its start is read; most headers end before."""
@@ -63,7 +63,7 @@ class Listing:
 
 
 class Source(Protocol):
-    """What both kinds can do. Thread-safety: all may be called from many threads."""
+    """The interface of both kinds. Thread-safety: all methods may be called from many threads."""
 
     @property
     def is_far(self) -> bool:
@@ -73,29 +73,29 @@ class Source(Protocol):
         """A folder by its name below the source, which itself is "". Raises: InputError."""
 
     def opened(self, name: str) -> BinaryIO:
-        """A file, to be read from its start. Raises: OSError, PathEscapeError, or what the storage's library raises."""
+        """Opens a file at its start. Raises: OSError, PathEscapeError, or an exception of the storage's library."""
 
     def head(self, name: str) -> BinaryIO:
         """The same, of which only the start will be read: no more than that crosses the network."""
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
-        """The files as local paths while inside; copies, if any, lie in `scratch`.
+        """The files as local paths while inside; copies, if any, are in `scratch`.
 
-        Raises: InputError; PathEscapeError: one is a link out of the archive.
+        Raises: InputError; PathEscapeError: one is a link to outside the archive.
         """
 
 
 def source_at(url: str, *, follow_links: bool = False) -> Source:
-    """The source at a path or URL; "name://" and chains such as "zip::file.zip" are fsspec's.
+    """The source at a path or URL; "name://" and chains such as "zip::file.zip" are opened by fsspec.
 
     Args:
         url: the path or URL.
         follow_links: read files behind links that lead out of a folder.
 
     Raises:
-        NoImagesError: nothing is there.
-        InputError: fsspec cannot open it; MissingDependencyError: the extra `scale` is not installed.
+        NoImagesError: the source does not exist.
+        InputError: fsspec cannot open it. MissingDependencyError: the extra `scale` is not installed.
     """
     if not is_url(url):
         return FolderSource(Path(url), follow_links=follow_links)
@@ -104,7 +104,7 @@ def source_at(url: str, *, follow_links: bool = False) -> Source:
 
 
 def is_url(source: str) -> bool:
-    """Whether it is fsspec's to open."""
+    """Whether fsspec opens it."""
     return "://" in source or "::" in source
 
 
@@ -113,7 +113,9 @@ class FolderSource:
 
     def __init__(self, root: Path, *, follow_links: bool = False) -> None:
         if not root.exists():
-            raise NoImagesError(f"{root.name} does not exist", "a folder, a file or a URL", "nothing there")
+            raise NoImagesError(
+                f"{root.name} does not exist", expected="a folder, a file or a URL", got="nothing there"
+            )
         self._root, self._follow_links = root, follow_links
         self._inside = root.resolve()
 
@@ -141,7 +143,9 @@ class FolderSource:
                         links_out += 1
         except OSError:
             if not folder:
-                raise InputError("the source cannot be listed", "a folder that can be read", "no permission") from None
+                raise InputError(
+                    "the source cannot be listed", expected="a folder that can be read", got="no permission"
+                ) from None
             return Listing((self._file(path),))
         return Listing(tuple(files), tuple(folders), links_out)
 
@@ -161,7 +165,7 @@ class FolderSource:
             return ArchiveFile(name, 0, is_outside=True)
         try:
             status = path.stat()
-        except OSError:  # a link to nothing, or a folder that lists names and no more: its readers will say so
+        except OSError:  # a broken link, or a folder without access: the readers will report it
             return ArchiveFile(name, 0)
         return _near_file(name, status)
 
@@ -187,7 +191,7 @@ class FolderSource:
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
-        """As `Source` says: the files themselves."""
+        """See `Source`: the files themselves."""
         yield [self._path(name) for name in names]
 
     def _path(self, name: str) -> Path:
@@ -196,14 +200,16 @@ class FolderSource:
         path = self._root / name
         if self._is_refused(path):
             raise PathEscapeError(
-                f"{name} is a link out of the archive", "a file in the archive", "a link that is not followed",
-                "Copy the file into the archive, or add --follow-links.",
-            )  # fmt: skip
+                f"{name} is a link to outside the archive",
+                expected="a file in the archive",
+                got="a link that is not followed",
+                remedy="Copy the file into the archive, or add --follow-links.",
+            )
         return path
 
 
 class UrlSource:
-    """A file system of fsspec's; a series' files are copied for the time that it takes."""
+    """An fsspec file system; a series' files are copied while they are needed."""
 
     def __init__(self, url: str) -> None:
         fsspec: Any = require("fsspec", "scale")
@@ -211,14 +217,16 @@ class UrlSource:
             self._system, root = fsspec.core.url_to_fs(url)
             self._root = str(root).rstrip("/")
             there = self._system.exists(root)
-        except Exception as error:  # each file system has errors of its own, which may quote credentials
-            raise InputError("the source cannot be opened", "a URL of fsspec's", type(error).__name__) from None
+        except Exception as error:  # each file system has its own exceptions, which may quote credentials
+            raise InputError(
+                "the source cannot be opened", expected="a URL of fsspec's", because=type(error).__name__
+            ) from None
         if not there:
-            raise NoImagesError("the source does not exist", "files at the URL", "nothing there")
+            raise NoImagesError("the source does not exist", expected="files at the URL", got="nothing there")
 
     @property
     def folder(self) -> Path | None:
-        """Of this machine, if the URL names one."""
+        """The local folder, if the URL names one."""
         return Path(self._root) if "file" in self._system.protocol else None
 
     @property
@@ -233,7 +241,9 @@ class UrlSource:
             entries = self._system.ls(path, detail=True)
             self._system.invalidate_cache(path)  # or the process would keep every listing
         except Exception as error:
-            raise InputError("the source cannot be listed", "files at the URL", type(error).__name__) from None
+            raise InputError(
+                "the source cannot be listed", expected="files at the URL", because=type(error).__name__
+            ) from None
         files, folders = list[ArchiveFile](), list[str]()
         for entry in entries:
             name = self._name(str(entry["name"]))
@@ -258,15 +268,15 @@ class UrlSource:
 
     @contextmanager
     def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
-        """As `Source` says: copies."""
+        """See `Source`: copies."""
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="series-", dir=scratch) as folder:
-            # Names of our own: the archive's may be anything, and decide nothing but what a NIfTI is.
+            # Our own names: the archive's may be anything, and only matter for recognising NIfTI.
             copies = [Path(folder) / f"{index:06d}{_suffix(name)}" for index, name in enumerate(names)]
             try:
                 self._system.get([self._path(name) for name in names], [str(path) for path in copies])
             except Exception as error:
-                raise InputError("the series cannot be fetched", "readable files", type(error).__name__) from None
+                raise InputError("the series cannot be fetched", because=type(error).__name__) from None
             yield copies
 
     def _name(self, path: str) -> str:

@@ -111,7 +111,9 @@ def rows_in(output: str | os.PathLike[str]) -> list[Row]:
         with suppress(FileNotFoundError):  # a loose part was compacted meanwhile, so its rows are elsewhere
             found = _newest(row for path in paths for row in _rows_of(path))
             return [found[key] for key in sorted(found)]
-    raise IntegrityError("the rows change while they are read", "a table that can be read", f"{_LOOKS} changes")
+    raise IntegrityError(
+        "the rows changed while they were read", expected="a table that can be read", got=f"{_LOOKS} changes"
+    )
 
 
 def _newest(rows: Iterable[Row]) -> dict[str, Row]:
@@ -133,8 +135,12 @@ def _rows_of(path: Path, digit: str = "") -> Iterator[Row]:
         rows = table.filter(compute.starts_with(table["key"], digit)).to_pylist()
         yield from (Row(**found) for found in rows)
     except (pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
-        wanted = "a table of this version; remove the folder rows, and the next run makes it anew"
-        raise IntegrityError(f"{path.name} cannot be read", wanted, type(error).__name__) from error
+        raise IntegrityError(
+            f"{path.name} cannot be read",
+            because=type(error).__name__,
+            expected="a table of this version",
+            remedy="Remove the folder rows: the next run makes it again.",
+        ) from error
 
 
 def _columns() -> Iterable[tuple[str, type]]:

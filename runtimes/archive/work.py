@@ -1,4 +1,4 @@
-"""What workers are told: what to do with each series, and who they are."""
+"""The workers' instructions: what to do with each series, and their roles."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +11,21 @@ from miniseg_edge.studies.seg.dicom_seg import SegFrames
 
 @dataclass(frozen=True)
 class Work:
-    """The same for all workers; it travels to them, so paths must be theirs too.
+    """The same for all workers. It is sent to them, so its paths must be valid for them too.
 
     Attributes:
-        bundle, trust: paths, as `load` takes them.
-        bundle_digest: of the bundle that the driver saw; workers refuse another.
+        bundle, trust: paths, as in `load`.
+        bundle_digest: of the driver's bundle; workers refuse another.
         source: path or URL.
         output: folder that all workers write to.
-        scratch: folder for copies of what is far away.
+        scratch: folder for copies of remote files.
         formats: of results.
-        precision: as `load` takes it.
-        rescale: slope and intercept where DICOM headers lack them.
+        precision: as in `load`.
+        rescale: slope and intercept if DICOM headers lack them.
         threads: of each worker's engine.
-        run: the driver's run, so that attempts of another are not counted.
-        seg_frames: as `dicom_seg_from_mask` takes them.
-        assume_hu: whether values are taken as HU that do not look like HU.
+        run: identifies the driver's run, so that attempts of other runs are not counted.
+        seg_frames: as in `dicom_seg_from_mask`.
+        assume_hu: whether values that do not look like HU are accepted.
         follow_links: whether files behind links out of the archive are read.
     """
 
@@ -51,8 +51,8 @@ class Crew:
 
     Attributes:
         workers: how many.
-        runtime, device: as `load` takes them.
-        gpus: that each takes of Ray; it sees them as cuda:0, ...
+        runtime, device: as in `load`.
+        gpus: that each worker reserves in Ray; it sees them as cuda:0, ...
     """
 
     workers: int
@@ -62,4 +62,6 @@ class Crew:
 
     def __post_init__(self) -> None:
         if not (type(self.workers) is int and 1 <= self.workers <= 100_000 and self.gpus >= 0):
-            raise UsageError("no such crew", "1 worker or more", f"{self.workers} with {self.gpus} GPUs")
+            raise UsageError(
+                "the crew is invalid", expected="at least 1 worker", got=f"{self.workers} with {self.gpus} GPUs"
+            )

@@ -1,4 +1,4 @@
-"""What every worker does, wherever it runs: one series -> results, committed -> row."""
+"""The work of every worker, wherever it runs: one series -> results, committed -> row."""
 
 import os
 import socket
@@ -42,13 +42,13 @@ from miniseg_edge.studies.source_files import DiskFile
 from miniseg_edge.studies.study import Study
 
 ATTEMPTS = 3
-"""Workers that may die of a series in one run before it is given up."""
+"""Workers that may die on a series in one run before it is abandoned."""
 
 _NOTHING_TO_SEGMENT = (WrongModalityError, NoImagesError)
 
 
 class Worker:
-    """Holds an opened Segmenter from its first series on. Thread-safety: none; a process has one."""
+    """Keeps a Segmenter open from its first series on. Not thread-safe; a process has one."""
 
     def __init__(self, work: Work, crew: Crew) -> None:
         self._work, self._crew = work, crew
@@ -66,12 +66,12 @@ class Worker:
         return self.process(series)
 
     def process(self, series: Series) -> Row:
-        """Segments a series, writes its results, and commits its row; whatever is wrong with it is in the row.
+        """Segments a series, writes its results, and commits its row, which records any error of the series.
 
         Raises:
-            OutputError: results cannot be written: no series' fault.
-            BundleError and its kin, RuntimeUnavailableError, InferenceError: the Segmenter cannot be opened.
-            DeviceLostError: this process cannot use its GPU again; the series is for another.
+            OutputError: results cannot be written, which is no fault of the series. BundleError and its subclasses,
+                RuntimeUnavailableError, InferenceError: the Segmenter cannot be opened.
+            DeviceLostError: this process cannot use its GPU again; another one must take the series.
         """
         done = self._journal.row(series.key)
         if done is not None and done.is_of(series):  # a worker that died later had committed it
@@ -80,7 +80,9 @@ class Worker:
             return done
         attempt = self._journal.begin(series.key, self._work.run)
         if attempt > ATTEMPTS:
-            died = WorkerDiedError("workers died of this series", "one that lives", f"{ATTEMPTS} that did not")
+            died = WorkerDiedError(
+                "this series crashed its workers", expected="a worker that survives", got=f"{ATTEMPTS} that did not"
+            )
             source = source_at(self._work.source, follow_links=self._work.follow_links)
             content = content_sha256(partial(source.opened, name) for name in series.files)
             row = self._row(series, FAILED, _Clock(), content, error=died)
@@ -106,7 +108,9 @@ class Worker:
             work, crew = self._work, self._crew
             bundle = open_bundle(work.bundle, trust=work.trust)
             if bundle.manifest.digest != work.bundle_digest:
-                raise IntegrityError("the bundle is another one here", work.bundle_digest, bundle.manifest.digest)
+                raise IntegrityError(
+                    "the bundle differs on this machine", expected=work.bundle_digest, got=bundle.manifest.digest
+                )
             source = source_at(work.source, follow_links=work.follow_links)
             segmenter = load(bundle, crew.runtime, crew.device, work.threads, streams=1, precision=work.precision)
             self._opened = segmenter, source
@@ -116,7 +120,7 @@ class Worker:
         clock, content = _Clock(), None
         try:
             with source.fetched(series.files, self._work.scratch) as paths:
-                # Before anything else reads them: if they change now, a later run finds another content.
+                # Before anything else reads them: if they change now, a later run finds different content.
                 content = content_sha256([DiskFile(path).open for path in paths])
                 clock.ends("fetch_s")
                 study = self._study(series, paths)
@@ -195,13 +199,13 @@ class Worker:
 
 
 class _Clock:
-    """What each part of the work takes, in seconds."""
+    """The duration of each part of the work, in seconds."""
 
     def __init__(self) -> None:
         self.start = self._last = time.perf_counter()
         self.parts: dict[str, float] = {}
 
     def ends(self, part: str) -> None:
-        """The part that began where the one before ended is over."""
+        """Ends the current part, which started when the previous one ended."""
         now_s = time.perf_counter()
         self.parts[part], self._last = now_s - self._last, now_s

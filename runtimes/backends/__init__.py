@@ -1,1 +1,1 @@
-"""One module for each vendor's engine, behind one interface."""
+"""One module per vendor's engine, behind one interface."""

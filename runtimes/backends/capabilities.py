@@ -1,4 +1,4 @@
-"""What a runtime may be able to tell of its own speed: types of the optional methods of `Runtime`."""
+"""What a runtime may report about its own speed: types of the optional methods of `Runtime`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from miniseg_edge.slices.preprocessing import FloatArray
 
 @dataclass(frozen=True)
 class OperatorTime:
-    """An operator of the compiled artefact: milliseconds a slice, as the runtime tells them, the mean as a rule."""
+    """An operator of the compiled artefact: milliseconds per slice as reported by the runtime, usually the mean."""
 
     name: str
     kind: str
@@ -22,8 +22,7 @@ class OperatorTime:
 class DenseChain:
     """A chain of dense 3x3 convolutions: `channels` in and out, `layers` of them, on maps of `side` x `side`.
 
-    Channels and side are such that vector registers are full and weights and maps lie in the cache, which is what
-    engines are best at.
+    Channels and side fill the vector registers, and keep weights and maps in the cache: the best case for engines.
     """
 
     channels: int = 64
@@ -32,7 +31,7 @@ class DenseChain:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of its input and output, float32."""
+        """Shape of its input and output, float32."""
         return 1, self.channels, self.side, self.side
 
     @property
@@ -52,8 +51,9 @@ class VendorProgram:
     """The vendor's own program that measures one artefact.
 
     Attributes:
-        command: its words, the program's name first; it writes its report into the folder given.
-        median_ms: reads that report: the median latency in ms. Raises OSError, KeyError or ValueError, if it says none.
+        command: program and arguments; it writes its report into the given folder.
+        median_ms: reads the median latency in ms from that report. Raises OSError, KeyError or ValueError if it is
+            missing.
     """
 
     command: Callable[[Path], tuple[str, ...]]

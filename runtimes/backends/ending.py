@@ -1,11 +1,11 @@
-"""The end of the interpreter: threads of ours may still be at work then, and Python ends them where they stand.
+"""The end of the interpreter: our threads may still be working then, and Python stops them where they are.
 
-A thread that comes back from a vendor's code and wants the interpreter is ended there, and C++ turns that into
-`std::terminate`: the process dies after its work was done. So calls and the freeing of engines are counted, the end
-waits for those under way, and what begins later does not.
+A thread that returns from a vendor's code to the interpreter is ended there, which C++ turns into `std::terminate`: the
+process crashes after its work was done. So calls and the freeing of engines are counted; the exit waits for those in
+progress, and later ones do not start.
 
-A thread that ends frees what vendors and Python keep for it, infer requests among them. While the process itself ends,
-the vendor's library may be gone by then: a crash. So the end also waits until our idle threads are gone.
+When a thread ends, vendors and Python free its resources, including infer requests. At process exit the vendor's
+library may already be unloaded: a crash. So the exit also waits until our idle threads have ended.
 """
 
 import atexit
@@ -15,21 +15,21 @@ import time
 from collections.abc import Callable
 
 END_S = 5.0
-"""The end waits so long. An engine that hangs for longer is left behind."""
+"""Maximum wait at exit. An engine that hangs for longer is abandoned."""
 
 _Wake = Callable[[], object]
 
 
 class _UnderWay:
-    """Work of this process's threads that must not be ended in the middle."""
+    """Work of this process's threads that must not be interrupted."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()  # reentrant: the collector may free an engine while it is held
+        self._changed = threading.Condition()  # reentrant: the garbage collector may free an engine while it is held
         self._count, self._ending = 0, False
         self._workers: list[tuple[threading.Thread, _Wake]] = []
 
     def begin(self) -> bool:
-        """Counts some work, unless the interpreter is ending."""
+        """Counts some work, unless the interpreter is exiting."""
         with self._changed:
             self._count += not self._ending
             return not self._ending
@@ -40,13 +40,13 @@ class _UnderWay:
             self._changed.notify_all()
 
     def add(self, thread: threading.Thread, wake: _Wake) -> None:
-        """A thread that ends soon after `wake`. It is kept until it is gone: `join` alone tells when that is."""
+        """A thread that ends soon after `wake`. It is kept until it is gone: only `join` tells when that is."""
         with self._changed:
             self._workers = [(other, wakes) for other, wakes in self._workers if other.is_alive()]
             self._workers.append((thread, wake))
 
     def wait(self) -> None:
-        """Lets nothing begin any more, and waits for what is under way and for the threads, at most `END_S`."""
+        """Starts nothing new, and waits for running work and for the threads, at most `END_S`."""
         until = time.monotonic() + END_S
         with self._changed:
             self._ending = True
@@ -63,7 +63,7 @@ atexit.register(lambda: _under_way.wait())  # noqa: PLW0108  the one of that mom
 
 
 def _forget() -> None:
-    """In a child that a fork made: the threads that were counted are not there."""
+    """In a forked child, the counted threads do not exist."""
     global _under_way  # noqa: PLW0603
     _under_way = _UnderWay()
 
@@ -73,11 +73,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def ends_with_the_process(thread: threading.Thread, wake: _Wake) -> None:
-    """The end of the interpreter wakes this thread, which was started, and waits until it is gone.
+    """At exit, wakes this started thread and waits until it has ended.
 
     Args:
-        thread: it ends soon after it was woken, unless an engine hangs in it.
-        wake: may be called from any thread, many times, and after the thread is gone.
+        thread: it ends soon after it is woken, unless an engine hangs in it.
+        wake: may be called from any thread, many times, and after the thread has ended.
     """
     _under_way.add(thread, wake)
 
@@ -87,10 +87,10 @@ def before_the_end(
     thread: Callable[[], int] = threading.get_ident,
     main: Callable[[], threading.Thread] = threading.main_thread,
 ) -> bool:
-    """Does some work that the end of the interpreter waits for; False and nothing, if that has begun.
+    """Does some work that the exit waits for; returns False and does nothing if the exit has started.
 
-    The main thread is not ended by it, and always works. May be called from any thread, and by the collector, also
-    when modules are gone.
+    The main thread is not stopped by the exit, and always works. May be called from any thread, and by the garbage
+    collector, also after modules were unloaded.
     """
     under_way = _under_way
     counted = under_way.begin()

@@ -1,8 +1,8 @@
-"""What a fork does to an engine: its memory is copied, its threads are not, and its locks stay as they were.
+"""Forks: a forked engine's memory is copied, its threads are not, and its locks keep their state.
 
-Using such a copy hangs, and so does freeing it: vendors wait for threads that are not there. So it is refused, and
-never freed. An engine that the child opens itself works, unless a thread of the parent was inside a vendor's library at
-the moment of the fork, and may have held its locks.
+Using such a copy hangs, and so does freeing it, because vendors wait for threads that do not exist. So it is refused
+and never freed. An engine that the child opens itself works, unless a thread of the parent was inside a vendor's
+library at the moment of the fork and may have held its locks.
 """
 
 import ctypes
@@ -18,17 +18,17 @@ from miniseg_edge.errors import ForkedError
 Result = TypeVar("Result")
 
 keep_for_ever: Callable[[object], object] = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_IncRef", ctypes.pythonapi))
-"""Sees to it that an object is never freed, not even when the interpreter ends: a reference that nobody gives back."""
+"""Prevents an object from ever being freed, even at interpreter exit: a reference that is never released."""
 
 _calls: set[tuple[int, object]] = set()
-"""Calls into vendors' libraries that are under way: the process of each, and a token. Those of a parent never end."""
+"""Running calls into vendors' libraries: the process of each, and a token. A parent's calls never end in the child."""
 
 _first_users: dict[str, int] = {}
-"""Libraries that work on one side of a fork alone, and the process that used each first."""
+"""Libraries that only work on one side of a fork, and the process that first used each."""
 
 
 def _note_inherited() -> None:
-    """In a child that a fork made: the host may have used torch by itself."""
+    """In a forked child: the host may have used torch directly."""
     if "torch" in sys.modules:
         _first_users.setdefault("torch", os.getppid())
 
@@ -39,22 +39,24 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
 
 @dataclass(frozen=True)
 class Home:
-    """The process that made something."""
+    """The process that created something."""
 
     process: int = field(default_factory=os.getpid)
 
     @property
     def is_here(self) -> bool:
-        """Whether that is this process, rather than one that a fork made of it."""
+        """Whether that is this process, and not one that it was forked from."""
         return os.getpid() == self.process
 
     def check(self, what: str) -> None:
         """Refuses `what` in another process. Raises: ForkedError."""
         if not self.is_here:
             raise ForkedError(
-                f"{what} was opened in another process", "the process that opened it", "a child that a fork made",
-                "Load the bundle in the child.",
-            )  # fmt: skip
+                f"{what} was opened in another process",
+                expected="the process that opened it",
+                got="a forked child",
+                remedy="Load the bundle in the child.",
+            )
 
 
 @contextmanager
@@ -77,15 +79,17 @@ def check_fork() -> None:
     here = os.getpid()
     if any(process != here for process, _ in tuple(_calls)):
         raise ForkedError(
-            "this process was forked while another thread was using an engine", "a fork while all engines are idle",
-            "locks that the other thread may have held", "Start the child with spawn or forkserver.",
-        )  # fmt: skip
+            "this process was forked while another thread was using an engine",
+            expected="a fork while all engines are idle",
+            got="locks that another thread may hold",
+            remedy="Start the child with spawn or forkserver.",
+        )
 
 
 def only_here(results: Generator[Result, None, None]) -> Iterator[Result]:
-    """The same results; in a child that a fork made while they were taken, ForkedError in the place of the next one.
+    """The same items; in a child forked during the iteration, ForkedError instead of the next one.
 
-    Their threads did not come along, so that waiting for the next one, or for their end, would have no end.
+    Their threads were not copied, so waiting for the next item, or for the end, would never return.
     """
     home = Home()
     try:
@@ -100,7 +104,7 @@ def only_here(results: Generator[Result, None, None]) -> Iterator[Result]:
 
 
 def claim(library: str, *, used: bool = True) -> None:
-    """Notes that this process uses a library that works on one side of a fork alone; or asks whether it may.
+    """Records that this process uses a library that only works on one side of a fork; or checks whether it may.
 
     Raises:
         ForkedError: a process that this one was forked from has used it.
@@ -109,6 +113,8 @@ def claim(library: str, *, used: bool = True) -> None:
     first = _first_users.setdefault(library, here) if used else _first_users.get(library, here)
     if first != here:
         raise ForkedError(
-            f"{library} was used in the process that this one was forked from", "a process of its own", "a fork",
-            "Start the child with spawn or forkserver, or take another runtime.",
-        )  # fmt: skip
+            f"{library} was used before this process was forked",
+            expected="a process of its own",
+            got="a fork",
+            remedy="Start the child with spawn or forkserver, or use another runtime.",
+        )

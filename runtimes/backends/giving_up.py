@@ -1,6 +1,6 @@
-"""Calls that their caller gives up: a job that is late or cancelled, a stream that nobody reads any more.
+"""Abandoned calls: of a job that is late or cancelled, or of a stream without a reader.
 
-A runtime that can end a call in the middle runs it within `interruptible`. In the others it goes on to its end, and its
+A runtime that can interrupt a call runs it within `interruptible`. In other runtimes the call runs to its end, and its
 result is dropped.
 """
 
@@ -17,30 +17,30 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 Interrupt = Callable[[], bool]
-"""Ends what is under way, from any thread; whether there was anything."""
+"""Interrupts running work, from any thread; returns whether there was any."""
 
 _TRIES, _PAUSE_S = 50, 0.001
-"""A call that is about to begin is looked for again; one that does not begin by then runs to its end."""
+"""Interval for checking again for a call that is about to start; one that does not start by then runs to its end."""
 
 _here = threading.local()
 
 
 class Caller:
-    """Has threads work, and may give their work up.
+    """Has threads do work, and may abandon it.
 
     Thread-safety: all methods may be called from many threads at once.
     """
 
     def __init__(self) -> None:
         self._home = Home()
-        self._lock = threading.RLock()  # the collector may close a stream while this thread holds it
+        self._lock = threading.RLock()  # the garbage collector may close a stream while this thread holds it
         self._given_up = False
         self._interrupts: list[Interrupt] = []
 
     def calls(
         self, work: Callable[Parameters, Result], *arguments: Parameters.args, **named: Parameters.kwargs
     ) -> Result:
-        """Does some work in this thread, for this caller, and gives its result."""
+        """Does some work in this thread, for this caller, and returns its result."""
         before = getattr(_here, "caller", None)
         _here.caller = self
         try:
@@ -49,7 +49,7 @@ class Caller:
             _here.caller = before
 
     def give_up(self) -> None:
-        """Interrupts what works for this caller, now and later, where that can be. May be called twice."""
+        """Interrupts this caller's work, now and later, if possible. May be called twice."""
         if not self._home.is_here:
             return
         self._given_up = True
@@ -62,12 +62,12 @@ class Caller:
 
     @contextmanager
     def interrupted_by(self, interrupt: Interrupt) -> Iterator[None]:
-        """As `interruptible`, for this caller."""
+        """See `interruptible`, for this caller."""
         with self._lock:
             self._interrupts.append(interrupt)
         try:
-            if self._given_up:  # asked after `interrupt` is there, so that one of the two is seen
-                raise CancelledError("the call was given up", "a caller that waits", "none")
+            if self._given_up:  # checked after `interrupt` is set, so that one of the two is seen
+                raise CancelledError("the call was abandoned", expected="a waiting caller", got="none")
             yield
         finally:
             with self._lock:
@@ -76,7 +76,7 @@ class Caller:
 
 @contextmanager
 def interruptible(interrupt: Interrupt) -> Iterator[None]:
-    """For runtimes: while this lasts, `interrupt` is called once this thread's caller gives up.
+    """For runtimes: inside, `interrupt` is called once this thread's caller abandons its work.
 
     Raises:
         CancelledError: it has.

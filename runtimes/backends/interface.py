@@ -1,4 +1,4 @@
-"""What a runtime is: one artefact of a bundle, opened on one device, from slices to logit maps or masks."""
+"""The interface of a runtime: one artefact of a bundle, opened on one device, from slices to logit maps or masks."""
 
 import os
 from abc import ABC, abstractmethod
@@ -21,22 +21,21 @@ from miniseg_edge.tensors import NOT_FINITE, TensorSpec
 
 
 class Runtime(ABC):
-    """Base of all runtimes. State and arrays are checked here, once; vendors implement the underscored methods.
+    """Base class of all runtimes. It checks state and arrays in one place; vendors implement the underscored methods.
 
-    Thread-safety: `infer` may be called from many threads at once; `close` waits for nobody, and a call that is
-    under way finishes with its result. It belongs to the process that opened it; a fork's copy is refused and never
-    freed.
+    Thread-safety: `infer` may be called from many threads at once; `close` does not wait, and a running call finishes
+    with its result. A runtime belongs to the process that opened it; a fork's copy is refused and never freed.
     """
 
     name: ClassVar[str]
     bound_library: ClassVar[str | None] = None
-    """A library of this runtime that works on one side of a fork alone; most load afresh in the child."""
+    """A library of this runtime that only works on one side of a fork; most can be loaded again in the child."""
     reads_models: ClassVar[bool] = False
     """Whether its artefacts are ONNX or IR for a vendor's parser. Such models are admitted first (docs/bundle.md)."""
     runs_code: ClassVar[bool] = False
-    """Whether its artefacts are native code, so that opening one runs what its maker wrote."""
+    """Whether its artefacts are native code, so that opening one executes what its maker wrote."""
     streams_for_both: ClassVar[int | None] = None
-    """Streams of an object that is fastest for single slices and for many; None if each wants an object of its own."""
+    """Number of streams with which one object is fastest for single slices and for many; None if each needs its own."""
 
     dense_precisions: ClassVar[tuple[str, ...]] = ()
     """Precisions in which `dense` compiles."""
@@ -49,15 +48,15 @@ class Runtime(ABC):
         Args:
             bundle, artifact: what to open.
             device: one of `devices()`.
-            threads: worker threads, all streams together; None leaves the vendor's default.
-            streams: slices that will be in flight at once, for throughput; 1 is best for latency.
+            threads: worker threads of all streams together; None uses the vendor's default.
+            streams: number of concurrent slices, for throughput; 1 is best for latency.
 
         Raises:
             IncompatibleError, UnsafeModelError: the artefact is not admitted; see `admission_of`.
             BundleError: the manifest is wrong about whether the artefact is native code.
             InferenceError: the vendor cannot read the artefact.
-            ForkedError: the vendor was used before this process was forked, and bears that not.
-            HostLimitError: no memory, no threads.
+            ForkedError: the vendor was used before this process was forked, and does not support that.
+            HostLimitError: no memory or no threads.
         """
         self._home = Home()
         if self.bound_library is not None:
@@ -76,31 +75,31 @@ class Runtime(ABC):
             self._open(bundle, files)
         except MiniSegError:
             raise
-        except Exception as error:  # vendors raise kinds of their own
+        except Exception as error:  # vendors raise other exceptions
             raise limit_behind(error) or InferenceError(
                 f"{self.name} cannot open the {artifact.target} artefact on {device}",
-                "a model that it reads",
-                _short(error),
+                expected="a model that it reads",
+                because=_short(error),
             ) from error
 
     @classmethod
     @abstractmethod
     def devices(cls) -> tuple[str, ...]:
-        """Devices that this machine offers to this runtime, the default first: `cpu`, `cuda:0`, ...
+        """This runtime's devices on this machine, the default first: `cpu`, `cuda:0`, ...
 
         Raises:
-            RuntimeUnavailableError: none, with the reason.
-            MissingDependencyError: a package that it also needs is not installed.
+            RuntimeUnavailableError: there is none; with the reason.
+            MissingDependencyError: another package that it needs is not installed.
         """
 
     @classmethod
     def mismatch(cls, artifact: Artifact, device: str) -> str | None:
-        """Why a device of this machine cannot run an artefact, as far as is known before it is opened; or None."""
+        """Why a device of this machine cannot run an artefact, as far as known before opening it; or None."""
         return None
 
     @classmethod
     def streams_for_many(cls, threads: int) -> int:
-        """Slices in flight that give the most slices a second on so many threads: with most vendors one each."""
+        """Number of streams with the highest throughput for this many threads: with most vendors one each."""
         return threads
 
     @property
@@ -110,11 +109,11 @@ class Runtime(ABC):
 
     @classmethod
     def operator_times(cls, bundle: Bundle, artifact: Artifact, values: FloatArray) -> Sequence[OperatorTime] | None:
-        """Optional: compiles an artefact for the CPU and asks the vendor's profiler what each operator takes.
+        """Optional: compiles an artefact for the CPU and uses the vendor's profiler to time each operator.
 
         Args:
             bundle, artifact: what to profile.
-            values: the network's input, as for `infer`.
+            values: the network's input, as in `infer`.
         """
         return None
 
@@ -122,21 +121,21 @@ class Runtime(ABC):
     def precision_shares(
         cls, files: Sequence[bytes], precision: str, values: FloatArray
     ) -> tuple[PrecisionShare, ...] | None:
-        """Optional: compiles an artefact for this CPU as `_open` does, and asks which of it runs in which precision.
+        """Optional: compiles an artefact for this CPU as `_open` does, and reports which part runs in which precision.
 
         Args:
             files: of the artefact, in the order of its manifest entry.
             precision: of the artefact.
-            values: the network's input, as for `infer`.
+            values: the network's input, as in `infer`.
 
         Raises:
-            InferenceError: the device does not tell.
+            InferenceError: the device does not report it.
         """
         return None
 
     @classmethod
     def dense(cls, chain: DenseChain, precision: str, threads: int | None) -> Callable[[FloatArray], object] | None:
-        """Optional: compiles convolutions for the CPU, whose speed is the limit of what an artefact can reach.
+        """Optional: compiles convolutions for the CPU, whose speed is the upper limit for an artefact.
 
         Args:
             chain: the convolutions.
@@ -144,7 +143,7 @@ class Runtime(ABC):
             threads: as for opening.
 
         Returns:
-            What runs them once, on an array of the chain's shape.
+            A function that runs them once, on an array of the chain's shape.
         """
         return None
 
@@ -152,13 +151,13 @@ class Runtime(ABC):
     def vendor_program(
         cls, files: Sequence[Path], precision: str, threads: int | None, seconds: float
     ) -> VendorProgram | None:
-        """Optional: the vendor's own program that measures an artefact as single-stream does.
+        """Optional: the vendor's own program that measures an artefact in single-stream mode.
 
         Args:
             files: of the artefact.
             precision: of the artefact.
             threads: as for opening.
-            seconds: how long it measures.
+            seconds: duration of the measurement.
         """
         return None
 
@@ -166,27 +165,31 @@ class Runtime(ABC):
         """Runs the network once.
 
         Args:
-            values: as `input` says: (N, C, H, W) float32, grey 0..255 or HU, C-contiguous.
+            values: as in `input`: (N, C, H, W) float32, grey 0..255 or HU, C-contiguous.
 
         Returns:
-            As `output` says: logit maps (N, C - 1, H, W) float32, finite, or masks (N, 1, H, W) uint8; owned by the
+            As in `output`: logit maps (N, C - 1, H, W) float32, finite, or masks (N, 1, H, W) uint8; owned by the
             caller.
 
         Raises:
             InputError: wrong shape or dtype.
-            ForkedError: in a child that a fork made.
+            ForkedError: in a forked child.
             ClosedError: after `close`.
-            UnsafeModelError: a network whose cost on this shape cannot be told, or is too much.
+            UnsafeModelError: the network's cost on this shape is unknown or too high.
             InferenceError: the vendor's engine failed.
-            HostLimitError: no memory, no threads; the next call may succeed.
-            CancelledError: its caller gave it up, and this runtime can end a call in the middle (`giving_up`).
+            HostLimitError: no memory or no threads; the next call may succeed.
+            CancelledError: the caller abandoned the call, and this runtime can interrupt it (`giving_up`).
             NumericError: the output is not finite; it was discarded.
         """
         self._home.check(f"the {self.name} runtime")
         if self._closed:
-            raise ClosedError(f"the {self.name} runtime is closed", "an open runtime", "", "Load the bundle again.")
+            raise ClosedError(
+                f"the {self.name} runtime is closed", expected="an open runtime", remedy="Load the bundle again."
+            )
         if not self.input.admits(values.shape) or values.dtype != np.float32:
-            raise InputError("the network's input is wrong", str(self.input), f"{values.shape} {values.dtype}")
+            raise InputError(
+                "the network's input is wrong", expected=str(self.input), got=f"{values.shape} {values.dtype}"
+            )
         if self._admission is not None:
             self._admission.admit(values.shape)
         try:
@@ -195,19 +198,21 @@ class Runtime(ABC):
         except MiniSegError:
             raise
         except Exception as error:
-            failed = InferenceError(f"{self.name} failed on {self.device}", "an inference", _short(error))
+            failed = InferenceError(f"{self.name} failed on {self.device}", because=_short(error))
             raise limit_behind(error) or failed from error
         wanted = (len(values), self.output.shape[1], *values.shape[2:])
         if found.shape != wanted or found.dtype != self.output.dtype:
             raise InferenceError(
-                f"{self.name} gave a wrong output", f"{wanted} {self.output.dtype}", f"{found.shape} {found.dtype}"
+                f"{self.name} returned a wrong output",
+                expected=f"{wanted} {self.output.dtype}",
+                got=f"{found.shape} {found.dtype}",
             )
         if not _finite(found):
             raise NumericError(
-                f"{self.name} gave a non-finite output",
-                "finite logits",
-                "NaN or infinity",
-                "The mask was discarded.",
+                f"{self.name} returned a non-finite output",
+                expected="finite logits",
+                got="NaN or infinity",
+                remedy="The mask was discarded.",
             )
         return found
 
@@ -221,9 +226,9 @@ class Runtime(ABC):
         keep: Callable[[object], object] = keep_for_ever,
         free: Callable[[Callable[[], None]], bool] = before_the_end,
     ) -> None:
-        """Frees the vendor's objects, in whatever thread held them last; never a fork's copies.
+        """Frees the vendor's objects, in the thread that held them last; never a fork's copies.
 
-        What it calls is bound early, because modules may be gone when the interpreter ends.
+        It binds its functions early, because modules may be unloaded when the interpreter exits.
         """
         if process() != self._home.process or not free(vars(self).clear):
             keep(self)
@@ -234,10 +239,10 @@ class Runtime(ABC):
 
     @abstractmethod
     def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
-        """The same as `infer`, unchecked; returns a fresh array. Optional: `giving_up.interruptible`."""
+        """The same as `infer`, unchecked; returns a new array. Optional: `giving_up.interruptible`."""
 
     def _output_of(self, bundle: Bundle) -> TensorSpec:
-        """What this runtime answers; the artefact's own output as a rule."""
+        """What this runtime returns; by default the artefact's own output."""
         return bundle.manifest.output
 
 
@@ -245,15 +250,18 @@ def _check_code(artifact: Artifact, runs_code: bool) -> None:
     found = artifact.compiled is not None and artifact.compiled.is_code
     if found != runs_code:
         raise BundleError(
-            f"the manifest is wrong about the {artifact.target} artefact", f"is_code {runs_code}", f"is_code {found}",
-            "Export it again with miniseg-export.",
-        )  # fmt: skip
+            f"the manifest misdescribes the {artifact.target} artefact",
+            expected=f"is_code {runs_code}",
+            got=f"is_code {found}",
+            remedy="Export it again with miniseg-export.",
+        )
 
 
 def _finite(found: FloatArray | ByteArray) -> bool:
     if found.dtype == np.uint8:
         return bool(found.max() != NOT_FINITE)
-    return bool(np.isfinite(found.min()) and np.isfinite(found.max()))  # NaN comes through both; no temporary array
+    # NaN propagates through both; no temporary array
+    return bool(np.isfinite(found.min()) and np.isfinite(found.max()))
 
 
 def _short(error: BaseException) -> str:

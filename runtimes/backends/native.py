@@ -35,34 +35,38 @@ from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
 from miniseg_edge.tensors import HU
 
 PLAN_VERSION = "plan_version"
-"""Of the artefact, in what its manifest entry says of how it was compiled."""
+"""The artefact's kind in its manifest entry's `compiled`."""
 
 MOST_THREADS = 16
-"""Of one slice, where nobody said how many: the coarsest maps of a slice of 512 x 512 have 32 rows to share."""
+"""Default threads per slice: the coarsest maps of a slice of 512 x 512 have only 32 rows to share."""
 
 MAX_MEMORY = 8 * 2**30
 """Bytes of one context; the published network takes 1.5 GB for a slice of 4096 x 4096."""
 
 
 class Native(Runtime):
-    """A plan that libminiseg runs. Each slice in flight has a context of its own, with its threads and memory.
+    """A plan that libminiseg runs. Each concurrent slice has its own context, with threads and memory.
 
-    There are as many contexts as streams; calls beyond them wait for one. A call that its caller gives up ends between
-    two layers.
+    There are as many contexts as streams; further calls wait for one. An abandoned call ends between two layers.
     """
 
     name = "native"
 
     @classmethod
     def devices(cls) -> tuple[str, ...]:
-        """`cpu`. Raises: RuntimeUnavailableError, the library is not here or not of this package's version."""
+        """`cpu`.
+
+        Raises: RuntimeUnavailableError if the library is missing or belongs to another version of this package.
+        """
         try:
             library()
         except (OSError, NativeError) as error:
             raise RuntimeUnavailableError(
-                "libminiseg cannot be loaded", "the library that the package's wheel or installation brings",
-                str(error), "Install the package again; from a checkout that needs g++ 12, clang++ 12 or ziglang.",
-            ) from error  # fmt: skip
+                "libminiseg cannot be loaded",
+                expected="the library of the installed package",
+                because=str(error),
+                remedy="Install the package again. From a checkout, g++ 12, clang++ 12 or ziglang is needed.",
+            ) from error
         return ("cpu",)
 
     @classmethod
@@ -73,14 +77,14 @@ class Native(Runtime):
 
     @classmethod
     def streams_for_many(cls, threads: int) -> int:
-        """One for two threads: on one slice they share its planes in cache; two slices push each other's out."""
+        """One stream per two threads: on one slice they share its planes in cache; two slices would compete for it."""
         return max(1, threads // 2)
 
     @classmethod
     def operator_times(cls, bundle: Bundle, artifact: Artifact, values: FloatArray) -> list[OperatorTime]:
-        """From the library's own profile, on as many threads as a slice gets; of each, its part of the whole.
+        """From the library's own profile, with as many threads as a slice gets; each with its share of the total.
 
-        What the threads do between layers, mostly waiting for each other, is the last row.
+        The time of threads between layers, mostly waiting for each other, is the last row.
         """
         threads = _threads(None, 1)
         with _our_errors(), Model(bundle.contents[artifact.files[0]], chosen_instruction_set()) as model:
@@ -91,7 +95,7 @@ class Native(Runtime):
 
     @classmethod
     def dense(cls, chain: DenseChain, precision: str, threads: int | None) -> Callable[[FloatArray], object] | None:
-        """As `Runtime.dense`, by the kernel that networks run on."""
+        """See `Runtime.dense`; uses the kernel that networks run on."""
         if precision not in cls.dense_precisions:
             return None
         with _our_errors():
@@ -101,7 +105,7 @@ class Native(Runtime):
 
     @property
     def version(self) -> str:
-        """The package's, and the instruction set that the library runs on here."""
+        """The package's version, and the instruction set that the library uses here."""
         return f"{__version__} {self._description.instruction_set.name.lower()}"
 
     def close(self) -> None:
@@ -119,7 +123,7 @@ class Native(Runtime):
         self._check_size(size)
         self._contexts = Pool(lambda: _ContextOfSize(model, threads), model.close, self.streams)
         with self._contexts.borrowed() as context:
-            context.of(size)  # memory and threads are there before the first slice comes
+            context.of(size)  # allocates memory and threads before the first slice
 
     def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
         count, _, height, width = values.shape
@@ -127,24 +131,28 @@ class Native(Runtime):
         found = np.empty((count, self.output.shape[1], height, width), self.output.dtype)
         with self._contexts.borrowed() as borrowed:
             whole = _ran(borrowed.of((height, width)), values, found)
-        if not whole:  # said when the context is back: it is as good as before
-            raise CancelledError("the call was given up", "a caller that waits", "none")
+        if not whole:  # raised after the context is returned: it is still usable
+            raise CancelledError("the call was abandoned", expected="a waiting caller", got="none")
         return found
 
     def _check_size(self, size: tuple[int, int]) -> None:
-        """Refuses slices whose cost is out of bounds, counting each weight as if it were used at each pixel."""
+        """Refuses slices whose cost is out of bounds, counting each weight at each pixel."""
         height, width = size
         if max(size) > MAX_SIDE:
             wanted = f"at most {MAX_SIDE} x {MAX_SIDE} pixels"
-            raise InputError("the slice is too large for the native runtime", wanted, f"{height} x {width}")
+            raise InputError(
+                "the slice is too large for the native runtime", expected=wanted, got=f"{height} x {width}"
+            )
         if (work := self._description.parameters * height * width) > MAX_WORK:
             raise UnsafeModelError(
-                "the network is too large for slices of this size", f"at most {MAX_WORK} multiplications", f"{work}"
+                "the network is too large for slices of this size",
+                expected=f"at most {MAX_WORK} multiplications",
+                got=f"{work}",
             )
 
 
 class _ContextOfSize:
-    """A context that is made anew for a slice that does not fit into it."""
+    """A context that is recreated for a slice that does not fit into it."""
 
     def __init__(self, model: Model, threads: int) -> None:
         self._model, self._threads = model, threads
@@ -160,19 +168,19 @@ class _ContextOfSize:
         return self._context
 
     def release(self) -> None:
-        """Gives threads and memory back."""
+        """Releases threads and memory."""
         if self._context is not None:
             self._context.close()
             self._context = None
 
 
 def _threads(wanted: int | None, streams: int) -> int:
-    """Of each slice in flight."""
+    """Threads of each concurrent slice."""
     return max(1, min((wanted or usable_cores()) // streams, MOST_THREADS))
 
 
 def _ran(context: Context, values: FloatArray, found: FloatArray | ByteArray) -> bool:
-    """Runs slices; whether to the end, rather than given up."""
+    """Runs slices; returns whether they were completed rather than abandoned."""
     try:
         with interruptible(context.cancel), _our_errors():
             context.volume(values, found)
@@ -182,14 +190,14 @@ def _ran(context: Context, values: FloatArray, found: FloatArray | ByteArray) ->
 
 
 def _check_network(found: Description, manifest: Manifest) -> None:
-    """Refuses a plan that would read slices otherwise than the manifest says. Raises: IncompatibleError."""
+    """Refuses a plan that would read slices differently than the manifest says. Raises: IncompatibleError."""
     interface, network = manifest.interface, manifest.network
     wanted = (interface.channels, network.classes, interface.values == HU)
     got = (found.channels, found.classes, found.hu)
     if got != wanted:
         raise IncompatibleError(
-            "the plan is of another network than the manifest says", _shown(*wanted), _shown(*got),
-            "Export it again with miniseg-export.",
+            "the plan's network is not the one in the manifest", expected=_shown(*wanted), got=_shown(*got),
+            remedy="Export it again with miniseg-export.",
         )  # fmt: skip
 
 
@@ -199,7 +207,7 @@ def _shown(channels: int, classes: int, hu: bool) -> str:
 
 @contextmanager
 def _our_errors() -> Iterator[None]:
-    """Inside, what the library refuses is one of our errors."""
+    """Inside, the library's errors become ours."""
     try:
         yield
     except NativeError as error:
@@ -210,16 +218,25 @@ def _error_of(error: NativeError) -> Exception:
     said = error.message
     known: dict[Code, Exception] = {
         Code.MEMORY: HostMemoryError(
-            "memory is exhausted", "free memory", said, "Take smaller slices or fewer streams."
+            "memory is exhausted", because=said, remedy="Take smaller slices or fewer streams."
         ),
         Code.THREADS: HostThreadsError(
-            "the host allows no more threads", "a thread more", said, "Ask for fewer (threads=1)."
+            "the host allows no more threads",
+            because=said,
+            remedy="Ask for fewer (threads=1).",
         ),
-        Code.FORKED: ForkedError("the native runtime was opened in another process", "its own", said, "Load it here."),
-        Code.CANCELLED: CancelledError("the run was cancelled", "a run to its end", said),
+        Code.FORKED: ForkedError(
+            "the native runtime was opened in another process",
+            because=said,
+            remedy="Load the bundle in this process.",
+        ),
+        Code.CANCELLED: CancelledError("the run was cancelled", because=said),
         Code.VERSION: IncompatibleError(
-            "libminiseg cannot open the plan", "a plan of its version", said, "Export again."
+            "libminiseg cannot open the plan",
+            expected="a plan of a supported version",
+            because=said,
+            remedy="Export again.",
         ),
-        Code.PLAN: InferenceError("libminiseg cannot open the plan", "a whole plan", said),
+        Code.PLAN: InferenceError("libminiseg cannot open the plan", expected="a whole plan", because=said),
     }
-    return known.get(error.code, InferenceError("libminiseg failed", "an inference", said))
+    return known.get(error.code, InferenceError("libminiseg failed", because=said))

@@ -29,11 +29,11 @@ def onnxruntime() -> Any:
 
 
 def session_options() -> Any:
-    """Options that every session of ours has."""
+    """Options for all our sessions."""
     options = onnxruntime().SessionOptions()
     options.add_session_config_entry("session.load_model_format", "ONNX")  # it would guess, and has another format
     options.log_severity_level = 3
-    # Idle workers must not burn the host application's cores.
+    # Idle workers must not consume the host application's cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
@@ -77,7 +77,7 @@ class OnnxRuntime(Runtime):
 
     @classmethod
     def dense(cls, chain: DenseChain, precision: str, threads: int | None) -> Callable[[FloatArray], object]:
-        """As `Runtime.dense`. Raises: MissingDependencyError, no onnx to write the model with."""
+        """See `Runtime.dense`. Raises: MissingDependencyError if onnx, which writes the model, is missing."""
         onnx: Any = require("onnx", "bench")
         ort, helper, float32 = onnxruntime(), onnx.helper, onnx.TensorProto.FLOAT
         names = [f"x{index}" for index in range(chain.layers + 1)]

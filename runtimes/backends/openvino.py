@@ -20,18 +20,20 @@ from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
 from miniseg_edge.tensors import ANY
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
-"""Our name of a precision -> OpenVINO's for what has no quantizers: beside INT8, FP32, which every CPU has."""
+"""Our name of a precision -> OpenVINO's for layers without quantizers: with INT8 that is FP32, which every CPU has."""
 
 COUNTED_RUNS = 20
-"""Inferences that the vendor's counters are read after."""
+"""Number of inferences after which the vendor's counters are read."""
 
 _CONVOLUTIONS = {"Convolution", "GroupConvolution"}
 _PRECISIONS = {"i8": "int8", "u8": "int8", "bf16": "bf16", "f32": "fp32", "f16": "fp16"}
-"""OpenVINO's name of what an operator ran in -> ours."""
+"""OpenVINO's name of an operator's precision -> ours."""
 
 
 _ONEDNN_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""What holds OpenVINO's kernels to fewer instructions than the CPU has; the first one set counts."""
+"""Environment variables that restrict OpenVINO's kernels to fewer instructions than the CPU has; the first one set
+counts.
+"""
 
 _SETS_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
 
@@ -41,9 +43,9 @@ def _openvino() -> Any:
 
 
 def has_bf16() -> bool:
-    """Whether OpenVINO computes in BF16 on this CPU, rather than taking the hint and computing in FP32.
+    """Whether OpenVINO really computes in BF16 on this CPU, instead of accepting the hint and computing in FP32.
 
-    It names what the CPU has, even where oneDNN may not use it.
+    It reports the CPU's features, even if oneDNN must not use them.
 
     Raises:
         MissingDependencyError: no openvino here.
@@ -55,25 +57,25 @@ def has_bf16() -> bool:
 
 
 class OpenVino(Runtime):
-    """An IR (.xml, .bin) compiled for one device; each thread has an infer request of its own."""
+    """An IR (.xml, .bin) compiled for one device; each thread has its own infer request."""
 
     name = "openvino"
     reads_models = True
 
     @classmethod
     def devices(cls) -> tuple[str, ...]:
-        """`cpu`, then what else OpenVINO finds: `gpu`, `gpu.1`, `npu`, ..."""
+        """`cpu`, then OpenVINO's other devices: `gpu`, `gpu.1`, `npu`, ..."""
         found = [device.lower() for device in _openvino().Core().available_devices]
-        if not found:  # it passes over a device that it cannot start, without a word
+        if not found:  # it silently skips a device that it cannot start
             raise RuntimeUnavailableError(
-                "openvino finds no device", "cpu", "none",
-                "If this is a CPU that it supports: the host may allow this process no more threads or memory.",
+                "openvino found no device", expected="cpu", got="none",
+                remedy="On a supported CPU, check the limits on threads and memory of this process.",
             )  # fmt: skip
         return tuple(sorted(found, key=lambda device: (device != "cpu", device)))
 
     @classmethod
     def mismatch(cls, artifact: Artifact, device: str) -> str | None:
-        """A CPU without BF16. Some would compute as if they had it, slowly. Raises: MissingDependencyError."""
+        """A CPU without BF16. Some would emulate it, slowly. Raises: MissingDependencyError."""
         if device != "cpu" or artifact.precision != "bf16" or has_bf16():
             return None
         return "this CPU has no BF16 (AVX-512 BF16 or AMX); fp32, where the bundle is exported with it, runs on any"
@@ -132,7 +134,7 @@ class OpenVino(Runtime):
     def vendor_program(
         cls, files: Sequence[Path], precision: str, threads: int | None, seconds: float
     ) -> VendorProgram:
-        """Its benchmark_app: synchronous, one request, the precision of the artefact."""
+        """Its benchmark_app: synchronous, one request, in the artefact's precision."""
         words = (
             "benchmark_app", "-m", str(files[0]), "-d", "CPU", "-hint", "none", "-api", "sync", "-nireq", "1",
             "-nstreams", "1", "-infer_precision", PRECISION_HINTS[precision], "-t", str(max(1, round(seconds))),
@@ -143,12 +145,14 @@ class OpenVino(Runtime):
     def _open(self, bundle: Bundle, files: list[bytes]) -> None:
         if self.mismatch(self.artifact, self.device) is not None:
             raise IncompatibleError(
-                "this CPU cannot run the artefact's precision", "AVX-512 BF16 or AMX for bf16", "neither",
-                "Take fp32 where the bundle has it, or another runtime; or export it with --precision fp32 as well.",
-            )  # fmt: skip
+                "this CPU cannot run the artefact's precision",
+                expected="AVX-512 BF16 or AMX for bf16",
+                got="neither",
+                remedy="Use fp32 if the bundle has it, or another runtime, or export again with --precision fp32.",
+            )
         core = _openvino().Core()
         model = core.read_model(model=files[0], weights=files[1])
-        # A free batch makes every call slow, a call with one slice too; that is compiled apart, for one slice.
+        # A free batch makes every call slow, even with one slice; so one slice is compiled separately.
         self._batch_model = model.clone() if self.input.shape[0] == ANY and ANY not in self.input.shape[1:] else None
         if self._batch_model is not None:
             model.reshape([1, *self.input.shape[1:]])
@@ -159,34 +163,37 @@ class OpenVino(Runtime):
         self._requests = threading.local()
 
     def _check_precision(self) -> None:
-        """The plugin takes a hint that the device cannot follow without a word; an artefact never runs as another."""
+        """The plugin silently accepts an unsupported hint; an artefact never runs in another precision."""
         wanted = PRECISION_HINTS[self.artifact.precision]
         found = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if found != wanted:
             raise IncompatibleError(
-                f"{self.device} cannot run the artefact's precision", wanted, found, "Export it for this machine."
+                f"{self.device} cannot run the artefact's precision",
+                expected=wanted,
+                got=found,
+                remedy="Export it for this machine.",
             )
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {
-            # Said outright: a CPU that has BF16 would use it by itself.
+            # Set explicitly: a CPU that has BF16 would use it by default.
             "INFERENCE_PRECISION_HINT": PRECISION_HINTS[self.artifact.precision],
             "PERFORMANCE_HINT": "LATENCY",
         }
         if self.device == "cpu":
             config["NUM_STREAMS"] = self.streams
-            config["ENABLE_CPU_PINNING"] = False  # cores belong to the host application
+            config["ENABLE_CPU_PINNING"] = False  # the cores belong to the host application
             if self.threads is not None:
                 config["INFERENCE_NUM_THREADS"] = self.threads
         return config
 
     def _infer(self, values: FloatArray) -> FloatArray | ByteArray:
         request = self._batch_request() if len(values) > 1 and self._batch_model is not None else self._request()
-        # Written by the vendor where the caller will read it; the request's own buffer would be used again, or copied.
+        # The vendor writes into the caller's array; the request's own buffer would be reused, or copied.
         found = np.empty((len(values), self.output.shape[1], *values.shape[2:]), self.output.dtype)
         request.set_output_tensor(0, _openvino().Tensor(found, shared_memory=True))
-        # On the engine's own thread. `infer` runs on the caller's, and where several of them compete for the processor,
-        # OpenVINO keeps some 50 kB of each call: 8 threads on 2 busy cores grew by 300 MB in 4,000 slices.
+        # On the engine's own thread. `infer` runs on the caller's, and if several callers compete for the processor,
+        # OpenVINO retains some 50 kB per call: 8 threads on 2 busy cores grew by 300 MB in 4,000 slices.
         request.start_async({0: values}, share_inputs=True)
         request.wait()
         return found
@@ -199,7 +206,7 @@ class OpenVino(Runtime):
         return request
 
     def _batch_request(self) -> Any:
-        """This thread's own for several slices at once; what it needs is compiled at the first such call."""
+        """This thread's request for several slices at once; its model is compiled at the first such call."""
         request = getattr(self._requests, "batch", None)
         if request is None:
             with self._compiling:
@@ -232,7 +239,7 @@ def _shares(operators: Sequence[Any]) -> tuple[PrecisionShare, ...]:
         micros[precision] += int(taken)
     total = sum(micros.values())
     if not total:
-        raise InferenceError("the compiled model has no counters", "times of its operators", "none")
+        raise InferenceError("the compiled model has no counters", expected="times of its operators", got="none")
     found = (PrecisionShare(name, count[name], convolutions[name], micros[name] / total) for name in count)
     return tuple(sorted(found, key=lambda share: (-share.time_share, share.precision)))
 

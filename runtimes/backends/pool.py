@@ -1,4 +1,4 @@
-"""Workers for as many callers as there are at once."""
+"""Workers for as many concurrent callers as there are."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,26 +10,26 @@ from miniseg_edge.runtimes.backends.forks import Home
 
 
 class Releasable(Protocol):
-    """What holds memory until it is told to let go."""
+    """Something that holds memory until it is released."""
 
     def release(self) -> None:
-        """Lets go; may be called twice."""
+        """Releases it; may be called twice."""
 
 
 Item = TypeVar("Item", bound=Releasable)
 
 
 class Pool(Generic[Item]):
-    """Hands each caller an item of its own, made when there is none to spare; so no two threads share one.
+    """Gives each caller its own item, created if none is free; so no two threads share one.
 
-    Thread-safety: any number of threads; those that find all items out wait for one. `close` waits for nobody: items
-    that are out are released as they come back.
+    Thread-safety: any number of threads; if all items are in use, callers wait for one. `close` does not wait: items in
+    use are released when they are returned.
     """
 
     def __init__(self, make: Callable[[], Item], closed: Callable[[], None] = lambda: None, most: int = 1024) -> None:
-        """Takes what makes an item, what to call once it is closed and the last item is back, and the most items."""
+        """Takes a function that makes an item, one to call when the last is returned after closing, and the maximum."""
         self._make, self._when_closed, self._most, self._home = make, closed, most, Home()
-        # The collector may close a pool while this thread is in another one of them, or even in this one's lock.
+        # The garbage collector may close a pool while this thread is in another pool, or even holds this one's lock.
         self._lock = threading.Condition(threading.RLock())
         self._spare: list[Item] = []
         self._out = 0
@@ -37,7 +37,7 @@ class Pool(Generic[Item]):
 
     @contextmanager
     def borrowed(self) -> Iterator[Item]:
-        """An item for the time of a `with` block. One that an error came through is not used again.
+        """An item for the duration of a `with` block. An item is not reused after an exception.
 
         Raises:
             ClosedError: after `close`.
@@ -45,7 +45,7 @@ class Pool(Generic[Item]):
         with self._lock:
             self._lock.wait_for(lambda: self._closed or self._out < self._most)
             if self._closed:
-                raise ClosedError("the runtime is closed", "an open runtime", "", "Load the bundle again.")
+                raise ClosedError("the runtime is closed", expected="an open runtime", remedy="Load the bundle again.")
             item = self._spare.pop() if self._spare else None
             self._out += 1
         sound = False
@@ -58,7 +58,10 @@ class Pool(Generic[Item]):
             self._returned(item, sound=sound)
 
     def close(self) -> None:
-        """Releases what is spare now and the rest as it comes back; may be called twice. Not in a fork's child."""
+        """Releases free items now and the rest when they are returned; may be called twice.
+
+        Does nothing in a fork's child.
+        """
         if not self._home.is_here:
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""Which runtimes there are: one row each. A new backend is a module, a row here and a contract-test parameter.
+"""The runtimes, one row each. A new backend is a module, a row here and a contract-test parameter.
 
 Other installed packages add rows by entry points in the group `miniseg_edge.runtimes`.
 """
@@ -22,15 +22,15 @@ class RuntimeEntry:
     """A row of the registry.
 
     Attributes:
-        name: what `runtime=` and `--runtime` take.
+        name: the value of `runtime=` and `--runtime`.
         target: the artefact that it reads.
         implementation: "module:class".
-        package: what must be importable, or None for a runtime that is ours alone: its class is asked for devices.
-        extra: what installs it, or None.
-        reference: for parity alone; never chosen by "auto".
-        other_names: what else the package may be called.
+        package: what must be importable, or None for our own runtime, whose class is asked for devices.
+        extra: that installs it, or None.
+        reference: for parity only; never chosen by "auto".
+        other_names: alternative names of the package.
         needs_gpu: whether there may be no device at all.
-        alternative: reads what the row before it reads; taken if it or its device is asked for, and no loss otherwise.
+        alternative: it reads the same target as the row before it, and is only used if it or its device is requested.
     """
 
     name: str
@@ -44,17 +44,17 @@ class RuntimeEntry:
     alternative: bool = False
 
     def load(self) -> type[Runtime]:
-        """The class; its module imports no vendor's package by itself."""
+        """The class; its module imports no vendor's package at import time."""
         module, _, name = self.implementation.partition(":")
         found: type[Runtime] = getattr(importlib.import_module(module), name)
         return found
 
     def artifact(self, bundle: Bundle, precision: str = AUTO) -> Artifact | None:
-        """The artefact that this runtime would read; FP32 before others unless a precision is asked for."""
+        """The artefact that this runtime would read; FP32 is preferred unless a precision is requested."""
         return bundle.manifest.artifact(self.target, None if precision == AUTO else precision)
 
     def is_inexact(self, bundle: Bundle, precision: str = AUTO) -> bool:
-        """Whether this runtime's artefact is there, but not in FP32."""
+        """Whether this runtime's artefact exists, but not in FP32."""
         found = self.artifact(bundle, precision)
         return found is not None and found.precision != "fp32"
 
@@ -73,11 +73,11 @@ class RuntimeEntry:
             try:
                 self.load().devices()
             except (RuntimeUnavailableError, MissingDependencyError, ForkedError) as error:
-                return f"{error.problem}, {error.got}"
+                return error.summary
         return None
 
     def fitting(self, artifact: Artifact, device: str) -> tuple[str | None, str]:
-        """The first device that can run an artefact, of all or of the one asked for; else None, and why none can."""
+        """The first (or the requested) device that can run an artefact; or None, and the reason."""
         offered = self.load().devices()
         asked = offered if device == AUTO else tuple(name for name in offered if name == device)
         reasons = []
@@ -88,8 +88,8 @@ class RuntimeEntry:
         return None, "; ".join(dict.fromkeys(reasons)) or f"no device {device} here"
 
 
-# In the order in which "auto" prefers them: an engine where its GPU is, then our own library, then OpenVINO, which is
-# the faster of the other two on every CPU measured so far.
+# In the order of preference of "auto": an engine for its GPU, then our own library, then OpenVINO. Our library has been
+# faster than OpenVINO on every CPU measured so far.
 _OURS = (
     RuntimeEntry(
         "tensorrt",
@@ -136,13 +136,13 @@ _OURS = (
 @functools.cache
 def registry() -> tuple[RuntimeEntry, ...]:
     """Every runtime: ours, then those of other installed packages. Raises: UsageError, as `extended`."""
-    from miniseg_edge.host.plugins import extended  # to ask packages takes a tenth of a second
+    from miniseg_edge.host.plugins import extended  # querying packages takes a tenth of a second
 
     return extended(_OURS, ENTRY_POINT_GROUP)
 
 
 def entries_for(bundle: Bundle) -> tuple[RuntimeEntry, ...]:
-    """The rows that matter for a bundle: packages are asked where it holds what none of ours reads."""
+    """The rows that matter for a bundle: packages are only queried if it contains a target that ours do not read."""
     read = {entry.target for entry in _OURS}
     return _OURS if all(artifact.target in read for artifact in bundle.manifest.artifacts) else registry()
 
@@ -152,12 +152,12 @@ def reader_of(target: str) -> RuntimeEntry:
     for entry in _OURS if target in (ours.target for ours in _OURS) else registry():
         if entry.target == target:
             return entry
-    raise RuntimeUnavailableError(f"no runtime reads {target} artefacts", "one that is installed here", "none")
+    raise RuntimeUnavailableError(f"no runtime reads {target} artefacts", expected="an installed runtime", got="none")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What serves a bundle: runtime, device, artefact, why these, and why not those declared before them."""
+    """The choice for a bundle: runtime, device, artefact, the reason, and why earlier alternatives were rejected."""
 
     entry: RuntimeEntry
     device: str
@@ -167,22 +167,24 @@ class Choice:
 
 
 def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: str = AUTO) -> Choice:
-    """Picks the runtime, device and artefact to open, and says why; "auto" takes FP32 wherever it finds it.
+    """Chooses the runtime, device and artefact to open, with the reason; "auto" prefers FP32.
 
     Raises:
-        UsageError: no runtime has that name.
-        RuntimeUnavailableError: the bundle or the machine cannot serve what was asked for.
-        MissingDependencyError: the package is there but cannot be imported.
+        UsageError: the runtime is unknown.
+        RuntimeUnavailableError: the bundle or the machine cannot satisfy the request.
+        MissingDependencyError: the package is installed but cannot be imported.
     """
     if runtime != AUTO:
         entry = entry_named(runtime)
         if (obstacle := entry.obstacle(bundle, precision)) is not None:
-            raise RuntimeUnavailableError(f"the runtime {runtime} cannot serve this bundle", "", obstacle)
+            raise RuntimeUnavailableError(f"the runtime {runtime} cannot serve this bundle", because=obstacle)
         artifact = _read(entry, bundle, precision)
         offered = entry.load().devices()
         if device != AUTO and device not in offered:
-            raise RuntimeUnavailableError(f"{runtime} has no device {device} here", ", ".join(offered), device)
-        # Where nothing fits the first is taken: opening it gives the error with its reason.
+            raise RuntimeUnavailableError(
+                f"{runtime} has no device {device} here", expected=", ".join(offered), got=device
+            )
+        # If nothing fits, the first is used: opening it raises the error with its reason.
         found = device if device != AUTO else entry.fitting(artifact, AUTO)[0] or offered[0]
         return Choice(entry, found, artifact, "asked for")
 
@@ -190,7 +192,7 @@ def choose(bundle: Bundle, runtime: str = AUTO, device: str = AUTO, precision: s
 
 
 def _chosen_for_you(bundle: Bundle, device: str, precision: str) -> Choice:
-    """The first in the registry's order that can serve, those in FP32 before those that are not."""
+    """The first in the registry's order that can serve the bundle; FP32 artefacts come first."""
     passed_over: list[str] = []
     absent: list[str] = []
     entries = [entry for entry in entries_for(bundle) if not entry.reference]
@@ -209,16 +211,16 @@ def _chosen_for_you(bundle: Bundle, device: str, precision: str) -> Choice:
                 passed_over += [f"{name}: not in FP32, and so only if asked for" for name in left]
             reason = "first in order of speed" + "".join(f"; {why}" for why in passed_over)
             return Choice(entry, found, _read(entry, bundle, precision), reason)
-    raise RuntimeUnavailableError("no runtime can serve this bundle here", "", "; ".join(passed_over + absent))
+    raise RuntimeUnavailableError("no runtime can serve this bundle here", because="; ".join(passed_over + absent))
 
 
 def entry_named(name: str) -> RuntimeEntry:
-    """The registry's row of that name. Raises: UsageError."""
+    """The registry's row with that name. Raises: UsageError."""
     for entry in _OURS if name in (ours.name for ours in _OURS) else registry():
         if entry.name == name:
             return entry
     known = ", ".join(entry.name for entry in registry())
-    raise UsageError("no runtime has that name", f"{AUTO}, {known}", name)
+    raise UsageError("the runtime is unknown", expected=f"{AUTO}, {known}", got=name)
 
 
 def _read(entry: RuntimeEntry, bundle: Bundle, precision: str) -> Artifact:

@@ -1,4 +1,4 @@
-"""A bundle's golden slices, drawn again and compared with the reference's stored answers."""
+"""Segments a bundle's golden slices again and compares them with the reference's stored answers."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,16 +16,15 @@ from miniseg_edge.tensors import HU
 def replayed(
     bundle: Bundle, drawn: Callable[[ByteArray], FloatArray | ByteArray], limits: ParityLimits
 ) -> Iterator[SliceParity]:
-    """Each golden slice, drawn and compared.
+    """Segments and compares each golden slice.
 
     Args:
         bundle: whose golden slices.
-        drawn: gives a slice's logit maps (C - 1, H, W), or its mask (H, W).
-        limits: that decide what a near-tie is.
+        drawn: returns a slice's logit maps (C - 1, H, W), or its mask (H, W).
+        limits: that define a near-tie.
 
     Raises:
-        BundleError: a golden slice is not what the manifest says.
-        Whatever `drawn` raises.
+        BundleError: a golden slice does not match the manifest. Also whatever `drawn` raises.
     """
     for golden in bundle.manifest.golden:
         image = golden_image(bundle, golden)
@@ -34,24 +33,26 @@ def replayed(
 
 
 def replay(runtime: Runtime, bundle: Bundle) -> tuple[SliceParity, ...]:
-    """Judges a runtime that is about to open, for engines that nobody has seen run.
+    """Judges a runtime that is being opened, for engines that were never run on this machine.
 
     Raises:
-        ParityError: the lesion drawn is not the reference's, within what the artefact was held to.
+        ParityError: the lesion differs from the reference's by more than the artefact's limits.
         InferenceError, NumericError: the runtime failed.
     """
     limits = bundle.manifest.limits(runtime.artifact)
     found = tuple(replayed(bundle, lambda image: _drawn(runtime, bundle, image), limits))
     if broken := failures(found, limits):
         raise ParityError(
-            f"{runtime.name} on {runtime.device} does not draw the reference's lesion on the golden slices",
-            "the stored masks", "; ".join(broken), "Use another artefact of the bundle, and keep this one's report.",
-        )  # fmt: skip
+            f"{runtime.name} on {runtime.device} does not reproduce the reference's lesion on the golden slices",
+            expected="the stored masks",
+            because="; ".join(broken),
+            remedy="Use another artefact of the bundle, and keep the report of this one.",
+        )
     return found
 
 
 def _drawn(runtime: Runtime, bundle: Bundle, image: ByteArray) -> FloatArray | ByteArray:
-    """By the runtime alone: there is no Segmenter yet."""
+    """With only the runtime: there is no Segmenter yet."""
     manifest = bundle.manifest
     window = manifest.preprocessing.window if manifest.interface.values == HU else None
     grey, _ = checked_slice(image, manifest.interface.channels)

@@ -16,7 +16,7 @@ from miniseg_edge.tensors import HU, LOGIT, TensorSpec
 
 
 def torch_package() -> Any:
-    """Torch, told how its threads wait. Raises: MissingDependencyError."""
+    """Torch, configured for how its threads wait. Raises: MissingDependencyError."""
     import miniseg_edge.training  # noqa: F401  how torch's threads wait is settled before its import
 
     return require("torch", "torch")
@@ -27,8 +27,8 @@ def trained_network(bundle: Bundle) -> Any:
 
     Raises:
         MissingDependencyError: torch or safetensors is not installed.
-        BundleError: there are no such weights, or those of another network.
-        IncompatibleError: nobody registers this network here.
+        BundleError: there are no reference weights, or they belong to another network.
+        IncompatibleError: the network is not registered here.
     """
     torch_package()
     load = require("safetensors.torch", "torch").load
@@ -36,7 +36,7 @@ def trained_network(bundle: Bundle) -> Any:
 
     artifact = bundle.manifest.artifact(REFERENCE_TARGET)
     if artifact is None:
-        raise BundleError(f"{bundle.name} has no reference", "the weights as trained", "none")
+        raise BundleError(f"{bundle.name} has no reference", expected="the weights as trained", got="none")
     return reference_network(bundle.manifest.network, load(bundle.contents[artifact.files[0]]))
 
 
@@ -48,7 +48,7 @@ class TorchReference(Runtime):
 
     @classmethod
     def devices(cls) -> tuple[str, ...]:
-        """`cpu`, and `cuda:0`, ... where torch finds them."""
+        """`cpu`, and `cuda:0`, ... if torch finds them."""
         return ("cpu", *(f"cuda:{i}" for i in range(torch_package().cuda.device_count())))
 
     @property
@@ -58,14 +58,14 @@ class TorchReference(Runtime):
 
     def _open(self, bundle: Bundle, files: list[bytes]) -> None:
         if self.threads is not None:
-            torch_package().set_num_threads(self.threads)  # torch knows only one number for the whole process
+            torch_package().set_num_threads(self.threads)  # torch has only one number for the whole process
         self._network = trained_network(bundle).to(self.device)
         self._preprocessing = bundle.manifest.preprocessing
         self._interface = bundle.manifest.interface
         self._in_channels = bundle.manifest.network.in_channels
 
     def _output_of(self, bundle: Bundle) -> TensorSpec:
-        """Logit maps, whatever the artefacts give: masks alone cannot tell a near-tie from a flip."""
+        """Logit maps, whatever the artefacts return: masks alone cannot distinguish a near-tie from a flip."""
         manifest = bundle.manifest
         interface = replace(manifest.interface, result=LOGIT)
         return interface.output(manifest.preprocessing.size, manifest.network.classes)
@@ -81,7 +81,7 @@ class TorchReference(Runtime):
         return np.array(over_background.cpu().numpy())
 
     def _exact(self, torch: Any) -> AbstractContextManager[None]:
-        """On a GPU, FP32 as it is written: cuDNN rounds what convolutions read to 10 bits where nothing is said."""
+        """Real FP32 on a GPU: by default cuDNN rounds convolution inputs to 10 bits."""
         if self.device == "cpu":
             return nullcontext()
         exact: AbstractContextManager[None] = torch.backends.cudnn.flags(

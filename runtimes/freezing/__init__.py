@@ -1,6 +1,6 @@
-"""For PyInstaller, which finds this by its entry point: what an app that imports this package needs of it.
+"""For PyInstaller, which finds this by its entry point: what an app that imports this package needs.
 
-Runtimes, libminiseg and the versions that records name are found by name at run time, so PyInstaller cannot see them.
+Runtimes, libminiseg and the recorded versions are looked up by name at run time, so PyInstaller cannot see them.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""PyInstaller's hook: libminiseg, each runtime whose package is installed where the app is built, and their versions.
+"""PyInstaller's hook: libminiseg, each runtime whose package is installed in the build environment, and their versions.
 
-`--exclude-module openvino` leaves a runtime out. The reference on torch is for parity alone and never goes in.
+`--exclude-module openvino` excludes a runtime. The torch reference is only for parity and is never included.
 """
 
 from importlib.metadata import packages_distributions
@@ -12,7 +12,7 @@ from PyInstaller.utils.hooks import collect_dynamic_libs, copy_metadata
 
 
 def runtimes() -> list[tuple[str, tuple[str, ...], str | None]]:
-    """To be called in a process of its own: module, packages, and the distribution that adds it if it is not ours."""
+    """Called in a separate process: module, packages, and the distribution that adds it if it is not ours."""
     from importlib.metadata import entry_points
 
     from miniseg_edge.runtimes.backends.registry import ENTRY_POINT_GROUP, registry
@@ -26,7 +26,7 @@ def runtimes() -> list[tuple[str, tuple[str, ...], str | None]]:
 
 
 def hook(hook_api: Any) -> None:
-    """What PyInstaller calls, with the analysis that is on its way."""
+    """Called by PyInstaller with the current analysis."""
     excluded = set(hook_api.analysis.excludes)
     inside, distributions = {"miniseg_edge", "numpy", "cv2"}, {"miniseg-edge"}
     for module, packages, distribution in isolated.call(runtimes):

@@ -1,4 +1,4 @@
-"""PyInstaller's hook for OpenVINO, which opens its plugins and readers by name; nobody else has one."""
+"""PyInstaller's hook for OpenVINO, which opens its plugins and readers by name; there is no other hook for it."""
 
 from PyInstaller.utils.hooks import collect_data_files, collect_dynamic_libs
 

@@ -1,1 +1,1 @@
-"""`miniseg-node`: series come by DICOM, segmentations go back by DICOM."""
+"""`miniseg-node`: receives series by DICOM and returns segmentations by DICOM."""

@@ -153,7 +153,9 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 def _run(parsed: argparse.Namespace) -> None:
     if parsed.bundle is None or not parsed.send:
-        raise UsageError("a node needs a bundle and an archive", "BUNDLE --send PACS@HOST:PORT", "less")
+        raise UsageError(
+            "a node needs a bundle and an archive", expected="BUNDLE --send PACS@HOST:PORT", got="only one of them"
+        )
     check_installed(PACKAGES, "node")
     targets = [destination(text) for text in parsed.send]
     settings = _settings(parsed, targets)
@@ -182,9 +184,11 @@ def _run(parsed: argparse.Namespace) -> None:
 
 def _settings(parsed: argparse.Namespace, targets: Sequence[Destination]) -> Settings:
     if not 0 <= parsed.port <= 65535 or not 0 <= (parsed.metrics_port or 0) <= 65535:
-        raise UsageError("no such port", "0..65535, 0 for a free one", f"{parsed.port}, {parsed.metrics_port}")
+        raise UsageError(
+            "the port is invalid", expected="0..65535, 0 for a free one", got=f"{parsed.port}, {parsed.metrics_port}"
+        )
     if parsed.send_tries < 1:
-        raise UsageError("no such --send-tries", "1 or more", str(parsed.send_tries))
+        raise UsageError("--send-tries is invalid", expected="1 or more", got=str(parsed.send_tries))
     limits = NodeLimits(
         associations=parsed.max_associations, pdu_bytes=parsed.max_pdu, object_mb=parsed.max_object,
         spool_mb=parsed.max_spool, free_mb=parsed.min_free, series=parsed.max_series, images=parsed.max_images,
@@ -213,18 +217,22 @@ def _settings(parsed: argparse.Namespace, targets: Sequence[Destination]) -> Set
 
 
 def _host(text: str, peers: Sequence[Accepted]) -> str:
-    """Raises: UsageError, if others could reach it and it is not said who may."""
+    """Raises: UsageError if other machines could reach it without a list of allowed peers."""
     try:
         found = ipaddress.ip_address("127.0.0.1" if text == "localhost" else text)
     except ValueError:
-        raise UsageError("no such host", "localhost or an IP address", text[:200]) from None
+        raise UsageError("the host is invalid", expected="localhost or an IP address", got=text[:200]) from None
     if not found.is_loopback and (not peers or any(peer.network is None for peer in peers)):
-        raise UsageError("others could reach this address", "--accept TITLE@ADDRESS for each scanner", str(found))
+        raise UsageError(
+            "other machines could reach this address",
+            expected="--accept TITLE@ADDRESS for each scanner",
+            got=str(found),
+        )
     return str(found)
 
 
 def _peers(parsed: argparse.Namespace, targets: Sequence[Destination]) -> tuple[Accepted, ...]:
-    """Scanners, and archives, which call back to confirm; nobody if no scanner is named."""
+    """Scanners, and archives, which call back to confirm; empty if no scanner is named."""
     scanners = tuple(accepted(text) for text in parsed.accept)
     if not scanners:
         return ()
@@ -234,11 +242,11 @@ def _peers(parsed: argparse.Namespace, targets: Sequence[Destination]) -> tuple[
 def _tls(parsed: argparse.Namespace) -> Any:
     given = [parsed.tls_cert, parsed.tls_key]
     if (given[0] is None) != (given[1] is None):
-        raise UsageError("half of TLS", "--tls-cert and --tls-key", "one of them")
+        raise UsageError("TLS needs a certificate and a key", expected="--tls-cert and --tls-key", got="one of them")
     if given[0] is None:
         return None
     if parsed.tls_peers is None:
-        raise UsageError("TLS needs to know whom to trust", "--tls-peers FILE", "none")
+        raise UsageError("--tls-cert needs --tls-peers", expected="--tls-peers FILE", got="none")
     return incoming_tls(given[0], given[1], parsed.tls_peers)
 
 
@@ -251,7 +259,7 @@ def _archives(parsed: argparse.Namespace, targets: Sequence[Destination], node: 
         else:
             found.append(CStoreArchive(one, ae_title(parsed.aet), tls, node.report))
     if len({archive.key for archive in found}) < len(found):
-        raise UsageError("an archive is named twice", "each --send once", "one of them again")
+        raise UsageError("an archive is named twice", expected="each --send once", got="a repeated one")
     return found
 
 
@@ -260,7 +268,7 @@ def _by_stow(parsed: argparse.Namespace, archive: ArchiveUrl) -> StowArchive:
     secure = archive.url.startswith("https://")
     if parsed.send_token is not None:
         if not secure:
-            raise UsageError("a token would go out in the clear", "https://", archive.name)
+            raise UsageError("the token would be sent unencrypted", expected="https://", got=archive.name)
         check_private(parsed.send_token)
         token = bytes_from_file(parsed.send_token, _MAX_TOKEN_FILE, UsageError).decode("ascii", "replace").strip()
     tls = outgoing_tls(parsed.tls_cert, parsed.tls_key, parsed.tls_peers) if secure else None
@@ -286,5 +294,5 @@ def _log_to_stderr() -> None:
 
 
 def _say_what_ended(ended: threading.ExceptHookArgs) -> None:
-    """A line in the place of a traceback, in which a library may quote the patient."""
+    """Logs one line instead of a traceback, in which a library may quote the patient."""
     _logger.error("a thread ended: %s", ended.exc_type.__name__)

@@ -1,4 +1,4 @@
-"""What is in work: each series of the spool with its stage, and when it goes on to the next."""
+"""The series in progress: each series of the spool with its stage, and when it advances."""
 
 import enum
 import queue
@@ -15,7 +15,7 @@ from miniseg_edge.runtimes.node.keeping.series_folder import Round, SeriesFolder
 from miniseg_edge.runtimes.node.keeping.spool import Spool, bytes_below
 
 ANNOUNCED_QUIET_S = 1.0
-"""A series may hold several acquisitions, each with its number: one more may be on its way."""
+"""A series may have several acquisitions with different numbers: another one may still arrive."""
 
 _logger = logger_of(__name__)
 
@@ -36,21 +36,21 @@ class Stage(enum.Enum):
 
 @dataclass(eq=False)
 class Case:
-    """A series that the node knows: what is on the disk, and what only a running node needs.
+    """A series known to the node: what is on disk, and what only a running node needs.
 
     Attributes:
         folder: in the spool.
-        stage: what is done with it.
+        stage: what is currently done with it.
         images: keys of all images that were acknowledged.
-        arrived_s: when the last of them came, or the node started (monotonic).
-        received: objects that came, those that were there already included.
-        announced: how many images the sender says there are; None if it does not.
-        still_comes: when the last byte came on the association that brings it, while an object is on its way.
-        round: that is in work; None while images are received.
-        last_image_s: when the last image of the round in work came (or the node started).
-        last_round: that ended last in this process.
+        arrived_s: when the last of them arrived, or the node started (monotonic).
+        received: number of received objects, duplicates included.
+        announced: number of images according to the sender; None if unknown.
+        still_comes: when the last byte arrived on the association that brings it, while an object is in transfer.
+        round: the current round; None while images are received.
+        last_image_s: when the last image of the current round arrived (or the node started).
+        last_round: the last round that ended in this process.
         rested_s: since when it waits for late slices.
-        tries: of drawing in this process.
+        tries: segmentation attempts in this process.
     """
 
     folder: SeriesFolder
@@ -75,8 +75,8 @@ class Case:
 class Desk:
     """All cases.
 
-    Thread-safety: all methods may be called from many threads at once. A case's disk is changed under `Spool.lock_of`,
-    its place here under a lock of the desk's own, which is never held while the former is waited for.
+    Thread-safety: all methods may be called from many threads at once. A case's files are changed under
+    `Spool.lock_of`, its entry here under the desk's own lock, which is never held while waiting for the former.
     """
 
     def __init__(self, spool: Spool, most: int, wait_s: float, late_s: float, *, keep: bool) -> None:
@@ -84,9 +84,9 @@ class Desk:
 
         Args:
             spool: of the images.
-            most: series that may be in work or wait at once.
-            wait_s: of quiet, after which a series is complete.
-            late_s: that images are kept after the answer, for slices that come late.
+            most: maximum number of series in progress or waiting.
+            wait_s: idle time after which a series is complete.
+            late_s: how long images are kept after the answer, for late slices.
             keep: keep them for good.
         """
         self.to_draw: queue.Queue[Case] = queue.Queue()
@@ -98,7 +98,7 @@ class Desk:
         self._lock = threading.Lock()
 
     def resume(self) -> None:
-        """Goes on where a node stopped. Raises: OutputError, OSError."""
+        """Resumes where a node stopped. Raises: OutputError, OSError."""
         for key in self._spool.series_keys():
             try:
                 case = self._opened(key)
@@ -116,7 +116,7 @@ class Desk:
                 self.on_drawn(case)
 
     def case(self, key: str) -> Case | None:
-        """A series' case, a new one if it is not known; None where there is no room. Under the series' lock."""
+        """A series' case, created if unknown; None if there is no room. Under the series' lock."""
         with self._lock:
             found = self._cases.get(key)
             if found is not None:
@@ -133,7 +133,7 @@ class Desk:
         return opened
 
     def arrived(self, case: Case, image: str | None, announced: int | None, still_comes: Callable[[], float]) -> None:
-        """An image came and lies in the folder, or (None) it was there already. Under the series' lock."""
+        """An image arrived in the folder, or (None) was already there. Under the series' lock."""
         with self._lock:
             case.received += 1
             case.announced = announced if announced is not None else case.announced
@@ -146,7 +146,7 @@ class Desk:
                 case.stage = Stage.RECEIVING
 
     def tick(self) -> None:
-        """Takes complete series on, and lets answered ones go."""
+        """Advances complete series, and releases answered ones."""
         with self._lock:
             cases = list(self._cases.values())
         for case in cases:
@@ -166,7 +166,7 @@ class Desk:
             case.stage = Stage.DRAWING
 
     def draw_again(self, case: Case) -> None:
-        """It failed for a reason that may pass."""
+        """It failed for a reason that may be temporary."""
         with self._lock:
             case.stage = Stage.WAITING
         self.to_draw.put(case)
@@ -180,11 +180,11 @@ class Desk:
         self.on_drawn(case)
 
     def failed(self, case: Case, error: MiniSegError) -> None:
-        """Its round ends as a dead letter. Raises: OutputError, OSError."""
+        """Ends its round as a dead letter. Raises: OutputError, OSError."""
         self._ended(case, End(FAILED, error.code, str(error)), error)
 
     def skipped(self, case: Case, error: MiniSegError) -> None:
-        """There was nothing to segment in it. Raises: OutputError, OSError."""
+        """It contained nothing to segment. Raises: OutputError, OSError."""
         self._ended(case, End(SKIPPED, error.code, str(error)), error)
 
     def sent(self, case: Case) -> None:
@@ -192,7 +192,7 @@ class Desk:
         self._ended(case, End(DONE, "", ""), None)
 
     def stages(self) -> Counter[str]:
-        """How many series are in each."""
+        """Number of series per stage."""
         with self._lock:
             return Counter(case.stage.value for case in self._cases.values())
 
@@ -205,7 +205,7 @@ class Desk:
         return SeriesFolder(self._spool.series / key)
 
     def _opened(self, key: str) -> Case | None:
-        """A case as its folder has it; None, and put away, if its last round failed and nothing came since."""
+        """A case from its folder; None, and moved away, if its last round failed and nothing arrived since."""
         folder, now_s = self._folder(key), time.monotonic()
         case = Case(folder, Stage.RECEIVING, set(folder.images()), now_s, rested_s=now_s)
         rounds = folder.rounds()
@@ -247,7 +247,7 @@ class Desk:
         self._hand_out(case)
 
     def _hand_out(self, case: Case) -> None:
-        """To the workers, unless it would be a result of late slices alone. Raises: OutputError, OSError."""
+        """Passes it to the workers, unless the result would only cover late slices. Raises: OutputError, OSError."""
         history = self._spool.answered(case.key)
         taken = None if case.round is None else case.round.taken()
         have = set() if taken is None else set(taken.images)
@@ -255,8 +255,8 @@ class Desk:
             self.to_draw.put(case)
             return
         self.failed(case, LateSlicesError(
-            "late slices of a series that was answered and deleted", "the whole series",
-            f"{missing} slices fewer", "Send the whole series again, or keep images longer (--late).",
+            "late slices of a series that was answered and deleted", expected="the whole series",
+            got=f"{missing} slices fewer", remedy="Send the whole series again, or keep images longer (--late).",
         ))  # fmt: skip
 
     def _ended(self, case: Case, end: End, error: MiniSegError | None) -> None:
@@ -281,7 +281,7 @@ class Desk:
 
     def _retire(self, case: Case) -> None:
         with self._spool.lock_of(case.key):
-            if case.stage is not Stage.RESTING:  # a late slice came in this very moment
+            if case.stage is not Stage.RESTING:  # a late slice arrived at this very moment
                 return
             results = case.folder.last_results()
             self._spool.retire(case.key, Answered(0, tuple(sorted(case.images)), results), keep=self._keep)

@@ -1,4 +1,4 @@
-"""One round: images of the spool to results in the spool, by the code that `miniseg-segment` runs."""
+"""One round: from images in the spool to results in the spool, with the code of `miniseg-segment`."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -24,18 +24,18 @@ from miniseg_edge.studies.source_files import DiskFile
 from miniseg_edge.studies.study import Study
 
 _BYTES_FOR_A_VOXEL = 8
-"""The mask, its copies while results are written, and lesions being counted."""
+"""Bytes per voxel: the mask, its copies while results are written, and the lesion count."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How series are segmented.
+    """Settings for segmenting series.
 
     Attributes:
         formats: of the results, all of them DICOM.
-        seg_frames: slices in a SEG and captures.
-        longest_part: take the longest evenly spaced part of an uneven series.
-        memory_mb: that one series may need, in MiB.
+        seg_frames: slices in a SEG and in captures.
+        longest_part: use the longest evenly spaced part of an uneven series.
+        memory_mb: limit for one series, in MiB.
     """
 
     formats: tuple[str, ...]
@@ -50,16 +50,16 @@ def draw(
     """Segments a round's images and writes its results, the last file last.
 
     Raises:
-        CancelledError: the node stops.
-        Whatever `study_from_dicom_files`, `segmented_study` and `write_results` raise.
+        CancelledError: the node is stopping. Also whatever `study_from_dicom_files`, `segmented_study` and
+            `write_results` raise.
     """
     start_s, taken = time.monotonic(), found.taken()
     if taken is None:
-        raise IntegrityError("a round has no images", "taken.json", "none")
+        raise IntegrityError("the round has no images", expected="taken.json", got="none")
 
     def progress(done: int, of: int) -> None:
         if is_stopping():
-            raise CancelledError("the node stops")
+            raise CancelledError("the node is stopping")
 
     files = [DiskFile(folder.image(key)) for key in taken.images]
     study = study_from_dicom_files(files, f"series {folder.key}", Reading(longest_part=drawing.longest_part))
@@ -82,8 +82,8 @@ def _check_memory(study: Study, memory_mb: int) -> None:
     wanted = len(study) * height * width * _BYTES_FOR_A_VOXEL
     if wanted > memory_mb * MIB:
         raise HostMemoryError(
-            "a series would need too much memory", f"at most {memory_mb} MiB", f"{wanted // MIB} MiB",
-            "Give the node more (--max-memory), or leave such series to a rule.",
+            "the series needs too much memory", expected=f"at most {memory_mb} MiB", got=f"{wanted // MIB} MiB",
+            remedy="Raise --max-memory, or exclude such series with a rule.",
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a node takes of peers, time, memory and disk."""
+"""A node's limits on peers, time, memory and disk."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,21 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class NodeLimits:
-    """Each has a default; what is above it is refused by its DICOM status.
+    """Each has a default; what exceeds it is refused with its DICOM status.
 
     Attributes:
-        associations: at once; one more is rejected (local limit exceeded, transient).
-        pdu_bytes: the longest PDU that a peer may send; a longer one ends its association.
-        object_mb: the longest object, in MiB; a longer one ends its association.
-        object_s: that an object may take, from its first byte to its last.
-        pdu_s: that one PDU may take, and an answer to be taken.
-        idle_s: without a message, after which an association is ended.
-        spool_mb: of images and results on disk, in MiB; then C-STORE gets A700.
-        free_mb: that must stay free on the disk, in MiB; then C-STORE gets A700.
-        series: that may be in work or wait at once; the first image of one more gets A700.
+        associations: concurrent ones; one more is rejected (local limit exceeded, transient).
+        pdu_bytes: maximum PDU of a peer; a longer one ends its association.
+        object_mb: maximum object, in MiB; a longer one ends its association.
+        object_s: maximum time for an object, from its first byte to its last.
+        pdu_s: maximum time for one PDU, and for the peer to receive an answer.
+        idle_s: time without a message after which an association is ended.
+        spool_mb: images and results on disk, in MiB; beyond it C-STORE gets A700.
+        free_mb: that must stay free on disk, in MiB; otherwise C-STORE gets A700.
+        series: that may be in progress or waiting; the first image of one more gets A700.
         images: in one series; one more gets A700.
         memory_mb: of the process, in MiB; above it C-STORE gets A700, and a series that would need more is refused.
-        workers: series that are segmented at once.
+        workers: number of series segmented concurrently.
     """
 
     associations: int = 16
@@ -46,7 +46,9 @@ class NodeLimits:
         if not 4096 <= self.pdu_bytes <= 2**24:
             wrong.append("pdu_bytes")
         if wrong:
-            raise UsageError("no such limits", "numbers above 0, PDUs of 4096 bytes to 16 MiB", ", ".join(wrong))
+            raise UsageError(
+                "the limits are invalid", expected="numbers above 0, PDUs of 4096 bytes to 16 MiB", got=", ".join(wrong)
+            )
 
     @property
     def object_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""What Prometheus reads of a node: counts, times and how full it is. No word of a patient; series are not named."""
+"""A node's Prometheus metrics: counts, times and load. No patient data; series are not named."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ _SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 600.0, 3600.0
 
 
 class NodeMetrics:
-    """Metrics of one node, in a registry of their own. Thread-safety: all methods may be called at once."""
+    """Metrics of one node, in a separate registry. Thread-safety: all methods may be called at once."""
 
     def __init__(self, provenance: dict[str, str]) -> None:
         """Raises: MissingDependencyError."""
@@ -40,11 +40,11 @@ class NodeMetrics:
         self._gauge, self._serve = prometheus.Gauge, prometheus.start_http_server
 
     def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
-        """A gauge that is read when it is asked for."""
+        """A gauge that is computed when it is read."""
         self._gauge(f"miniseg_node_{name}", what, registry=self.registry).set_function(read)
 
     def watch_stages(self, stages: Callable[[], dict[str, int]], names: tuple[str, ...]) -> None:
-        """A gauge of series for each stage."""
+        """A gauge of series per stage."""
         gauge = self._gauge(
             "miniseg_node_series_now", "Series in the spool, by stage", ("stage",), registry=self.registry
         )
@@ -52,11 +52,11 @@ class NodeMetrics:
             gauge.labels(name).set_function(lambda name=name: stages().get(name, 0))
 
     def came(self, status: int) -> None:
-        """An object came and got a status."""
+        """Counts a received object and its status."""
         self._objects.labels(f"{status:04X}").inc()
 
     def rejected(self, reason: str) -> None:
-        """An association was refused or ended by us."""
+        """Counts an association that we refused or ended."""
         self._rejected.labels(reason).inc()
 
     def drew(self, slices: int, seconds: float) -> None:
@@ -65,7 +65,7 @@ class NodeMetrics:
         self._drawing.observe(seconds)
 
     def sent(self, archive: str, code: str, count: int) -> None:
-        """Objects were sent, or (with a code) not."""
+        """Counts objects that were sent, or (with a code) were not."""
         self._sent.labels(archive, code).inc(count)
 
     def ended(self, status: str, code: str, seconds: float | None) -> None:
@@ -75,6 +75,6 @@ class NodeMetrics:
             self._answer.observe(seconds)
 
     def serve(self, port: int) -> tuple[Any, int]:
-        """Answers GET on loopback; the server, and its port. Raises: OSError."""
+        """Answers GET on loopback; returns the server and its port. Raises: OSError."""
         server, _ = self._serve(port, "127.0.0.1", self.registry)
         return server, server.server_port

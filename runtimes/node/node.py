@@ -1,4 +1,4 @@
-"""A node put together: what comes in is put down, segmented, sent, and forgotten."""
+"""Assembles a node: incoming objects are stored, segmented, sent, and removed."""
 
 import contextlib
 import ssl
@@ -44,14 +44,14 @@ class Settings:
 
     Attributes:
         title: its AE title.
-        host, port: where it listens; port 0 takes a free one.
-        tls: of scanners' connections, or None.
-        peers: who may send; nobody listed is everybody who reaches it.
-        wait_s: of quiet, after which a series is complete.
-        late_s: that images stay after the answer, for late slices.
+        host, port: where it listens; port 0 chooses a free one.
+        tls: for scanners' connections, or None.
+        peers: who may send; if empty, everybody who can reach it.
+        wait_s: idle time after which a series is complete.
+        late_s: how long images are kept after the answer, for late slices.
         keep: keep them for good.
         metrics_port: on loopback; None for no metrics.
-        rules, limits, drawing, patience: as they say.
+        rules, limits, drawing, patience: see their classes.
     """
 
     title: str
@@ -70,10 +70,10 @@ class Settings:
 
 
 class Node:
-    """A node. Thread-safety: `run` is the main thread's."""
+    """A node. Thread-safety: `run` must be called from the main thread."""
 
     def __init__(self, settings: Settings, spool: Spool, segmenter: Segmenter, confirmations: Confirmations) -> None:
-        """Takes nothing yet. Raises: MissingDependencyError."""
+        """Accepts nothing yet. Raises: MissingDependencyError."""
         self._settings, self._spool = settings, spool
         limits = settings.limits
         self._desk = Desk(spool, limits.series, settings.wait_s, settings.late_s, keep=settings.keep)
@@ -99,12 +99,12 @@ class Node:
         """Works until it is told to stop (SIGTERM, Ctrl-C).
 
         Args:
-            archives: that get every result.
-            ready: is told the port, and the metrics' port, when connections are taken.
+            archives: that receive every result.
+            ready: called with the port, and the metrics' port, when connections are accepted.
 
         Raises:
-            UsageError: the port cannot be bound.
-            DeviceLostError and its kin: this process cannot segment again; the next one goes on.
+            UsageError: the port cannot be bound. DeviceLostError and its subclasses: this process cannot segment any
+                more; a new one resumes.
         """
         settings, limits = self._settings, self._settings.limits
         self._senders = [self._sender(archive) for archive in archives]
@@ -135,7 +135,7 @@ class Node:
 
     @property
     def report(self) -> Callable[..., object]:
-        """Takes confirmations that come on associations of ours."""
+        """Receives confirmations that arrive on our own associations."""
         return self._door.report
 
     def _sender(self, archive: Archive) -> Sender:
@@ -153,7 +153,7 @@ class Node:
             sender.put(case)
 
     def _outcome(self, case: Case, archive: Archive, error: MiniSegError | None) -> None:
-        """One archive has everything, or never will; when all are through, the round ends."""
+        """One archive has everything, or never will; after all archives, the round ends."""
         with self._lock:
             found = self._outcomes[case.key]
             found[archive.key] = error
@@ -165,10 +165,10 @@ class Node:
         else:
             self._desk.sent(case)
         with self._lock:
-            self._outcomes.pop(case.key, None)  # now: where the end could not be written down, the sender comes again
+            self._outcomes.pop(case.key, None)  # now: if the end could not be recorded, the sender tries again
 
     def _say(self, case: Case, end: End) -> None:
-        """The one line for a series."""
+        """Logs the one line for a series."""
         seconds = time.monotonic() - case.last_image_s
         self._metrics.ended(end.status, end.code, seconds if end.status == DONE else None)
         if end.status != DONE:
@@ -197,7 +197,7 @@ class Node:
         metrics.watch_stages(self._desk.stages, tuple(stage.value for stage in Stage))
 
     def _sweep(self) -> None:
-        """Removes what associations left that ended in the middle of an object."""
+        """Removes partial objects of interrupted associations."""
         left = list(self._spool.incoming.iterdir())
         if left and not self._door.associations:
             for path in left:
@@ -208,7 +208,7 @@ class Node:
         try:
             return opens()
         except OSError as error:
-            raise UsageError("a port cannot be bound", "a free one", error.strerror or str(error)) from error
+            raise UsageError("a port cannot be bound", because=error.strerror or str(error)) from error
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping.set()

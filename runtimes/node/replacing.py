@@ -1,4 +1,4 @@
-"""A result says which earlier result it replaces, where viewers and archives look for such a thing."""
+"""Records in a result which earlier result it replaces, where viewers and archives look for it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +14,8 @@ _SAID = "Replaces "
 def mark_replacing(made: Dataset, replaced: Sequence[Reference]) -> None:
     """Names earlier results of the same kind in a result.
 
-    A structured report names them as predecessor documents. Images name their series as a related one, and themselves
-    in the comments that viewers show.
+    A structured report names them as predecessor documents. Images name their series as a related one, and the earlier
+    images in the comments that viewers show.
     """
     alike = [one for one in replaced if one.sop_class_uid == str(made.SOPClassUID)]
     alike = [one for one in alike if one.sop_instance_uid != str(made.SOPInstanceUID)]

@@ -1,4 +1,4 @@
-"""Which series are taken: rules in a small file, of which the first that fits an image decides."""
+"""Which series are accepted: rules in a small file; the first rule that matches an image decides."""
 
 import fnmatch
 import math
@@ -34,11 +34,11 @@ _THICKNESS = "thickness_mm"
 
 @dataclass(frozen=True)
 class Rule:
-    """Conditions, all of which must hold, and the answer then.
+    """Conditions, all of which must match, and the answer.
 
     Attributes:
-        answer: to an image that fits.
-        texts: patterns with * and ? for each element's name, whatever the case; one of them must fit.
+        answer: for a matching image.
+        texts: case-insensitive patterns with * and ? for each element's name; one of them must match.
         thickness_mm: smallest and largest, or None for any.
     """
 
@@ -47,7 +47,7 @@ class Rule:
     thickness_mm: tuple[float, float] | None = None
 
     def fits(self, header: Dataset) -> bool:
-        """Whether all conditions hold; an element that is missing fits the pattern "" alone, and no thickness."""
+        """Whether all conditions match; a missing element only matches the pattern "", and no thickness."""
         if self.thickness_mm is not None:
             thickness = _number(said(header, "SliceThickness"))
             if thickness is None or not self.thickness_mm[0] <= thickness <= self.thickness_mm[1]:
@@ -60,10 +60,10 @@ class Rules:
     """The rules in order.
 
     Attributes:
-        rules: the first that fits decides.
-        otherwise: the answer to images that none fits.
-        other_classes: "refuse": no presentation context is accepted for objects other than CT images; "ignore": they
-            are taken and thrown away, for scanners that stop at the first refusal.
+        rules: the first match decides.
+        otherwise: the answer for images without a match.
+        other_classes: "refuse": no presentation context is accepted for objects other than CT images. "ignore": they
+            are accepted and discarded, for scanners that stop at the first refusal.
     """
 
     rules: tuple[Rule, ...]
@@ -71,25 +71,25 @@ class Rules:
     other_classes: Answer = REFUSE
 
     def answer(self, header: Dataset) -> Answer:
-        """To an image with this header."""
+        """The answer for an image with this header."""
         return next((rule.answer for rule in self.rules if rule.fits(header)), self.otherwise)
 
 
 CT_ALONE = Rules((Rule(TAKE, {"modality": ("CT",)}),))
-"""Without a file: every CT is taken."""
+"""Without a file, every CT is accepted."""
 
 
 def rules_from_file(path: Path) -> Rules:
-    """Reads TOML. Raises: UsageError, which names what is wrong."""
+    """Reads TOML. Raises: UsageError, which names the fault."""
     try:
         toml: Any = require("tomllib" if installed("tomllib") else "tomli", "node")  # the former since Python 3.11
         data = toml.loads(bytes_from_file(path, _MAX_FILE, UsageError).decode("utf-8"))
     except ValueError as error:
-        raise UsageError(f"{path.name} is no TOML", "rules in TOML", str(error)[:200]) from None
+        raise UsageError(f"{path.name} is not TOML", expected="rules in TOML", because=str(error)[:200]) from None
     _check_keys(data, {"otherwise", "other_classes", "rule"}, path.name)
     tables = data.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise UsageError(f"{path.name} has other rules", "[[rule]] tables", type(tables).__name__)
+        raise UsageError(f"{path.name} has invalid rules", expected="[[rule]] tables", got=type(tables).__name__)
     rules = tuple(_rule(table, f"{path.name}, rule {number}") for number, table in enumerate(tables, 1))
     others = _answer(data.get("other_classes", REFUSE), (REFUSE, IGNORE), f"{path.name}: other_classes")
     return Rules(rules, _answer(data.get("otherwise", REFUSE), ANSWERS, f"{path.name}: otherwise"), others)
@@ -104,29 +104,29 @@ def _rule(table: Mapping[str, object], where: str) -> Rule:
 
 def _check_keys(table: Mapping[str, object], known: set[str], where: str) -> None:
     if unknown := sorted(table.keys() - known):
-        raise UsageError(f"{where} has unknown words", ", ".join(sorted(known)), ", ".join(unknown)[:200])
+        raise UsageError(f"{where} has unknown keys", expected=", ".join(sorted(known)), got=", ".join(unknown)[:200])
 
 
 def _answer(value: object, allowed: tuple[Answer, ...], where: str) -> Answer:
     for answer in allowed:
         if value == answer:
             return answer
-    raise UsageError(f"{where} is no answer", ", ".join(allowed), str(value)[:64])
+    raise UsageError(f"{where} is not a valid answer", expected=", ".join(allowed), got=str(value)[:64])
 
 
 def _patterns(value: object, where: str) -> tuple[str, ...]:
     found = (value,) if isinstance(value, str) else value
     if not isinstance(found, list | tuple) or not all(isinstance(one, str) for one in found):
-        raise UsageError(f"{where} is no pattern", "a text, or a list of texts", type(value).__name__)
+        raise UsageError(f"{where} is not a pattern", expected="a text, or a list of texts", got=type(value).__name__)
     return tuple(str(one) for one in found)
 
 
 def _range(value: object, where: str) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2 or not all(type(one) in (int, float) for one in value):
-        raise UsageError(f"{where} is no range", "[smallest, largest] in mm", str(value)[:64])
+        raise UsageError(f"{where} is not a range", expected="[smallest, largest] in mm", got=str(value)[:64])
     low, high = float(value[0]), float(value[1])
     if not 0 <= low <= high < math.inf:
-        raise UsageError(f"{where} is no range", "0 <= smallest <= largest", str(value)[:64])
+        raise UsageError(f"{where} is not a range", expected="0 <= smallest <= largest", got=str(value)[:64])
     return low, high
 
 

@@ -1,4 +1,4 @@
-"""Threads that segment series one after the other, and what becomes of those that fail."""
+"""Threads that segment series one after the other, and the handling of failures."""
 
 import queue
 import threading
@@ -23,10 +23,10 @@ from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
 from miniseg_edge.runtimes.study.failure import failure_of
 
 TRIES = 3
-"""Of a series whose failure may be the machine's, in one process."""
+"""Attempts per process at a series whose failure may be the machine's."""
 
 DEATHS = 10
-"""Processes that may die of a series, or be killed while they work on it, before it is given up."""
+"""Number of processes that may die on a series, or be killed during it, before it is abandoned."""
 
 AGAIN_S = 2.0
 _LOOK_S = 0.2
@@ -38,9 +38,9 @@ _logger = logger_of(__name__)
 
 
 class Workers:
-    """Threads that draw what the desk hands out.
+    """Threads that segment what the desk hands out.
 
-    Thread-safety: `start` and `stop` are one thread's.
+    Thread-safety: one thread calls `start` and `stop`.
     """
 
     def __init__(self, desk: Desk, segmenter: Segmenter, drawing: Drawing, count: int) -> None:
@@ -58,7 +58,7 @@ class Workers:
             thread.start()
 
     def stop(self, patience_s: float) -> None:
-        """Ends after the slices that are in work; the series is drawn again by the next node."""
+        """Ends after the current slices; the next node segments the series again."""
         self._stopping.set()
         for thread in self._threads:
             thread.join(patience_s)
@@ -71,11 +71,11 @@ class Workers:
                 continue
             try:
                 self._draw(case)
-            except (OutputError, OSError) as error:  # not even the failure could be written down
+            except (OutputError, OSError) as error:  # not even the failure could be recorded
                 _logger.error("series %s: %s; tried again", case.key, failure_of(error).code)
                 self._stopping.wait(AGAIN_S)
                 self._desk.draw_again(case)
-            except Exception as error:  # the node ends, and the next one goes on
+            except Exception as error:  # this node ends, and the next one resumes
                 self.fatal = failure_of(error)
                 return
 
@@ -86,7 +86,10 @@ class Workers:
         case.tries += 1
         if found.attempt() > DEATHS:
             self._desk.failed(
-                case, WorkerDiedError("nodes died of this series", "one that lives", f"{DEATHS} that died")
+                case,
+                WorkerDiedError(
+                    "this series crashed the node", expected="a worker that survives", got=f"{DEATHS} that died"
+                ),
             )
             return
         try:

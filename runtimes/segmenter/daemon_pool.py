@@ -1,6 +1,6 @@
-"""A pool of threads that keep no process alive: an engine that hangs in one cannot be interrupted, only left behind.
+"""A pool of threads that do not keep a process alive: an engine that hangs can only be abandoned.
 
-`concurrent.futures.ThreadPoolExecutor` waits for its threads when the interpreter ends, whatever they do.
+`concurrent.futures.ThreadPoolExecutor` waits for its threads at interpreter exit, whatever they do.
 """
 
 import functools
@@ -17,13 +17,13 @@ Result = TypeVar("Result")
 
 
 class DaemonPool:
-    """Threads that work on calls, as many as are needed at once. They end after `shutdown`, or with the pool.
+    """Threads that run calls, as many as are needed at once. They end after `shutdown`, or with the pool.
 
     Thread-safety: all methods may be called from many threads at once.
     """
 
     def __init__(self, workers: int, name: str) -> None:
-        """Takes the largest number of threads, and what their names begin with."""
+        """Takes the maximum number of threads, and the prefix of their names."""
         self._workers, self._name = workers, name
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
@@ -33,7 +33,7 @@ class DaemonPool:
         weakref.finalize(self, self._calls.put, None).atexit = False
 
     def submit(self, function: Callable[..., Result], *arguments: object) -> Future[Result]:
-        """Queues a call; never waits. Raises: RuntimeError, after `shutdown`, or the system gives no thread."""
+        """Queues a call without waiting. Raises: RuntimeError after `shutdown`, or if the system has no thread."""
         future: Future[Result] = Future()
         with self._lock:
             if self._closed:
@@ -48,7 +48,7 @@ class DaemonPool:
         return future
 
     def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
-        """Takes no more calls. Those that were begun finish, and so do queued ones unless they are cancelled."""
+        """Accepts no more calls. Running calls finish, and so do queued ones unless they are cancelled."""
         with self._lock:
             self._closed = True
             while cancel_futures:
@@ -65,14 +65,17 @@ class DaemonPool:
 
 
 class _Call:
-    """A call and the future that gets what it gives."""
+    """A call and the future for its result."""
 
     def __init__(self, future: Future[Any], function: Callable[..., object], arguments: tuple[object, ...]) -> None:
         self.future = future
         self._parts: list[tuple[Callable[..., object], tuple[object, ...]]] = [(function, arguments)]
 
     def run(self) -> None:
-        """Once. An error's traceback holds this frame and those above it, so nothing of the call may stay in them."""
+        """Runs once.
+
+        A traceback holds this frame and those above it, so no reference to the call may remain in them.
+        """
         future = self.future
         function, arguments = self._parts.pop()
         if not future.set_running_or_notify_cancel():
@@ -88,7 +91,7 @@ class _Call:
 
 
 def _work(calls: "queue.SimpleQueue[_Call | None]", idle: threading.Semaphore) -> None:
-    """A thread's life. It holds no pool, so that one that is forgotten ends its threads."""
+    """A thread's main loop. It does not reference the pool, so that a garbage-collected pool ends its threads."""
     while (call := calls.get()) is not None:
         if not before_the_end(call.run):
             return

@@ -1,4 +1,4 @@
-"""Jobs: slices handed over now, masks fetched later. A bounded number of them, each with a deadline if wanted."""
+"""Jobs: slices submitted now, masks fetched later. Their number is limited, and each may have a deadline."""
 
 import concurrent.futures
 import math
@@ -18,19 +18,18 @@ from miniseg_edge.runtimes.segmenter.segmentation import Segmentation
 _log = logger_of(__name__)
 
 MAX_JOBS = 64
-"""Handed over and not yet done; a prepared slice of 512 x 512 takes 1 MB."""
+"""Submitted and not yet done; a prepared slice of 512 x 512 takes 1 MB."""
 
 LONGEST_WAIT_S = 3600.0
-"""Of the thread that watches, until it looks again; the system cannot wait for every finite number of seconds."""
+"""Maximum wait of the watching thread before it checks again; the system does not support every finite timeout."""
 
 
 class Job(Future[Segmentation]):
-    """A slice's future. What settles it first counts: its mask, an error, its deadline, `cancel`, or closing.
+    """A slice's future. The first event settles it: its mask, an error, its deadline, `cancel`, or closing.
 
-    A slice that the engine has begun by then is given up: the native runtime ends it between two layers; a vendor's
-    engine cannot be interrupted, and its mask is dropped.
-    Callbacks run in threads of their own, in no fixed order, so that one that hangs or fails holds up nothing else.
-    In a child that a fork made, one that was not settled before raises ForkedError.
+    A slice that the engine is already processing is abandoned: the native runtime stops between two layers; a vendor's
+    engine cannot be interrupted, and its mask is dropped. Callbacks run in their own threads, in no fixed order, so
+    that one that hangs or fails does not block anything else. In a forked child, an unsettled job raises ForkedError.
     """
 
     def __init__(self) -> None:
@@ -38,18 +37,21 @@ class Job(Future[Segmentation]):
         self._home = Home()
 
     def result(self, timeout: float | None = None) -> Segmentation:
-        """As a future's; raises ForkedError too."""
+        """As in a future; also raises ForkedError."""
         self._check_home()
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """As a future's; raises ForkedError too."""
+        """As in a future; also raises ForkedError."""
         self._check_home()
         return super().exception(timeout)
 
     def cancel(self) -> bool:
-        """Gives the slice up, begun or not; whether that was in time. Its `result()` then raises CancelledError."""
-        self.settle(CancelledError("the job was cancelled", "a mask", "a call of cancel()"))
+        """Cancels the job, started or not.
+
+        Returns False if it had already finished. Its `result()` then raises CancelledError.
+        """
+        self.settle(CancelledError("the job was cancelled", expected="a mask", got="a call of cancel()"))
         return self.cancelled()
 
     def cancelled(self) -> bool:
@@ -57,7 +59,7 @@ class Job(Future[Segmentation]):
         return self.done() and isinstance(self.exception(), CancelledError)
 
     def add_done_callback(self, fn: Callable[[Future[Segmentation]], object]) -> None:
-        """As a future's, but `fn` runs in a thread of its own. What it raises is logged by its type."""
+        """As in a future, but `fn` runs in its own thread. Its exceptions are logged by type."""
         self.when_done(lambda job: _in_a_thread(fn, job))
 
     def when_done(self, fn: Callable[[Future[Segmentation]], object]) -> None:
@@ -65,7 +67,7 @@ class Job(Future[Segmentation]):
         super().add_done_callback(fn)
 
     def settle(self, outcome: Segmentation | BaseException) -> None:
-        """Sets result or exception, unless the job has one."""
+        """Sets result or exception, unless the job already has one."""
         try:
             if isinstance(outcome, BaseException):
                 self.set_exception(outcome)
@@ -80,13 +82,13 @@ class Job(Future[Segmentation]):
 
 
 class Jobs:
-    """The queue behind `Segmenter.submit`. Its threads exist while there are jobs to do.
+    """The queue behind `Segmenter.submit`. Its threads exist while there are jobs.
 
     Thread-safety: all methods may be called from many threads at once.
     """
 
     def __init__(self, segmented: Callable[[PreparedSlice], Segmentation], workers: int) -> None:
-        """Takes the work, which must be thread-safe, and how many jobs are worked on at once."""
+        """Takes the work function, which must be thread-safe, and the number of concurrent jobs."""
         self._segmented = segmented
         self._pool = DaemonPool(workers, "miniseg-job")
         self._room = threading.Semaphore(MAX_JOBS)
@@ -97,12 +99,18 @@ class Jobs:
         self._closed = False
 
     def submit(self, prepared: PreparedSlice, deadline_s: float | None) -> Job:
-        """Queues a slice; never waits. Raises: UsageError, BusyError, ClosedError; RuntimeError: no thread for it."""
+        """Queues a slice without waiting.
+
+        Raises: UsageError, BusyError, ClosedError; RuntimeError if there is no thread.
+        """
         if deadline_s is not None and not (math.isfinite(deadline_s) and deadline_s > 0):
-            raise UsageError("no such deadline", "finite seconds above 0, or None", f"{deadline_s}")
+            raise UsageError("the deadline is invalid", expected="finite seconds above 0, or None", got=f"{deadline_s}")
         if not self._room.acquire(blocking=False):
             raise BusyError(
-                "too many jobs are waiting", f"at most {MAX_JOBS}", "one more", "Wait for one of them, or use stream()."
+                "too many jobs are waiting",
+                expected=f"at most {MAX_JOBS}",
+                got="one more",
+                remedy="Wait for one of them, or use stream().",
             )
         job = Job()
         with self._changed:
@@ -115,14 +123,14 @@ class Jobs:
                     self._watch(job, deadline_s)
                 self._pool.submit(self._work, job)
             except BaseException as error:
-                del self._not_begun[job]  # the pool may have queued it for all that, and comes upon nothing
+                del self._not_begun[job]  # the pool may still have queued it, and will find nothing to do
                 self._room.release()
                 job.settle(error)
                 raise
         return job
 
     def close(self) -> None:
-        """Fails what was not begun with ClosedError, and waits for nobody; may be called twice."""
+        """Fails jobs that have not started with ClosedError, without waiting; may be called twice."""
         with self._changed:
             self._closed = True
             given_up, self._not_begun = self._not_begun, {}
@@ -136,7 +144,7 @@ class Jobs:
         if prepared is None:  # given up
             return
         try:
-            # Asked here too: the thread that watches may be late itself.
+            # Checked here too: the watching thread may be late itself.
             outcome = None if job.done() or time.monotonic() >= due else _for(job, self._segmented, prepared)
             job.settle(_late() if outcome is None or time.monotonic() >= due else outcome)
         except BaseException as error:
@@ -145,7 +153,7 @@ class Jobs:
             self._room.release()
 
     def _watch(self, job: Job, deadline_s: float) -> None:
-        """Remembers when the job is due, and has a thread look, which ends when no job is due."""
+        """Registers the job's deadline, and starts a watching thread, which ends when no deadline is left."""
         self._due[job] = time.monotonic() + deadline_s
         job.when_done(self._forget)
         self._changed.notify_all()
@@ -163,7 +171,7 @@ class Jobs:
             late.settle(_late())
 
     def _next_late(self) -> Job | None:
-        """Waits until a job is late; None once no job is due."""
+        """Waits until a job is late; returns None once no deadline is left."""
         with self._changed:
             while self._due:
                 job, due = min(self._due.items(), key=lambda pair: pair[1])
@@ -175,7 +183,7 @@ class Jobs:
 
 
 def _for(job: Job, segmented: Callable[[PreparedSlice], Segmentation], prepared: PreparedSlice) -> Segmentation:
-    """A job's slice, given up as soon as the job is settled otherwise."""
+    """Segments a job's slice; abandons it as soon as the job is settled otherwise."""
     caller = Caller()
     job.when_done(lambda _: caller.give_up())
     return caller.calls(segmented, prepared)
@@ -185,18 +193,18 @@ def _in_a_thread(fn: Callable[[Future[Segmentation]], object], job: Future[Segme
     def call() -> None:
         try:
             fn(job)
-        except BaseException as error:  # SystemExit too: it would end a thread, and nobody would hear of it
+        except BaseException as error:  # SystemExit too: it would silently end a thread
             _log.error("a job's callback raised %s", type(error).__name__)
 
     try:
         threading.Thread(target=call, name="miniseg-callback", daemon=True).start()
-    except RuntimeError:  # the system has no thread left, or the interpreter is ending
+    except RuntimeError:  # the system has no thread left, or the interpreter is exiting
         call()
 
 
 def _late() -> DeadlineError:
-    return DeadlineError("a job was not done in time", "a mask before its deadline", "none")
+    return DeadlineError("the job missed its deadline", expected="a mask before its deadline", got="none")
 
 
 def _closed() -> ClosedError:
-    return ClosedError("the Segmenter is closed", "an open one", "", "Load the bundle again.")
+    return ClosedError("the Segmenter is closed", expected="an open one", remedy="Load the bundle again.")

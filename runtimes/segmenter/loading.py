@@ -1,4 +1,4 @@
-"""From a bundle to a Segmenter: which runtime, device and artefact, and what is passed over on the way."""
+"""From a bundle to a Segmenter: chooses runtime, device and artefact, and records rejected alternatives."""
 
 import os
 from collections.abc import Sequence
@@ -44,35 +44,42 @@ def load(
 
     Args:
         bundle: a directory, verified before anything in it is parsed, or an opened `Bundle`.
-        runtime: "auto", or a name from the registry; `str(segmenter)` says what was chosen and why. Several names are a
-            declared fallback: the first that opens is taken, and each result's `passed_over` says why not those before.
+        runtime: "auto", or a name from the registry; `str(segmenter)` explains the choice. Several names are a declared
+            fallback: the first that opens is used, and each result's `passed_over` says why the earlier ones were not.
         device: "auto", "cpu", "cuda:0", ...
-        threads: of the runtime; None leaves the vendor's default.
-        streams: slices in flight at once. None is fastest for both: one for `segment`, and a second engine with as
-            many as the host's cores for many slices, opened when it is first needed. A number is one engine for both;
-            1 is smallest.
-        precision: "auto" takes FP32 where the bundle has it; "bf16", ... is taken or refused.
-        trust: path of a public key, whose owner must have signed the bundle; see `open_bundle`.
-        deadline_s: for opening an engine, in seconds; None waits for as long as that takes. A vendor that hangs cannot
-            be interrupted: after the deadline its thread is left behind, with its memory, and keeps no process alive.
-            Of several names the next is tried. The second engine has as long, whenever it is first needed.
+        threads: of the runtime; None uses the vendor's default.
+        streams: number of concurrent slices. None is fastest for both uses: one engine for `segment`, and a second one
+            with as many streams as cores for many slices, opened when it is first needed. A number is one engine for
+            both; 1 needs least memory.
+        precision: "auto" uses FP32 if the bundle has it; "bf16", ... is used or refused.
+        trust: path of a public key with which the bundle must be signed; see `open_bundle`.
+        deadline_s: for opening an engine, in seconds; None waits indefinitely. A vendor that hangs cannot be
+            interrupted: after the deadline its thread is abandoned with its memory, and does not keep the process
+            alive. Of several names the next is tried. The second engine has the same deadline when it is first needed.
 
     Raises:
-        BundleError and its kin: see `open_bundle`.
+        BundleError and its subclasses: see `open_bundle`.
         UsageError, RuntimeUnavailableError, MissingDependencyError: see `choose`.
         UnsafeModelError, IncompatibleError: the artefact is not admitted; see docs/bundle.md.
-        DeadlineError: an engine was not opened in `deadline_s`.
-        InferenceError: the vendor cannot open the artefact; HostLimitError: no memory or no threads for it.
-        ForkedError: in a process that was forked while an engine was in use; with torch or a GPU, in one that was
-            forked after their first use.
+        DeadlineError: an engine was not opened within `deadline_s`.
+        InferenceError: the vendor cannot open the artefact. HostLimitError: there is no memory or no thread for it.
+        ForkedError: the process was forked while an engine was in use; with torch or a GPU, after their first use.
     """
     for name, value in (("threads", threads), ("streams", streams)):
         if value is not None and (type(value) is not int or not 1 <= value <= MAX_THREADS):
-            raise UsageError(f"{name} has a wrong value", f"1..{MAX_THREADS}", repr(value))
+            raise UsageError(f"{name} has a wrong value", expected=f"1..{MAX_THREADS}", got=repr(value))
     if deadline_s is not None and not (type(deadline_s) in (int, float) and 0 < deadline_s <= MAX_DEADLINE_S):
-        raise UsageError("no such deadline", f"None, or seconds above 0, at most {MAX_DEADLINE_S:g}", repr(deadline_s))
+        raise UsageError(
+            "the deadline is invalid",
+            expected=f"None, or seconds above 0, at most {MAX_DEADLINE_S:g}",
+            got=repr(deadline_s),
+        )
     if isinstance(bundle, Bundle) and trust is not None:
-        raise UsageError("an opened bundle has no signature", "trust= where it is opened", "trust= with a Bundle")
+        raise UsageError(
+            "the signature of an opened bundle cannot be checked",
+            expected="trust= where it is opened",
+            got="trust= with a Bundle",
+        )
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle, trust=trust)
     check_fork()
     if isinstance(runtime, str):
@@ -98,7 +105,9 @@ def load(
             _log.warning("%s is passed over: %s", name, error)
             passed_over.append(f"{name}: {error}")
     raise RuntimeUnavailableError(
-        "no runtime that was declared can serve this bundle", ", ".join(runtime) or "names", "; ".join(passed_over)
+        "no declared runtime can serve this bundle",
+        expected=", ".join(runtime) or "names",
+        because="; ".join(passed_over),
     )
 
 

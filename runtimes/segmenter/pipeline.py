@@ -1,4 +1,4 @@
-"""Many items through one function with several in flight; results in the order of the items."""
+"""Many items through one function, several concurrently; results in the order of the items."""
 
 import queue
 import threading
@@ -18,9 +18,9 @@ Result = TypeVar("Result")
 def in_flight(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> Iterator[Result]:
     """Yields `work(item)` for each item, in order, on an engine that takes `count` at once.
 
-    Items are read in the caller's thread as they are needed, at most 2 `count` ahead of what was yielded: a slow reader
-    slows down the writer. What reading or `work` raises comes in the place of its item; later items are given up.
-    Whoever stops early does not wait for the items in flight, which are given up.
+    Items are read in the caller's thread as they are needed, at most 2 `count` ahead of the yielded results: a slow
+    consumer slows down the producer. Exceptions of reading or `work` are raised at the place of their item; later items
+    are abandoned. A consumer that stops early does not wait for running items, which are abandoned.
     """
     if count == 1:
         yield from map(work, items)
@@ -40,11 +40,11 @@ def in_flight(work: Callable[[Item], Result], items: Iterable[Item], count: int)
 
 
 def streamed(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> Iterator[Result]:
-    """As `in_flight`, for items that make one wait: each result comes as soon as it is there.
+    """Like `in_flight`, for sources that block: each result is yielded as soon as it is ready.
 
-    Items are read in a thread of their own, while results are awaited here, and again at most 2 `count` ahead of what
-    was yielded. What reading raises comes after the results of the items before it. Whoever stops early waits for
-    nothing: items in flight are given up, and the thread that reads ends when the next one has come.
+    Items are read in a separate thread while results are awaited here, again at most 2 `count` ahead of the yielded
+    results. Exceptions of reading are raised after the results of the items before it. A consumer that stops early does
+    not wait: running items are abandoned, and the reading thread ends when the next item arrives.
     """
     room, stopped = threading.Semaphore(2 * count), threading.Event()
     read: queue.SimpleQueue[Future[Result] | None] = queue.SimpleQueue()
@@ -72,7 +72,7 @@ def streamed(work: Callable[[Item], Result], items: Iterable[Item], count: int) 
 def _begun(
     pool: DaemonPool, caller: Caller, work: Callable[[Item], Result], items: Iterable[Item]
 ) -> Generator[Future[Result], None, None]:
-    """Reads items and starts them, each when its future is asked for; the last one has what reading raised."""
+    """Reads items and starts each when its future is requested; the last future has the exception of reading."""
     try:
         for item in items:
             yield pool.submit(caller.calls, work, item)
@@ -83,12 +83,12 @@ def _begun(
 
 
 def _failed(error: BaseException) -> Future[Result]:
-    """A future that ended so. The frame that caught the error must not hold it, or the source is freed late."""
+    """A future that failed. The frame that caught the exception must not hold it, or the source is freed late."""
     failed: Future[Result] = Future()
     failed.set_exception(error)
     return failed
 
 
 def _pool(count: int) -> DaemonPool:
-    """A thread more than the engine takes: its item is ready when the engine gets free."""
+    """One thread more than the engine takes: its item is ready when the engine becomes free."""
     return DaemonPool(count + 1 if count > 1 else 1, "miniseg")

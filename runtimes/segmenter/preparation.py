@@ -1,4 +1,4 @@
-"""From a slice as applications have it to what a bundle's graph takes, and from its logit maps back to its size."""
+"""From an application's slice to the input of a bundle's graph, and from its logit maps back to the slice's size."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from miniseg_edge.tensors import HU, GraphInterface
 
 @dataclass(frozen=True)
 class PreparedSlice:
-    """A slice on its way in: the network's input (1, C, H, W), the slice's own size, and remarks about it."""
+    """A prepared slice: the network's input (1, C, H, W), the slice's own size, and remarks about it."""
 
     network_input: FloatArray
     size: tuple[int, int]
@@ -33,13 +33,13 @@ class PreparedSlice:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a bundle takes its slices; what it makes is its own, and the caller's arrays are not kept.
+    """How a bundle takes its slices. Results are new arrays; the caller's arrays are not kept.
 
     Attributes:
         interface: of the graph.
-        size: (H, W) that slices are resized to, or None where the graph takes any.
+        size: (H, W) that slices are resized to, or None if the graph takes any.
         window: of the bundle, or None.
-        masks_alone: whether the engine gives masks, which are never resized.
+        masks_alone: whether the engine returns masks, which are never resized.
     """
 
     interface: GraphInterface
@@ -52,7 +52,7 @@ class Preparation:
         return np.array(checked_array(slice_, self.interface.channels))
 
     def from_grey(self, slice_: ByteArray | FloatArray) -> PreparedSlice:
-        """Grey 0..255 as `Segmenter.segment` takes it. Raises: InputError."""
+        """Grey 0..255, as in `Segmenter.segment`. Raises: InputError."""
         grey, remarks = checked_slice(slice_, self.interface.channels)
         if self.interface.values == HU:
             return self._prepared(self._known_window().hu_from_grey(grey), remarks)
@@ -61,14 +61,14 @@ class Preparation:
     def from_hu(
         self, slice_hu: npt.NDArray[np.generic], *, assume_hu: bool = False, judged: bool = False
     ) -> PreparedSlice:
-        """HU as `Segmenter.segment_hu` takes them.
+        """HU, as in `Segmenter.segment_hu`.
 
         Args:
             slice_hu: the slice.
             assume_hu: whether the caller insists that the values are HU.
-            judged: whether the values are judged elsewhere, as those of a volume.
+            judged: whether the values are judged elsewhere, as for a volume.
 
-        Raises: InputError, its kin HuValuesError, UsageError.
+        Raises: InputError, its subclasses HuValuesError, UsageError.
         """
         window = self._known_window()
         hu = checked_hu(slice_hu, self.interface.channels)
@@ -93,8 +93,8 @@ class Preparation:
     def _known_window(self) -> Window:
         if self.window is None:
             raise UsageError(
-                "this bundle has no HU window", "one from miniseg-export --window LOW HIGH", "none",
-                "Export again with --window, or window the slice yourself and call segment().",
+                "this bundle has no HU window", expected="one from miniseg-export --window LOW HIGH", got="none",
+                remedy="Export again with --window, or window the slice yourself and call segment().",
             )  # fmt: skip
         return self.window
 
@@ -102,23 +102,25 @@ class Preparation:
         size = (values.shape[0], values.shape[1])
         if self.size not in (None, size) and self.masks_alone:
             raise InputError(
-                "a slice has another size than the bundle, whose graph gives masks alone",
-                f"{self.size}", f"{size}", "Export with --graph-output logit, or with --dynamic-size.",
-            )  # fmt: skip
+                "the slice's size differs from the bundle's, and its graph only returns masks",
+                expected=f"{self.size}",
+                got=f"{size}",
+                remedy="Export with --graph-output logit, or with --dynamic-size.",
+            )
         return PreparedSlice(network_input(values, self.size or size), size, remarks)
 
 
 def check_volume(volume: object, channels: int) -> None:
-    """Refuses what is no stack of slices, (D, H, W) or (D, H, W, C). Raises: InputError."""
+    """Refuses anything except a stack of slices, (D, H, W) or (D, H, W, C). Raises: InputError."""
     axes, shape = (3, "(D, H, W)") if channels == 1 else (4, f"(D, H, W, {channels})")
     if not isinstance(volume, np.ndarray) or volume.ndim != axes or 0 in volume.shape:
         got = getattr(volume, "shape", type(volume).__name__)
-        raise InputError("a volume has a wrong shape", f"a NumPy array {shape}", str(got))
+        raise InputError("a volume has a wrong shape", expected=f"a NumPy array {shape}", got=str(got))
     check_unmasked(volume)
 
 
 def maps_of_size(maps: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Logit maps (C - 1, H, W) in the slice's own size; the same array if they have it."""
+    """Logit maps (C - 1, H, W) in the slice's own size; the same array if they already have it."""
     if maps.shape[1:] == size:
         return maps
     return np.stack([resized(one, size) for one in maps])

@@ -1,4 +1,4 @@
-"""What a Segmenter answers: a slice's mask, a volume's masks, and what made them."""
+"""The results of a Segmenter: a slice's mask, a volume's masks, and what made them."""
 
 from dataclasses import dataclass
 
@@ -16,13 +16,13 @@ class Segmentation:
 
     Attributes:
         mask: (H, W) uint8, class per pixel: 0 background, 1 lesion.
-        maps: (C - 1, H, W) float32 logit maps, each class minus background, of the slice's size; None if the bundle's
-            graph gives masks alone.
+        maps: (C - 1, H, W) float32 logit maps, each class minus background, in the slice's size; None if the bundle's
+            graph only returns masks.
         runtime, device, precision: what ran.
-        bundle_digest: which bundle, the manifest's SHA-256.
-        warnings: remarks about the input, such as a constant slice, or values that may not be HU; empty as a rule.
-        passed_over: runtimes that were declared before the one that ran, each with why it did not.
-        unverified_code: whether the artefact is native code, and nobody checked the bundle's signature (`trust`).
+        bundle_digest: the manifest's SHA-256.
+        warnings: remarks about the input, such as a constant slice, or values that may not be HU; usually empty.
+        passed_over: runtimes that were declared before the one that ran, each with the reason.
+        unverified_code: whether the artefact is native code and the bundle's signature was not checked (`trust`).
     """
 
     mask: ByteArray
@@ -45,7 +45,7 @@ class Segmentation:
         """(H, W) float32, lesion minus background; (C - 1, H, W) for C > 2 classes.
 
         Raises:
-            UsageError: the bundle's graph gives masks alone.
+            UsageError: the bundle's graph only returns masks.
         """
         maps = self.logit_maps
         return maps[0] if len(maps) == 1 else maps
@@ -55,14 +55,14 @@ class Segmentation:
         """The logit maps as (C - 1, H, W), whatever the number of classes. Raises: UsageError, as `logit`."""
         if self.maps is None:
             raise UsageError(
-                "this bundle's graph gives masks alone", "one that gives logits", "--graph-output mask",
-                "Export again with --graph-output logit.",
+                "this bundle's graph only returns masks", expected="one that gives logits", got="--graph-output mask",
+                remedy="Export again with --graph-output logit.",
             )  # fmt: skip
         return self.maps
 
     @property
     def evidence(self) -> FloatArray | ByteArray:
-        """What parity compares: the logit maps (C - 1, H, W), or the mask (H, W) if there is nothing else."""
+        """What parity compares: the logit maps (C - 1, H, W), or the mask (H, W) if there are none."""
         return self.mask if self.maps is None else self.maps
 
 
@@ -73,7 +73,7 @@ class VolumeSegmentation:
     Attributes:
         mask: (D, H, W) uint8, class per voxel: 0 background, 1 lesion.
         runtime, device, precision: what ran.
-        bundle_digest: which bundle, the manifest's SHA-256.
+        bundle_digest: the manifest's SHA-256.
         warnings: remarks about the volume, and about slices, each with its index.
         passed_over, unverified_code: as in a `Segmentation`.
     """

@@ -1,4 +1,4 @@
-"""The Segmenter: what applications embed. A slice in, a mask out."""
+"""The Segmenter, for applications: a slice in, a mask out."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,17 +34,17 @@ _log = logger_of(__name__)
 Slice = TypeVar("Slice")
 
 Progress = Callable[[int, int], None]
-"""Told after each slice: how many are done, and of how many."""
+"""Called after each slice as progress(done, total)."""
 
 
 class Segmenter:
     """A bundle opened on one runtime.
 
     Thread-safety: one Segmenter serves many threads; results equal the serial ones. It belongs to the process that
-    loaded it: in a child that a fork made, every method raises ForkedError, and `close` does nothing.
+    loaded it: in a forked child, every method raises ForkedError, and `close` does nothing.
 
-    Every method, and what it returns, raises HostLimitError where the host has no memory or no threads for it; the next
-    call is not affected.
+    Every method, and every object it returns, raises HostLimitError if the host has no memory or no threads for it; the
+    next call is not affected.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Segmenter:
         self.choice = choice
         self._threads, self._deadline_s = threads, deadline_s
         self._opening = threading.Lock()  # held while the second engine is opened, however long that takes
-        self._changing = threading.Lock()  # held for the moment in which engines come or go
+        self._changing = threading.Lock()  # only held while engines are added or removed
         kind = choice.entry.load()
         streams = streams or kind.streams_for_both
         self._runtime: Runtime | None = self._opened(streams or 1)
@@ -81,13 +81,13 @@ class Segmenter:
             _log.warning("%s: %s", choice.artifact.target, UNVERIFIED_CODE)
 
     def __str__(self) -> str:
-        """What runs and why, in one line."""
+        """The runtime and the reason for its choice, in one line."""
         choice = self.choice
         return f"{choice.entry.name} {choice.artifact.precision} on {choice.device} ({choice.reason})"
 
     @property
     def runs_unverified_code(self) -> bool:
-        """Whether the artefact is native code, and nobody checked the bundle's signature."""
+        """Whether the artefact is native code and the bundle's signature was not checked."""
         return self._unverified_code
 
     @property
@@ -102,13 +102,13 @@ class Segmenter:
         """Segments one grey slice.
 
         Args:
-            slice_: (H, W) uint8, or float32 on the same 0..255 scale; (H, W, C) if the bundle wants C channels. Any
-                size: others than the bundle's are resized like the published evaluation, and the logit maps back
-                before the threshold; a bundle of dynamic size takes each slice in its own.
+            slice_: (H, W) uint8, or float32 on the same 0..255 scale; (H, W, C) if the bundle takes C channels. Any
+                size: other sizes than the bundle's are resized like the published evaluation, and the logit maps back
+                    before the threshold; a bundle of dynamic size takes each slice in its own size.
 
         Raises:
-            InputError: wrong type, dtype, shape or range, NaN or infinity; another size than the bundle's where the
-                graph gives masks alone.
+            InputError: wrong type, dtype, shape or range, NaN or infinity; or another size than the bundle's if the
+                graph only returns masks.
             InferenceError, NumericError: the engine failed; the next call is not affected.
             ClosedError: after `close`.
         """
@@ -118,30 +118,30 @@ class Segmenter:
         """Segments one slice in HU, through the bundle's window.
 
         Args:
-            slice_hu: (H, W), or (H, W, C) as `segment` takes it; floating, or integers of 16 bits or more, HU; clipped
-                to the window.
-            assume_hu: take values as HU that do not look like HU; the result's `warnings` say so.
+            slice_hu: (H, W), or (H, W, C) as in `segment`; floating, or integers of 16 bits or more, HU; clipped to the
+                window.
+            assume_hu: accept values that do not look like HU; the result's `warnings` say so.
 
         Raises:
-            HuValuesError: the values are not HU (`miniseg_edge.slices.hu_values`); where that is doubtful, as in a crop
-                without air, the result's `warnings` say so instead.
+            HuValuesError: the values are not HU (`miniseg_edge.slices.hu_values`). Doubtful values, as in a crop
+                without air, only give a remark in the result's `warnings`.
             UsageError: the bundle has no window.
             InputError, InferenceError, NumericError, ClosedError: as `segment`.
         """
         return self._segmented(self.prepare_hu(slice_hu, assume_hu=assume_hu), self.runtime)
 
     def segment_many(self, slices: Iterable[ByteArray | FloatArray]) -> Iterator[Segmentation]:
-        """Segments slices with several in flight; the same results as `segment`, in order, as they come.
+        """Segments slices concurrently; the same results as `segment`, in order, as they arrive.
 
-        The first call opens a second engine, for throughput, unless `load` was told a number of streams.
+        The first call opens a second engine, for throughput, unless `load` was given a number of streams.
 
         Args:
-            slices: any number, each as `segment` takes it; read as they are needed, a few ahead. Each is copied before
-                the next one is asked for, so a source may fill one array again and again.
+            slices: any number, each as in `segment`; read as they are needed, a few ahead. Each is copied before the
+                next one is requested, so a source may reuse one array.
 
         Raises:
-            InputError, InferenceError, NumericError, ClosedError: in the place of the slice that caused it; slices
-                before it have been yielded, those after it are given up.
+            InputError, InferenceError, NumericError, ClosedError: at the place of the slice that caused it; slices
+                before it have been yielded, those after it are abandoned.
         """
         return self._many(self._owned(slices), self.prepare)
 
@@ -152,18 +152,18 @@ class Segmenter:
         return self._many(self._owned(slices), lambda slice_hu: self.prepare_hu(slice_hu, assume_hu=assume_hu))
 
     def stream(self, slices: Iterable[ByteArray | FloatArray]) -> Iterator[Segmentation]:
-        """Segments slices while a scanner produces them: equal to `segment`, in order, each as soon as it is there.
+        """Segments slices while a scanner produces them: equal to `segment`, in order, each as soon as it is ready.
 
-        Unlike `segment_many` it does not wait for the next slice before it gives the last one's result.
+        Unlike `segment_many` it does not wait for the next slice before it yields the last one's result.
 
         Args:
-            slices: any number, each as `segment` takes it; read in a thread of its own, a few ahead of the results that
-                were taken, so that memory does not depend on their number. Each is copied before the next one is asked
-                for, so a source may fill one array again and again.
+            slices: any number, each as in `segment`; read in a separate thread, a few ahead of the consumed results, so
+                that memory does not depend on their number. Each is copied before the next one is requested, so a
+                source may reuse one array.
 
         Raises:
-            InputError, InferenceError, NumericError, ClosedError: as `segment_many`; what `slices` itself raises comes
-                after the results of the slices before it.
+            InputError, InferenceError, NumericError, ClosedError: as `segment_many`; exceptions of `slices` itself are
+                raised after the results of the slices before it.
         """
         return self._many(self._owned(slices), self.prepare, streamed)
 
@@ -182,35 +182,35 @@ class Segmenter:
         assume_hu: bool = False,
         judged: bool = False,
     ) -> Iterator[Segmentation]:
-        """Segments slices that lie somewhere: `segment_hu(read(index))` for each index, in order, as they come.
+        """Segments stored slices: `segment_hu(read(index))` for each index, in order, as results arrive.
 
-        Reading takes turns with inference on the engine's own threads. A thread that reads beside them, as in
-        `stream_hu`, takes the processor from inference at the wrong times where there are as many streams as cores.
+        Reading alternates with inference on the engine's own threads. A separate reading thread, as in `stream_hu`,
+        would take the processor from inference at the wrong times if there are as many streams as cores.
 
         Args:
-            read: gives slice `index` as `segment_hu` takes it; called from several threads at once, a few indices ahead
-                of the results that were taken. Each call gives an array that no other call writes to.
+            read: returns slice `index` as in `segment_hu`; called from several threads at once, a few indices ahead of
+                the consumed results. Each call must return an array that no other call writes to.
             indices: of the slices; any number.
             assume_hu: as `segment_hu`.
-            judged: the caller judges the values of all slices together (`miniseg_edge.slices.hu_values`), as a study's
-                slices are; else each is judged alone.
+            judged: whether the caller judges the values of all slices together (`miniseg_edge.slices.hu_values`), as
+                for a study; otherwise each is judged alone.
 
         Raises:
-            UsageError, InputError, InferenceError, NumericError, ClosedError, and what `read` raises: in the place of
-                the slice that caused it; slices before it have been yielded, those after it are given up.
+            UsageError, InputError, InferenceError, NumericError, ClosedError, and what `read` raises: at the place of
+            the slice that caused it; slices before it have been yielded, those after it are abandoned.
         """
         return self._many(indices, lambda index: self.prepare_hu(read(index), assume_hu=assume_hu, judged=judged))
 
     def submit(self, slice_: ByteArray | FloatArray, deadline_s: float | None = None) -> Job:
-        """Hands a slice over and returns at once; the future that comes back holds the same result as `segment` gives.
+        """Submits a slice and returns at once; the returned future has the same result as `segment`.
 
         Args:
-            slice_: as `segment` takes it; checked and copied before this returns.
+            slice_: as in `segment`; checked and copied before this returns.
             deadline_s: seconds from now after which the future fails with DeadlineError.
 
         Raises:
-            InputError: as `segment`; UsageError: a deadline that makes no sense.
-            BusyError: `jobs.MAX_JOBS` are waiting or being worked on.
+            InputError: as `segment`; UsageError: an invalid deadline.
+            BusyError: `jobs.MAX_JOBS` jobs are waiting or running.
             ClosedError: after `close`.
 
         The future raises InferenceError, NumericError, DeadlineError; CancelledError after its `cancel`; ClosedError
@@ -229,17 +229,17 @@ class Segmenter:
     def segment_volume(
         self, volume: npt.NDArray[np.uint8] | npt.NDArray[np.float32], progress: Progress | None = None
     ) -> VolumeSegmentation:
-        """Segments a stack of grey slices, each for itself, the fastest way: equal to `segment` for each slice.
+        """Segments a stack of grey slices, each by itself, in the fastest way: equal to `segment` for each slice.
 
         Args:
-            volume: (D, H, W), or (D, H, W, C); dtype and range as `segment` takes them. It is read until this returns;
-                whoever overwrites it sooner hands over a copy, or slices to `segment_many`.
+            volume: (D, H, W), or (D, H, W, C); dtype and range as in `segment`. It is read until this returns; to
+                overwrite it sooner, pass a copy, or slices to `segment_many`.
             progress: called after each slice with the number done and D.
 
         Raises:
             InputError: not a stack, or as `segment`.
             InferenceError, NumericError, HostLimitError: as `segment`; the error's `partial` has the slices before the
-                one that failed, and `volume[len(error.partial.mask):]` is what is left to do.
+                one that failed, and `volume[len(error.partial.mask):]` remains to be done.
             ClosedError: as `segment`.
         """
         return self._volume(volume, self.prepare, progress)
@@ -250,8 +250,8 @@ class Segmenter:
         """Segments a stack of slices in HU, through the bundle's window; see `segment_volume` and `segment_hu`.
 
         Args:
-            volume_hu: (D, H, W), or (D, H, W, C); dtype as `segment_hu` takes it, HU. Its values are judged together,
-                before any slice is segmented; the result's `warnings` say so too where no lungs are in it.
+            volume_hu: (D, H, W), or (D, H, W, C); dtype as in `segment_hu`, HU. Its values are judged together, before
+                any slice is segmented; the result's `warnings` say so if it contains no lungs.
             progress: called after each slice with the number done and D.
             assume_hu: as `segment_hu`.
 
@@ -265,7 +265,7 @@ class Segmenter:
 
     @host_limits()
     def prepare(self, slice_: ByteArray | FloatArray) -> PreparedSlice:
-        """The first third of `segment`, for those who measure it: checks and resizes. Raises: InputError."""
+        """The first third of `segment`, for measurements: checks and resizes. Raises: InputError."""
         self._check_home()
         return self._preparation.from_grey(slice_)
 
@@ -279,7 +279,7 @@ class Segmenter:
 
     @host_limits()
     def finish(self, prepared: PreparedSlice, output: FloatArray | ByteArray) -> Segmentation:
-        """The last third: what the network gave, (1, .., H, W), in the slice's own size, and the mask."""
+        """The last third: the network's output, (1, .., H, W), in the slice's own size, and the mask."""
         maps = None if output.dtype == np.uint8 else maps_of_size(np.asarray(output[0], np.float32), prepared.size)
         return Segmentation(
             mask=np.asarray(output[0, 0], np.uint8) if maps is None else mask_from_logits(maps),
@@ -294,10 +294,10 @@ class Segmenter:
         )
 
     def close(self) -> None:
-        """Releases the engine and waits for nobody; may be called twice.
+        """Releases the engine without waiting; may be called twice.
 
-        Slices under way finish, others and later calls get ClosedError. An engine that hangs stays until the process
-        ends, which does not wait for it either.
+        Running slices finish, other and later calls get ClosedError. An engine that hangs stays until the process ends,
+        which does not wait for it either.
         """
         if not self._home.is_here:
             return
@@ -309,7 +309,7 @@ class Segmenter:
             while engines:
                 if (engine := engines.pop()) is not None:
                     engine.close()
-                del engine  # freed here, and not after the vendor was left
+                del engine  # freed here, while still inside the vendor's call count
 
     def _check_home(self) -> None:
         self._home.check("this Segmenter")
@@ -346,7 +346,7 @@ class Segmenter:
         return self.finish(prepared, runtime.infer(prepared.network_input))
 
     def _owned(self, slices: Iterable[npt.NDArray[np.generic]]) -> Iterator[Any]:
-        """Copies of a source's slices. They are read in the source's thread, so that it may reuse its buffer."""
+        """Copies of a source's slices, made in the source's thread, so that it may reuse its buffer."""
         return map(self._preparation.owned, slices)
 
     def _many(
@@ -396,7 +396,7 @@ class Segmenter:
 
     def __reduce__(self) -> NoReturn:
         raise UsageError(
-            "a Segmenter cannot be sent to another process", "a bundle's path", "", "Load the bundle there."
+            "a Segmenter cannot be sent to another process", expected="a bundle's path", remedy="Load the bundle there."
         )
 
     def __enter__(self) -> "Segmenter":
@@ -409,4 +409,4 @@ class Segmenter:
 
 
 def _closed() -> ClosedError:
-    return ClosedError("the Segmenter is closed", "an open one", "", "Load the bundle again.")
+    return ClosedError("the Segmenter is closed", expected="an open one", remedy="Load the bundle again.")

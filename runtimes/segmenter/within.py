@@ -1,4 +1,4 @@
-"""Deadlines for what nobody can interrupt: a vendor's engine that is opened or run."""
+"""Deadlines for calls that cannot be interrupted: a vendor's engine that is opened or run."""
 
 import concurrent.futures
 import math
@@ -15,12 +15,12 @@ MAX_DEADLINE_S = 7 * 24 * 3600.0
 
 
 def within(deadline_s: float | None, work: Callable[[], Result], what: str) -> Result:
-    """Runs `work` in a thread of its own and gives its result, or raises what it raises.
+    """Runs `work` in a separate thread and returns its result, or raises its exception.
 
     Args:
-        deadline_s: seconds from now, above 0; None runs it in the caller's thread, for as long as it takes.
-        work: what may hang. After the deadline it is given up. Where that does not end it, it is left behind: it keeps
-            its memory, but no process alive.
+        deadline_s: seconds from now, above 0; None runs it in the caller's thread, without a limit.
+        work: what may hang. After the deadline it is abandoned: if it cannot be interrupted, it keeps its memory, but
+            not the process alive.
         what: for the message.
 
     Raises:
@@ -35,9 +35,11 @@ def within(deadline_s: float | None, work: Callable[[], Result], what: str) -> R
     if not future.done():
         caller.give_up()
         raise DeadlineError(
-            f"{what} was not done in time", f"at most {deadline_s:g} s", "more",
-            "If the machine is merely slow, allow more: deadline_s, --deadline, for miniseg-serve --start-deadline.",
-        )  # fmt: skip
+            f"{what} was not done in time",
+            expected=f"at most {deadline_s:g} s",
+            got="more",
+            remedy="If the machine is slow, raise deadline_s, --deadline or, for miniseg-serve, --start-deadline.",
+        )
     return future.result()
 
 

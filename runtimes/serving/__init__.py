@@ -1,1 +1,1 @@
-"""One bundle behind the Open Inference Protocol v2, for hosts in another process: `miniseg-serve`."""
+"""Serves one bundle by the Open Inference Protocol v2, for hosts in another process: `miniseg-serve`."""

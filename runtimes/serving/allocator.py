@@ -1,4 +1,4 @@
-"""What the process keeps of memory that it has freed: little, and nothing large."""
+"""How much freed memory the process keeps: little, and no large blocks."""
 
 import ctypes
 import gc
@@ -9,10 +9,10 @@ _KEPT, _LARGE = 8 * 2**20, 4 * 2**20
 
 
 def keep_little() -> None:
-    """Sets up the process, once what stays for good is there.
+    """Configures the process, after all permanent objects exist.
 
-    glibc would keep blocks of up to 32 MiB in each of its arenas after a large one was freed; here those of 4 MiB and
-    more go back to the system at once. Objects that exist now are not looked at by the collector any more.
+    By default glibc keeps freed blocks of up to 32 MiB in each of its arenas; here, blocks of 4 MiB and more return to
+    the system at once. The garbage collector ignores objects that exist now.
     """
     if sys.platform == "linux" and (option := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         option(_MMAP_THRESHOLD, _LARGE)

@@ -1,4 +1,4 @@
-"""The protocol's paths: health, metadata, masks, and Prometheus' metrics beside them."""
+"""The protocol's paths: health, metadata, masks, and Prometheus metrics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ def application_of(service: Service, hosts: frozenset[str] | None, token: bytes 
         return _OK
 
     def ready() -> Answer:
-        # The protocol has 4xx for no.
+        # The protocol answers "no" with 4xx.
         return document({"error": "CLOSED: the service is stopping"}, 400) if service.gate.stopping else _OK
 
     def server() -> Answer:
@@ -73,7 +73,9 @@ async def _refused(request: Request, error: MiniSegError) -> Response:
 
 
 async def _no_path(request: Request, error: HTTPException) -> Response:
-    answer = answer_of_error(RequestError("no such path or method", "one of the protocol's", str(error.status_code)))
+    answer = answer_of_error(
+        RequestError("unknown path or method", expected="one of the protocol's", got=str(error.status_code))
+    )
     return Response(answer.body, error.status_code, {**answer.headers, **(error.headers or {})})
 
 

@@ -128,7 +128,7 @@ def _serve_opened(
 
 
 def _warm_up(segmenter: Segmenter, streams: int) -> None:
-    """The first slices of an engine take longer; no client shall wait for that."""
+    """The first slices of an engine take longer; no client should wait for that."""
     manifest = segmenter.bundle.manifest
     channels = manifest.interface.channels
     slice_ = np.zeros((*manifest.preprocessing.size, *([] if channels == 1 else [channels])), np.uint8)

@@ -1,4 +1,4 @@
-"""Who may come in: a bounded number of requests, and none once the service stops."""
+"""Admits requests: a limited number, and none once the service stops."""
 
 import asyncio
 import time
@@ -14,11 +14,12 @@ _REST_S = 1.0
 class Gate:
     """Counts the requests inside: from before a body is read until it is answered and no thread works on it.
 
-    Thread-safety: `stop` may be called from anywhere, a signal's handler too; all else belongs to one event loop.
+    Thread-safety: `stop` may be called from anywhere, including a signal handler; everything else belongs to one event
+    loop.
     """
 
     def __init__(self, capacity: int) -> None:
-        """Lets `capacity` requests in at once."""
+        """Admits `capacity` requests at once."""
         self.capacity = capacity
         self.inside = 0
         self.stopping = False
@@ -26,26 +27,29 @@ class Gate:
         self._last = 0.0
 
     def enter(self) -> "Place":
-        """Lets a request in; its place is to be used in a `with` block. Raises: BusyError, ClosedError."""
+        """Admits a request; use its place in a `with` block. Raises: BusyError, ClosedError."""
         if self.stopping:
-            raise ClosedError("the service is stopping", "one that runs", "", "Try again in a moment.")
+            raise ClosedError("the service is stopping", expected="one that runs", remedy="Try again in a moment.")
         if self.inside >= self.capacity:
             raise BusyError(
-                "too many requests", f"at most {self.capacity} at once", "one more", "Try again in a moment."
+                "too many requests",
+                expected=f"at most {self.capacity} at once",
+                got="one more",
+                remedy="Try again in a moment.",
             )
         self.inside += 1
         self._entered = True
         return Place(self)
 
     def rests(self) -> bool:
-        """Whether requests were inside and nobody has been for a second; once after each of them."""
+        """Whether there were requests inside and none for the last second; once after each busy period."""
         if self.inside or not self._entered or time.monotonic() - self._last < _REST_S:
             return False
         self._entered = False
         return True
 
     def stop(self) -> None:
-        """Lets nobody in from now on."""
+        """Admits no more requests."""
         self.stopping = True
 
     def _leave(self) -> None:

@@ -1,4 +1,4 @@
-"""A request for masks on its way through the service: let in, read, worked on and delivered."""
+"""Handles a request for masks: admitted, read, processed and delivered."""
 
 import asyncio
 import time
@@ -25,12 +25,12 @@ _log = logger_of(__name__)
 _MAX_DIGITS = 15
 
 _GONE = Answer(499, b"", code="GONE")
-"""Counted and never sent: the client has gone away."""
+"""Counted and never sent: the client has disconnected."""
 
 
 @dataclass(frozen=True)
 class _Lengths:
-    """Bytes of a body, and of the JSON in it where binary tensors follow."""
+    """Length of a body, and of the JSON in it if binary tensors follow."""
 
     body: int
     json: int | None
@@ -39,8 +39,8 @@ class _Lengths:
 class Infer:
     """The endpoint for masks, an ASGI application.
 
-    A request takes its place before its body is read and keeps it until its answer is delivered, so that the service's
-    places bound what it holds in memory.
+    A request takes its place before its body is read and keeps it until its answer is delivered, so that the number of
+    places limits the memory.
     """
 
     def __init__(self, service: Service) -> None:
@@ -106,38 +106,50 @@ class Infer:
 
 
 def _lengths(headers: Mapping[str, str], limit: int) -> _Lengths:
-    """What was declared; both lengths are held to before any of the body is read.
+    """The declared lengths; both are enforced before any of the body is read.
 
     Raises:
-        RequestError: unknown, or no lengths; or a body that is encoded. TooLargeError: over the limit.
+        RequestError: missing or invalid lengths, or an encoded body. TooLargeError: over the limit.
     """
     if "transfer-encoding" in headers:
-        raise RequestError("a body in chunks, or encoded", "Content-Length alone", "Transfer-Encoding")
+        raise RequestError("the body is chunked or encoded", expected="only Content-Length", got="Transfer-Encoding")
     if headers.get("content-encoding", "identity") != "identity":
-        raise RequestError("a compressed body", "one as it is", "Content-Encoding", "Send it without compression.")
+        raise RequestError(
+            "the body is compressed",
+            expected="an uncompressed body",
+            got="Content-Encoding",
+            remedy="Send it without compression.",
+        )
     if "content-length" not in headers:
-        raise RequestError("a body of unknown length", "Content-Length", "none", "Send it in one piece.")
+        raise RequestError(
+            "the body has no length",
+            expected="Content-Length",
+            got="none",
+            remedy="Send it in one piece, with its length.",
+        )
     length = _whole(headers["content-length"], "Content-Length")
     if length > limit:
-        raise TooLargeError("a request is too large", f"at most {limit} bytes", f"{length}", "Send fewer slices.")
+        raise TooLargeError(
+            "the request is too large", expected=f"at most {limit} bytes", got=f"{length}", remedy="Send fewer slices."
+        )
     if JSON_LENGTH.lower() not in headers:
         return _Lengths(length, None)
     json_length = _whole(headers[JSON_LENGTH.lower()], JSON_LENGTH)
     if json_length > length:
-        raise RequestError("the JSON is longer than the body", f"at most {length} bytes", f"{json_length}")
+        raise RequestError("the JSON is longer than the body", expected=f"at most {length} bytes", got=f"{json_length}")
     return _Lengths(length, json_length)
 
 
 def _whole(text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise RequestError(f"{what} makes no sense", "a whole number", "something else")
+        raise RequestError(f"{what} is invalid", expected="a whole number", got="something else")
     return int(text)
 
 
 async def _received(receive: Receive, body: Body, deadline: Deadline) -> bool:
-    """Fills a body; False if the client goes away. Raises: DeadlineError, it does not come in time."""
+    """Fills a body; returns False if the client disconnects. Raises: DeadlineError if it does not arrive in time."""
     try:
-        # One wait for all pieces: each of its own would cost the loop more than the piece.
+        # One wait for all pieces: separate waits would cost the loop more than the pieces.
         return await asyncio.wait_for(_filled(receive, body), deadline.left_s())
     except asyncio.TimeoutError:
         deadline.left_s()
@@ -153,11 +165,11 @@ async def _filled(receive: Receive, body: Body) -> bool:
         body.add(message.get("body", b""))
         more = message.get("more_body", False)
     if not body.complete:
-        raise RequestError("a body is shorter than its length", f"{body.size} bytes", "fewer")
+        raise RequestError("the body is shorter than its Content-Length", expected=f"{body.size} bytes", got="fewer")
     return True
 
 
 async def _gone(receive: Receive) -> None:
-    """Ends when the client has gone away."""
+    """Returns when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""What a service takes of requests, time and bytes."""
+"""A service's limits on requests, time and bytes."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class Limits:
     """What a service takes.
 
     Attributes:
-        queue: requests that may wait beside those that are worked on, one for each of the engine's streams.
-        deadline_s: for a request, from its headers to its masks; it may ask for less. Delivering them may
-            take as long again.
+        queue: requests that may wait in addition to those being processed, one per stream of the engine.
+        deadline_s: for a request, from its headers to its masks; a request may ask for less. Delivery may take as long
+            again.
         max_body_mb: of a request, in MiB.
     """
 
@@ -29,7 +29,11 @@ class Limits:
             and 1 <= self.max_body_mb <= MAX_BODY_MB
         ):
             wanted = f"a queue of 0..{MAX_QUEUE}, a deadline up to {MAX_DEADLINE_S:g} s, bodies of 1..{MAX_BODY_MB} MiB"
-            raise UsageError("no such limits", wanted, f"{self.queue}, {self.deadline_s:g} s, {self.max_body_mb} MiB")
+            raise UsageError(
+                "the limits are invalid",
+                expected=wanted,
+                got=f"{self.queue}, {self.deadline_s:g} s, {self.max_body_mb} MiB",
+            )
 
     @property
     def max_body_bytes(self) -> int:

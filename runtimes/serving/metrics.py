@@ -1,4 +1,4 @@
-"""What Prometheus reads: counts and times of requests, how full the service is, its memory. No word of a request."""
+"""Prometheus metrics: counts and times of requests, load, memory. No content of requests."""
 
 from collections.abc import Sized
 from typing import Any
@@ -12,13 +12,13 @@ _BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Metrics:
-    """Metrics of one service, in a registry of their own.
+    """Metrics of one service, in a separate registry.
 
     Thread-safety: all methods may be called from many threads at once.
     """
 
     def __init__(self, gate: Gate, model: ServedModel) -> None:
-        """Watches a gate. Raises: MissingDependencyError."""
+        """Observes a gate. Raises: MissingDependencyError."""
         prometheus: Any = require("prometheus_client", "serve")
         self._registry = prometheus.CollectorRegistry()
         kept = {"registry": self._registry}
@@ -44,7 +44,7 @@ class Metrics:
         gauge.set_function(lambda: len(connections))
 
     def done(self, status: int, code: str, slices: int, seconds: float) -> None:
-        """A request was answered; its time counts if it got masks."""
+        """Counts an answered request; its time only if it got masks."""
         self._requests.labels(str(status), code).inc()
         if slices:
             self._slices.inc(slices)

@@ -1,4 +1,4 @@
-"""The service's life: it says when it is ready, and ends when it is told to and the last request is done."""
+"""The service's life cycle: it reports when it is ready, and ends on request after the last answer."""
 
 import asyncio
 import concurrent.futures.thread  # noqa: F401  asyncio loads it late, when there may be no descriptor left to read it
@@ -16,16 +16,16 @@ from miniseg_edge.runtimes.serving.gate import Gate
 from miniseg_edge.runtimes.serving.http.reception import Reception
 
 _SWITCH_S = 0.0005
-"""After which a thread that works hands the interpreter over; the event loop asks for it after every call."""
+"""Interval after which a working thread yields the interpreter; the event loop needs it after every call."""
 
 _TICK_S, _LAST_WORDS_S = 0.1, 5.0
 
 
 class Server:
-    """Ends after SIGTERM or Ctrl-C, when nobody is inside; until then it answers, and refuses new requests."""
+    """Ends after SIGTERM or Ctrl-C, when no request is inside; until then it answers, and refuses new requests."""
 
     def __init__(self, reception: Reception, gate: Gate, ready: Callable[[], None]) -> None:
-        """Calls `ready` once, when connections are taken."""
+        """Calls `ready` once, when connections are accepted."""
         self._reception, self._gate, self._ready = reception, gate, ready
         self._at_once = False
 

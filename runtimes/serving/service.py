@@ -1,4 +1,4 @@
-"""What one service consists of, put together once."""
+"""Assembles the parts of one service."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from miniseg_edge.runtimes.serving.workers import Workers
 
 @dataclass(frozen=True)
 class Service:
-    """A model, who may come in, where the work is done, and what is counted."""
+    """A model, its gate, its workers, and its metrics."""
 
     model: ServedModel
     limits: Limits

@@ -1,4 +1,4 @@
-"""Where requests become masks: as many threads as the engine takes slices, and one that prepares the next."""
+"""Turns requests into masks: as many threads as the engine takes slices, and one that prepares the next."""
 
 import threading
 from concurrent.futures import Future
@@ -31,21 +31,21 @@ class Workers:
     """
 
     def __init__(self, segmenter: Segmenter, model: ServedModel, streams: int) -> None:
-        """Takes an opened Segmenter, which stays the caller's, and how many slices it works on at once."""
+        """Takes an opened Segmenter, which stays the caller's, and its number of concurrent slices."""
         self._segmenter, self._model, self._streams = segmenter, model, streams
         self._pool = DaemonPool(streams + 1, "miniseg-lane")
         self._seldom = Seldom(_log)
         self._engine = threading.BoundedSemaphore(min(streams + 1, MAX_JOBS))
 
     def submit(self, body: Body, json_length: int | None, deadline: Deadline) -> Future[tuple[Answer, int]]:
-        """Queues a request; the future holds its answer, an error's too, and its number of slices.
+        """Queues a request; the future holds its answer, including errors, and its number of slices.
 
-        It raises nothing: an exception would keep the body, with the frames that it passed through.
+        It never raises: an exception would keep the body alive through its frames.
         """
         return self._pool.submit(self._answered, body, json_length, deadline)
 
     def close(self) -> None:
-        """Takes no more requests and waits for nobody: a slice may hang in the engine until its deadline."""
+        """Accepts no more requests, without waiting: a slice may hang in the engine until its deadline."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _answered(self, body: Body, json_length: int | None, deadline: Deadline) -> tuple[Answer, int]:
@@ -56,7 +56,7 @@ class Workers:
             return answer_of_error(error), 0
         except Exception as error:
             self._seldom.warn("a request failed", error=error)
-            return answer_of_error(MiniSegError("the service failed", "", type(error).__name__)), 0
+            return answer_of_error(MiniSegError("the service failed", because=type(error).__name__)), 0
 
     def _done(self, data: memoryview | None, json_length: int | None, deadline: Deadline) -> tuple[Answer, int]:
         deadline.left_s()
@@ -69,8 +69,8 @@ class Workers:
     def _masks(self, request: InferRequest, deadline: Deadline) -> tuple[ByteArray, list[str]]:
         """(N, H, W) uint8, and remarks with the index of their slice.
 
-        A request takes no memory beside its body: each mask is written over its own slice, which the engine has a copy
-        of and which has as many bytes at least. At the end they move together.
+        A request needs no memory besides its body: each mask is written over its own slice, which the engine has copied
+        and which has at least as many bytes. At the end the masks are moved together.
         """
         count, height, width = request.slices.shape[:3]
         written = request.slices.reshape(count, -1).view(np.uint8)
@@ -88,7 +88,7 @@ class Workers:
         return masks, remarks
 
     def _segmented(self, request: InferRequest, index: int, deadline: Deadline) -> Segmentation:
-        # Whoever has waited for the engine in vain is late, and `left_s` says so.
+        # A request that waited for the engine in vain is late, which `left_s` reports.
         entered = self._engine.acquire(timeout=deadline.left_s())
         try:
             slice_, left_s = request.slices[index], deadline.left_s()

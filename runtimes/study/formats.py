@@ -1,4 +1,4 @@
-"""The formats of a study's results, a row each; the command, its help and the archive read them here."""
+"""The formats of a study's results, one row each; the command, its help and the archive use them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ class Format:
     """A format of results.
 
     Attributes:
-        name: as `--format` takes it.
+        name: the value of `--format`.
         file: its file in the output folder, or the folder of its files.
-        says: what it is, for the help.
+        says: its description in the help.
         write: writes it to the path of `file`.
-        of_slice: file of a slice with this index, where it has one for each.
-        refers_to_dicom: whether it is of DICOM images alone, and needs what a SEG needs of them.
+        of_slice: file of a slice with this index, if there is one per slice.
+        refers_to_dicom: whether it needs DICOM images, and what a SEG needs of them.
         brings: another format that it refers to, and which is written with it.
     """
 
@@ -31,7 +31,7 @@ class Format:
     brings: str | None = None
 
     def files(self, slices: int) -> list[str]:
-        """All that it may write of a study with so many slices."""
+        """All files that it may write for a study with this many slices."""
         if self.of_slice is None:
             return [self.file]
         each = [self.of_slice(index) for index in range(slices)]
@@ -41,7 +41,7 @@ class Format:
 DICOM_SEG, DICOM_SR, DICOM_SC = "dicom-seg", "dicom-sr", "dicom-sc"
 NIFTI, PNG, HTML, JSON = "nifti", "png", "html", "json"
 
-# DICOM first, because what it lacks is a remark; findings last, because they hold the remarks.
+# DICOM first, because missing elements become remarks; findings last, because they contain the remarks.
 _ROWS = (
     Format(DICOM_SEG, "mask.dcm", "a DICOM Segmentation", writers.write_dicom_seg, refers_to_dicom=True),
     Format(
@@ -60,11 +60,11 @@ _ROWS = (
 
 FORMATS = {row.name: row for row in _ROWS}
 OF_SEG_FRAMES = (DICOM_SEG, DICOM_SR, DICOM_SC)
-"""Those whose slices `--seg-frames` chooses."""
+"""Formats to which `--seg-frames` applies."""
 
 
 def with_brought(names: Iterable[str]) -> tuple[str, ...]:
-    """Formats, each once, and those that they refer to."""
+    """Formats without duplicates, and those that they refer to."""
     found: dict[str, None] = {}
     for name in names:
         found |= {name: None}
@@ -74,7 +74,7 @@ def with_brought(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def chosen(names: Sequence[str]) -> tuple[Format, ...]:
-    """The formats of these names, in the order in which they are written."""
+    """The formats with these names, in the order in which they are written."""
     return tuple(row for row in _ROWS if row.name in names)
 
 

@@ -1,4 +1,4 @@
-"""A segmented study's results as files: what is asked for, whether it can be, and the writing."""
+"""A segmented study's results as files: checks what is possible, and writes."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,14 +15,14 @@ from miniseg_edge.studies.study import Study
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What a study's results are written as.
+    """How a study's results are written.
 
     Attributes:
-        formats: that were asked for.
+        formats: the requested ones.
         seg_frames: of DICOM SEG and secondary captures.
         seg: what DICOM results need of their sources; None if there will be none.
-        no_seg: why there will be none although they were asked for, or None.
-        page: what the page shows beside the result.
+        no_seg: why there will be none although they were requested, or None.
+        page: further content of the page.
     """
 
     formats: tuple[str, ...]
@@ -40,11 +40,11 @@ class Outputs:
 
 
 def outputs_of(study: Study, formats: tuple[str, ...], seg_frames: SegFrames = "range") -> Outputs:
-    """Looks, before any work, at whether DICOM results can be made, if some were asked for.
+    """Checks before any work whether requested DICOM results can be made.
 
     Raises:
-        DicomSegError: they cannot, and nothing else was asked for.
-        InputError: the study's first file is another than the one that was opened.
+        DicomSegError: they cannot, and nothing else was requested.
+        InputError: the study's first file differs from the one that was opened.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     rows = chosen(formats)
@@ -62,27 +62,31 @@ def check_outputs(output: Path, formats: tuple[str, ...], study: Study, *, overw
     """Refuses before any work what could not be written after it.
 
     Raises:
-        OutputExistsError, OutputError: a result is there already, or the output is a file.
-        UsageError: a DICOM result of what is no DICOM.
+        OutputExistsError, OutputError: a result already exists, or the output is a file.
+        UsageError: a DICOM result was requested for a non-DICOM study.
     """
     rows = chosen(formats)
     if not study.origin.images and (refused := [row.name for row in rows if row.refers_to_dicom]):
-        raise UsageError(f"{', '.join(refused)} refers to DICOM images", "a DICOM study", study.origin.format)
+        raise UsageError(
+            f"{', '.join(refused)} refers to DICOM images", expected="a DICOM study", got=study.origin.format
+        )
     if output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is no folder", "a folder, or nothing yet", "a file")
+        raise OutputError(f"{output} is not a folder", expected="a folder, or nothing yet", got="a file")
     for path in (output / name for row in rows for name in row.files(len(study))):
         if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another --output or add --overwrite.")
+            raise OutputExistsError(
+                f"{path} exists", expected="a new file", remedy="Choose another --output or add --overwrite."
+            )
 
 
 def write_results(
     segmented: SegmentedStudy, segmenter: Segmenter, output: Path, outputs: Outputs, *, shown: bool = True
 ) -> None:
-    """Writes each format, every file whole or not at all; `shown` if somebody watches the progress.
+    """Writes each format, every file completely or not at all; `shown` displays progress.
 
     Raises:
-        DicomSegError: there are no DICOM results, also none from before; the other formats are written.
-        OutputError, and as the formats' own functions.
+        DicomSegError: DICOM results cannot be made, and earlier ones are removed; the other formats are written.
+            OutputError, and as the formats' own functions.
     """
     window = segmenter.bundle.manifest.preprocessing.window
     assert window is not None  # noqa: S101  the study could not have been segmented without
@@ -99,6 +103,6 @@ def write_results(
     if no_seg is not None:
         for row in chosen(outputs.formats):
             if row.refers_to_dicom:
-                for name in row.files(len(segmented.study)):  # which would be of another mask than their neighbours
+                for name in row.files(len(segmented.study)):  # which would belong to another mask than the other files
                     (output / name).unlink(missing_ok=True)
         raise no_seg

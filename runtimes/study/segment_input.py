@@ -1,4 +1,4 @@
-"""What the user handed to `miniseg-segment`: pictures or a study; and that nothing is written into it."""
+"""Determines what the input of `miniseg-segment` is, pictures or a study, and that nothing is written into it."""
 
 import difflib
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ Kind = Literal["images", "study"]
 def kind_of(source: Path) -> Kind:
     """Whether `source` is segmented as pictures or as a study.
 
-    A file is what its suffix says. A folder with slices of a study is a study; a few pictures beside them are left out.
+    A file's suffix decides. A folder with slices of a study is a study; a few pictures in it are ignored.
 
     Raises:
-        NoImagesError: nothing is there; names that are like it are shown.
-        UsageError: a folder with more pictures than slices of a study: either may be meant.
+        NoImagesError: the source does not exist; similar names are shown.
+        UsageError: a folder has more pictures than slices of a study, so that either may be meant.
     """
     if not source.exists():
         raise _missing(source)
@@ -44,36 +44,40 @@ def kind_of(source: Path) -> Kind:
             return "study"
     if slices:
         raise UsageError(
-            "the folder holds pictures and a study", "one of them",
-            f"{len(pictures)} pictures, and {slices} DICOM or NIfTI files",
-            "Name a file, or move the pictures away.",
+            "the folder contains both pictures and a study", expected="one of them",
+            got=f"{len(pictures)} pictures, and {slices} DICOM or NIfTI files",
+            remedy="Name a file, or move the pictures elsewhere.",
         )  # fmt: skip
     return "images"
 
 
 def output_folder(given: Path | None) -> Path:
-    """Where results go. Raises: UsageError, if nothing says it; --list alone needs no such place."""
+    """The output folder. Raises: UsageError if it is missing; only --list needs none."""
     if given is None:
-        raise UsageError("there is nowhere to put the results", "--output DIR", "none")
+        raise UsageError("no output folder was given", expected="--output DIR", got="none")
     return given
 
 
 def seg_frames_of(chosen: SegFrames | None, formats: Sequence[str]) -> SegFrames:
-    """Which slices DICOM results have. Raises: UsageError, if somebody chose them for other formats."""
+    """The slices of DICOM results. Raises: UsageError if they were chosen for other formats."""
     if chosen is not None and not set(OF_SEG_FRAMES) & set(formats):
-        raise UsageError("--seg-frames is for a DICOM SEG", f"--format {DICOM_SEG}", ", ".join(formats))
+        raise UsageError(
+            "--seg-frames only applies to a DICOM SEG", expected=f"--format {DICOM_SEG}", got=", ".join(formats)
+        )
     return chosen or RANGE
 
 
 def page_of(study: Study, formats: Sequence[str], compare: Path | None, *, name_patient: bool) -> PageChoice:
-    """What the page shows beside the result, read before any work.
+    """Further content of the page, read before any work.
 
     Raises:
-        UsageError: something was chosen and no page asked for, or the study names no patient.
-        InputError and its kin: no such mask, or one of another study; see `study_labels`.
+        UsageError: content was chosen without a page, or the study names no patient. InputError and its subclasses: the
+            mask does not exist, or belongs to another study; see `study_labels`.
     """
     if HTML not in formats and (compare is not None or name_patient):
-        raise UsageError("--compare and --name-patient are for a page", f"--format {HTML}", ", ".join(formats))
+        raise UsageError(
+            "--compare and --name-patient only apply to a page", expected=f"--format {HTML}", got=", ".join(formats)
+        )
     if compare is not None and not compare.exists():
         raise _missing(compare, "a NIfTI mask, a DICOM SEG, or a folder with one of them")
     other = None if compare is None else Other(compare.name, study_labels(study, compare))
@@ -81,21 +85,22 @@ def page_of(study: Study, formats: Sequence[str], compare: Path | None, *, name_
 
 
 def check_apart(source: Path, output: Path, kind: Kind) -> None:
-    """Refuses an output folder from which results would be read as input the next time, or where they would replace it.
+    """Refuses an output folder where results would be read as input the next time, or would overwrite it.
 
     Raises:
-        UsageError: the output is the input folder or, of a study, lies in it; or a result would replace the input.
+        UsageError: the output is the input folder, or is inside a study's folder; or a result would overwrite the
+            input.
     """
     inside, outside = output.resolve(), source.resolve()
     if not source.is_dir() and not is_dicomdir(source.name):
         if kind == "study" and inside == outside.parent and source.name in {row.file for row in FORMATS.values()}:
-            raise UsageError("a result would replace the input", "another --output", source.name)
+            raise UsageError("a result would overwrite the input", expected="another --output", got=source.name)
         return
     outside = outside if source.is_dir() else outside.parent
     if inside == outside or (kind == "study" and inside.is_relative_to(outside)):
         raise UsageError(
-            "the output lies in the input folder", "another --output", output.name or str(output),
-            "Results there would be taken for input the next time.",
+            "the output folder is the input folder", expected="another --output", got=output.name or str(output),
+            remedy="The next run would read the results as input.",
         )  # fmt: skip
 
 
@@ -104,9 +109,9 @@ def _belongs_to_a_study(path: Path) -> bool:
 
 
 def _missing(source: Path, wanted: str = "an image, a DICOM file or folder, or a NIfTI file") -> NoImagesError:
-    """Names the entries that look like what was typed: most often it is a letter."""
+    """Suggests entries with similar names: usually one letter is wrong."""
     folder = source.parent
     there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     near = difflib.get_close_matches(source.name, there, n=3)
     remedy = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
-    return NoImagesError(f"{source} does not exist", wanted, "nothing there", remedy)
+    return NoImagesError(f"{source} does not exist", expected=wanted, got="nothing there", remedy=remedy)

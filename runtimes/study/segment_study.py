@@ -1,4 +1,4 @@
-"""A CT study through a Segmenter: what `miniseg-segment` does with DICOM and NIfTI."""
+"""Runs a CT study through a Segmenter: what `miniseg-segment` does with DICOM and NIfTI."""
 
 from collections.abc import Callable, Iterator
 
@@ -24,7 +24,7 @@ from miniseg_edge.studies.findings import Ran, findings_from_counts, measured
 from miniseg_edge.studies.study import SliceHu, Study, digest_of, summarized
 
 EARLY = 8
-"""After so many slices the values are judged for the first time, so that a long study of nonsense ends soon."""
+"""After this many slices the values are judged for the first time, so that a long invalid study fails early."""
 
 
 def drawing_of(study: Study, segmenter: Segmenter) -> Drawing:
@@ -42,26 +42,26 @@ def segmented_study(
     *,
     assume_hu: bool = False,
 ) -> SegmentedStudy:
-    """Reads, segments and measures slice by slice, several at once; none is kept.
+    """Reads, segments and measures slice by slice, several concurrently; slices are not kept.
 
-    Whether the values are HU is judged of all slices together, from counts (`miniseg_edge.slices.hu_values`).
+    Whether the values are HU is judged for all slices together, from counts (`miniseg_edge.slices.hu_values`).
 
-    A bundle with three channels gets each slice between its neighbours. The last one that was drawn earlier saw a slice
-    whose hash nobody kept, so it is drawn again.
+    A bundle with three channels gets each slice between its neighbours. The last slice of an earlier run had a
+    neighbour whose hash was not kept, so it is segmented again.
 
     Args:
         study: to segment.
         segmenter: that draws.
-        progress: told after each slice, drawn or read again, how many are done, and of how many.
-        earlier: slices that the same segmenter drew before; they are read again, and not drawn again.
-        assume_hu: take values as HU that do not look like HU; the findings' remarks say so.
+        progress: called after each slice, segmented or read again, with (done, total).
+        earlier: slices that the same segmenter segmented before; they are read again, but not segmented again.
+        assume_hu: accept values that do not look like HU; the findings' remarks say so.
 
     Raises:
         HuValuesError: the values are not HU.
         UsageError: the bundle has no window.
-        IntegrityError: the first slices are not those that were drawn before.
-        InferenceError, HostLimitError: its `partial` is a `Done` with the slices before the one that failed.
-        Whatever `Study.read` and `Segmenter.segment_hu` raise.
+        IntegrityError: the first slices are not those that were segmented before.
+        InferenceError, HostLimitError: its `partial` is a `Done` with the slices before the one that failed. Also
+            whatever `Study.read` and `Segmenter.segment_hu` raise.
     """
     mask = np.empty((len(study), *study.size), np.uint8)
     remarks: list[tuple[str, ...]] = [()] * len(study)
@@ -85,7 +85,9 @@ def segmented_study(
             for index, drawn in enumerate(earlier.input_sha256):
                 read_one(index)
                 if hashes[index] != drawn:
-                    raise IntegrityError(f"slice {index} is another one than was drawn", drawn, hashes[index])
+                    raise IntegrityError(
+                        f"slice {index} is not the slice that was segmented", expected=drawn, got=hashes[index]
+                    )
                 progress(min(index + 1, start), len(study))
         yield from mask[:start]
         for result in segmenter.segment_read_hu(read, range(start, len(study)), judged=True):
@@ -124,7 +126,7 @@ def segmented_study(
 
 
 def _check_early(tally: Tally, slices: int, read: Callable[[int], object]) -> None:
-    """Gives up where the first slices are not HU, nor all slices together. Raises: HuValuesError."""
+    """Stops if neither the first slices nor all slices together are HU. Raises: HuValuesError."""
     if hu_values.judged(tally.total).likeness is hu_values.Likeness.NOT_HU:
         for index in tally.missing(slices):
             read(index)

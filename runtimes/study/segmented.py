@@ -1,4 +1,4 @@
-"""A study that was segmented: what results are written from."""
+"""A segmented study, from which results are written."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""A study's series as a table, for people to choose from."""
+"""A study's series as a table, for the user's choice."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ def show_series(series: Sequence[SeriesSummary]) -> None:
 
 
 def _number(one: SeriesSummary) -> str:
-    """Its name, or the end of its UID, which stands whole below the table."""
+    """Its name, or the end of its UID, which is printed in full below the table."""
     if one.uid and one.name.startswith(one.uid):
         return f"..{one.uid[-_UID_END:]}{one.name.removeprefix(one.uid)}"
     return one.name or "none"

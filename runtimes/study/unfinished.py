@@ -1,6 +1,6 @@
-"""A study that was not finished: the masks so far, kept beside where the results would be, for `--resume`.
+"""An unfinished study: the masks so far, kept next to the future results, for `--resume`.
 
-One file, so that a kill leaves what was kept before or what is kept now: a line of JSON, then the masks, compressed.
+One file, so that a kill leaves the previous or the new content: a line of JSON, then the compressed masks.
 """
 
 import gzip
@@ -23,7 +23,7 @@ UNFINISHED_SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Drawing:
-    """What draws which study: masks of one are never completed by another.
+    """What segments which study: masks made by one are never completed by another.
 
     Attributes:
         bundle_digest, runtime, device, precision: as in a `Segmentation`.
@@ -41,7 +41,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """The line before the masks: what drew them, the SHA-256 of each slice that is done, and of the masks."""
+    """The line before the masks: what made them, the SHA-256 of each finished slice, and of the masks."""
 
     schema_version: int
     drawing: Drawing
@@ -51,14 +51,14 @@ class Unfinished:
 
 @dataclass(frozen=True, eq=False)
 class Done:
-    """The slices that are done: masks (N, H, W) uint8, and the SHA-256 of what was segmented."""
+    """The finished slices: masks (N, H, W) uint8, and the SHA-256 of the input."""
 
     mask: ByteArray
     input_sha256: tuple[str, ...]
 
 
 def keep(folder: Path, drawing: Drawing, done: Done) -> None:
-    """Keeps what is done. Raises: OutputError; then nothing is kept, or what was kept before."""
+    """Saves finished slices. Raises: OutputError; then nothing is saved, or the previous content remains."""
     masks = done.mask.tobytes()
     record = Unfinished(UNFINISHED_SCHEMA_VERSION, drawing, done.input_sha256, sha256_of(masks))
     line = json_from_record(record).replace("\n", "").encode()  # in a JSON string a line break is escaped
@@ -66,25 +66,27 @@ def keep(folder: Path, drawing: Drawing, done: Done) -> None:
 
 
 def kept(folder: Path, drawing: Drawing) -> Done:
-    """What was kept by the same drawing.
+    """The slices saved with the same settings.
 
     Raises:
-        UsageError: nothing was, or something else draws now.
-        IntegrityError: the masks are not those that were kept.
+        UsageError: there are none, or the settings differ.
+        IntegrityError: the masks are not those that were saved.
     """
     path = folder / KEPT
     if not path.is_file():
-        raise UsageError(f"{folder} has nothing to go on with", KEPT, "none", "Leave --resume out.")
+        raise UsageError(f"{folder} contains nothing to resume", expected=KEPT, got="none", remedy="Omit --resume.")
     line, masks = _parts(path, drawing.slices * drawing.size[0] * drawing.size[1])
     record = record_from_object(Unfinished, object_from_json(line, KEPT, IntegrityError), KEPT, IntegrityError)
     if record.drawing != drawing:
         raise UsageError(
-            "what was kept was drawn otherwise", str(record.drawing), str(drawing),
-            "Go on with the same study, bundle, runtime, device and precision, or leave --resume out.",
+            "the kept masks were made with other settings", expected=str(record.drawing), got=str(drawing),
+            remedy="Resume with the same study, bundle, runtime, device and precision, or omit --resume.",
         )  # fmt: skip
     shape = (len(record.input_sha256), *drawing.size)
     if len(masks) != math.prod(shape) or sha256_of(masks) != record.mask_sha256:
-        raise IntegrityError(f"{KEPT} was changed", f"SHA-256 {record.mask_sha256}", "another", "Leave --resume out.")
+        raise IntegrityError(
+            f"{KEPT} was changed", expected=f"SHA-256 {record.mask_sha256}", got="another", remedy="Omit --resume."
+        )
     return Done(np.frombuffer(masks, np.uint8).reshape(shape), record.input_sha256)
 
 
@@ -94,9 +96,11 @@ def forget(folder: Path) -> None:
 
 
 def _parts(path: Path, limit: int) -> tuple[bytes, bytes]:
-    """The line and the masks; of more than the whole study's a byte too many, which no record fits."""
+    """The line and the masks; if there are more than the whole study's, one byte too many, which no record fits."""
     try:
         with gzip.open(path) as file:
             return file.readline(MAX_RECORD_BYTES), file.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise IntegrityError(f"{path.name} cannot be read", "what was kept", type(error).__name__) from error
+        raise IntegrityError(
+            f"{path.name} cannot be read", expected="what was kept", because=type(error).__name__
+        ) from error

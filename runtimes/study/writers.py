@@ -1,4 +1,4 @@
-"""How each of a study's results is written: every file whole or not at all."""
+"""Writes a study's results: every file completely or not at all."""
 
 import gzip
 from contextlib import nullcontext
@@ -26,7 +26,7 @@ from miniseg_edge.studies.seg.seg_sources import SegSources
 
 @dataclass(frozen=True, eq=False)
 class PageChoice:
-    """What a page shows beside the result.
+    """Further content of a page.
 
     Attributes:
         patient: names and values; nothing by default.
@@ -44,10 +44,10 @@ class Result:
     Attributes:
         segmented: the study, its mask and its findings.
         window: of the bundle.
-        seg_frames: slices that DICOM SEG and secondary captures have.
+        seg_frames: slices in DICOM SEG and secondary captures.
         seg: what DICOM results need of their sources; None if there are none.
-        shown: whether somebody watches the progress.
-        page: what the page shows.
+        shown: whether to display progress.
+        page: further content of the page.
     """
 
     segmented: SegmentedStudy
@@ -65,13 +65,13 @@ class Result:
 
     @property
     def sources(self) -> SegSources:
-        """What DICOM results need; asked for by their writers alone."""
+        """What DICOM results need; only used by their writers."""
         assert self.seg is not None  # noqa: S101  they are left out where there are none
         return self.seg
 
     @cached_property
     def dicom_seg(self) -> bytes:
-        """Which a structured report refers to. Raises: DicomSegError."""
+        """The SEG that a structured report refers to. Raises: DicomSegError."""
         drawn_by = self.drawn_by
         return dicom_seg_from_mask(
             self.segmented.mask, self.sources, drawn_by.bundle_digest, drawn_by.short, frames=self.seg_frames
@@ -91,7 +91,10 @@ def write_dicom_sr(result: Result, path: Path) -> None:
 
 
 def write_dicom_sc(result: Result, folder: Path) -> None:
-    """A file for each of the SEG's slices; those of an earlier mask are removed. Raises: DicomSegError, OutputError."""
+    """One file for each of the SEG's slices; those of an earlier mask are removed.
+
+    Raises: DicomSegError, OutputError.
+    """
     study, mask, drawn_by = result.segmented.study, result.segmented.mask, result.drawn_by
     chosen = chosen_slices(mask, result.seg_frames)
     for path in {folder / capture_name(index) for index in range(len(mask)) if index not in chosen}:
@@ -116,7 +119,7 @@ def write_nifti(result: Result, path: Path) -> None:
 
 
 def write_pictures(result: Result, path: Path) -> None:
-    """An overlay of each slice beside `path`, and there the sheet. Raises: OutputError."""
+    """An overlay of each slice next to `path`, and the sheet at `path`. Raises: OutputError."""
     study, mask = result.segmented.study, result.segmented.mask
     pixels = [int((one > 0).sum()) for one in mask]
     chosen, sheet, indices = set(shown_indices(pixels)), [], range(len(study))

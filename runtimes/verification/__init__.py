@@ -1,1 +1,1 @@
-"""Whether a bundle still gives the reference's masks here, and where it comes from."""
+"""Whether a bundle still reproduces the reference's masks here, and its provenance."""

@@ -1,4 +1,4 @@
-"""From a mask back to where it comes from: result, bundle, artefact, parity, calibration, checkpoint, training."""
+"""Traces a mask to its origin: result, bundle, artefact, parity, calibration, checkpoint, training."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from miniseg_edge.studies.provenance import Provenance, provenance_of
 NOT_RECORDED = "not recorded"
 
 _SHOWN, _NAME = 160, 40
-"""Letters of a value and of a fact's name."""
+"""Maximum letters of a value and of a fact's name."""
 
 _WIDTH = 14
 
@@ -30,7 +30,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Link:
-    """One link of the chain: what it is, and what is known about it."""
+    """One link of the chain: its title, and its facts."""
 
     title: str
     facts: tuple[Fact, ...]
@@ -40,13 +40,13 @@ def chain_of(bundle: Bundle, signature: str, result: Path | None = None) -> tupl
     """The links from a result, or from the bundle, back to the training.
 
     Args:
-        bundle: that drew the result.
-        signature: in words, since an opened bundle has none.
+        bundle: that made the result.
+        signature: as text, because an opened bundle has none.
         result: a mask, an overlay, or findings from miniseg-segment, or None.
 
     Raises:
-        UnsupportedFormatError: the result does not say what drew it.
-        IntegrityError: another bundle drew it.
+        UnsupportedFormatError: the result has no record of the bundle that made it.
+        IntegrityError: another bundle made it.
     """
     drawn_by = None if result is None else provenance_of(result)
     links = [] if result is None or drawn_by is None else [_result(result, drawn_by, bundle)]
@@ -57,7 +57,7 @@ def chain_of(bundle: Bundle, signature: str, result: Path | None = None) -> tupl
 
 
 def show(chain: tuple[Link, ...]) -> None:
-    """The chain in the terminal; long values are cut, the record of `--record` has them whole."""
+    """Prints the chain; long values are shortened, the record of `--record` has them in full."""
     for index, link in enumerate(chain):
         terminal.hanging("<- " if index else "", _cut(link.title, _SHOWN), "good")
         for fact in link.facts:
@@ -71,9 +71,11 @@ def _cut(text: str, length: int) -> str:
 def _result(path: Path, drawn_by: Provenance, bundle: Bundle) -> Link:
     if drawn_by.bundle_digest != bundle.manifest.digest:
         raise IntegrityError(
-            f"{path.name} was drawn by another bundle", f"bundle {bundle.manifest.digest}", drawn_by.bundle_digest,
-            "Look for the bundle of that digest.",
-        )  # fmt: skip
+            f"{path.name} was made by another bundle",
+            expected=f"bundle {bundle.manifest.digest}",
+            got=drawn_by.bundle_digest,
+            remedy="Find the bundle with that digest.",
+        )
     facts = [Fact("SHA-256", sha256_of(path.read_bytes())), Fact("drawn by", drawn_by.short or NOT_RECORDED)]
     facts += [
         Fact("input SHA-256", drawn_by.input_sha256 or NOT_RECORDED),
@@ -90,7 +92,7 @@ def _bundle(bundle: Bundle, signature: str) -> Link:
 
 
 def _artifacts(bundle: Bundle, drawn_by: Provenance | None) -> list[Artifact]:
-    """The one that drew the result, or all; those for deployment."""
+    """The artefact that made the result, or all artefacts for deployment."""
     manifest = bundle.manifest
     deployed = [a for a in manifest.artifacts if a.target != REFERENCE_TARGET]
     if drawn_by is None or not drawn_by.runtime:
@@ -154,7 +156,7 @@ def _training(bundle: Bundle) -> Link:
 
 
 def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[Fact]:
-    """Nested JSON as one line a leaf; lists in one line with their length."""
+    """Nested JSON as one line per leaf; lists in one line with their length."""
     for key, item in value.items():
         name = f"{prefix}{key}"
         if isinstance(item, Mapping) and item:

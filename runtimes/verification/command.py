@@ -1,4 +1,4 @@
-"""`miniseg-verify`: is this bundle whole, and does it still draw the same lesion on this machine?"""
+"""`miniseg-verify`: is this bundle intact, and does it still segment the same lesion on this machine?"""
 
 import argparse
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record", type=Path, metavar="DIR", help=f"file there what was checked: {JSON_NAME}, {HTML_NAME}, {SBOM_NAME}"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a record that is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace a record that is already registered")
     parser.add_argument(
         "--deadline",
         type=seconds,
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _explain(parsed: argparse.Namespace) -> None:
     if parsed.record is not None:
-        raise UsageError("a record holds the chain by itself", "--explain or --record", "both")
+        raise UsageError("a record already contains the chain", expected="--explain or --record", got="both")
     bundle = open_bundle(parsed.bundle, trust=parsed.trust)
     chain = chain_of(bundle, _signature(parsed), Path(parsed.explain) if parsed.explain else None)
     terminal.answer(chain)
@@ -100,27 +100,29 @@ def _verify(parsed: argparse.Namespace) -> None:
         terminal.say(f"filed in {parsed.record}: {JSON_NAME}, {HTML_NAME}, {SBOM_NAME}")
     if failed := [p for p in parities if not p.passed]:
         reasons = "; ".join(f"{p.runtime} {p.precision}: {', '.join(p.failures)}" for p in failed)
-        raise ParityError("this machine does not reproduce the reference", "the stored masks", reasons)
+        raise ParityError("this machine does not reproduce the reference", expected="the stored masks", because=reasons)
     terminal.points("What its export remarked:", bundle.manifest.parity.remarks)
     terminal.say("verified", "good")
 
 
 def _check_record(folder: Path, *, overwrite: bool) -> None:
-    """Refuses before the work what must not be replaced after it. Raises: OutputExistsError."""
+    """Refuses before the work what must not be overwritten after it. Raises: OutputExistsError."""
     for path in (folder / JSON_NAME, folder / HTML_NAME, folder / SBOM_NAME):
         if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists", "a new file", "", "Choose another folder or add --overwrite.")
+            raise OutputExistsError(
+                f"{path} exists", expected="a new file", remedy="Choose another folder or add --overwrite."
+            )
 
 
 def _write_record(verification: Verification, bundle: Bundle, folder: Path) -> None:
-    """Writes the record and the bundle's bill of materials, each file whole or not at all. Raises: OutputError."""
+    """Writes the record and the bundle's bill of materials, each file completely or not at all. Raises: OutputError."""
     replace_file(folder / SBOM_NAME, sbom_from_bundle(bundle).encode())
     replace_file(folder / JSON_NAME, json_from_record(verification).encode())
     replace_file(folder / HTML_NAME, page_from_verification(verification).encode())
 
 
 def _signature(parsed: argparse.Namespace) -> str:
-    """What is known about the signature of a bundle that was opened."""
+    """The signature of an opened bundle, as text."""
     if parsed.trust is not None:
         return f"holds, by the owner of {parsed.trust.name} (SHA-256 {sha256_of(parsed.trust.read_bytes())})"
     there = (parsed.bundle / SIGNATURE_NAME).is_file()
@@ -131,12 +133,12 @@ def _replayed_by_all(bundle: Bundle, deadline_s: float) -> tuple[list[TargetPari
     """Every artefact on its runtime, and those that this machine cannot run, each with the reason.
 
     Raises:
-        RuntimeUnavailableError: nothing but the reference can be checked here.
+        RuntimeUnavailableError: only the reference could be checked here.
     """
     found, not_checked, checked = [], [], 0
     for entry in entries_for(bundle):
         if (obstacle := entry.obstacle(bundle)) is not None:
-            if entry.alternative:  # what it reads is checked by another
+            if entry.alternative:  # another runtime checks the same artefact
                 continue
             terminal.say(f"not checked: {entry.name}: {obstacle}")
             not_checked += [f"{entry.name}: {obstacle}"] if entry.artifact(bundle) is not None else []
@@ -152,7 +154,7 @@ def _replayed_by_all(bundle: Bundle, deadline_s: float) -> tuple[list[TargetPari
                 terminal.warn(f"not checked: {not_checked[-1]}")
     if not checked:
         raise RuntimeUnavailableError(
-            "no runtime at hand can serve this bundle", "one of its targets' runtimes", "none"
+            "no runtime can serve this bundle here", expected="one of its targets' runtimes", got="none"
         )
     return found, not_checked
 
@@ -163,9 +165,9 @@ def replay_golden(
     """Runs the bundle's golden slices through one artefact and compares with the stored reference.
 
     Raises:
-        BundleError: a golden slice is not what the manifest says.
+        BundleError: a golden slice does not match the manifest.
         IncompatibleError: this machine cannot run the artefact; UnsafeModelError: it is not admitted.
-        DeadlineError: it takes longer than `deadline_s` to open and run.
+        DeadlineError: opening and running it takes longer than `deadline_s`.
         InferenceError, NumericError: the runtime failed.
     """
     limits = bundle.manifest.limits(artifact)

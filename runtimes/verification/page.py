@@ -1,6 +1,6 @@
-"""A verification as one page of HTML: no script, nothing loaded from elsewhere, made for printing and signing.
+"""A verification as one HTML page: no script, nothing loaded from elsewhere, made for printing and signing.
 
-Names of slices, files and packages come from bundles; everything goes through `in_html` on its way in.
+Names of slices, files and packages come from bundles; all text goes through `in_html`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -113,7 +113,7 @@ def _figures(parity: TargetParity, index: int) -> tuple[str, ...]:
 
 
 def _limits(limits: ParityLimits) -> str:
-    """What it was held to, in words."""
+    """The limits, as text."""
     held = []
     if limits.max_real_flips is not None:
         held.append(

@@ -1,6 +1,6 @@
-"""A verification as a record that a quality manager can file: what was checked, where, with what result, and the chain.
+"""A verification as a record for quality managers: what was checked, where, with which result, and the chain.
 
-It becomes `verification.json` for programs and `verification.html` for people and for paper; both say the same.
+It becomes `verification.json` for programs and `verification.html` for people; both have the same content.
 """
 
 import platform
@@ -26,10 +26,10 @@ class Verification:
         created: ISO 8601, UTC.
         passed: whether every artefact that was run reproduces the reference's golden slices.
         bundle, bundle_digest: what was verified.
-        machine: where: processor, cores, system, and versions of the packages that took part.
+        machine: where: processor, cores, system, and versions of the packages involved.
         not_checked: artefacts that could not be run here, each with the reason.
-        golden: what this machine drew, slice by slice.
-        export: what the export was judged on, as the bundle's parity report has it.
+        golden: this machine's results, slice by slice.
+        export: the results of the export, from the bundle's parity report.
         chain: from the bundle back to the training.
     """
 
@@ -48,7 +48,7 @@ class Verification:
 def verification_of(
     bundle: Bundle, golden: tuple[TargetParity, ...], not_checked: tuple[str, ...], chain: tuple[Link, ...]
 ) -> Verification:
-    """The record of a verification that was just done on this machine. Raises: BundleError, a broken parity report."""
+    """The record of a verification just done on this machine. Raises: BundleError for a broken parity report."""
     name = bundle.manifest.parity.report
     return Verification(
         schema_version=VERIFICATION_SCHEMA_VERSION,

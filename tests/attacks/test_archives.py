@@ -150,7 +150,7 @@ def test_links_out_of_an_archive_are_counted_and_not_followed(
     assert (report.series, report.failed, report.links_out, report.other_files) == (2, 2, 4, 1)
     assert dict(report.errors) == {"PATH_ESCAPE": 2}, "a series never shrinks without a word"
     assert {row.error for row in rows_in(tmp_path / "out")} == {
-        f"PATH_ESCAPE: {name} is a link out of the archive; expected a file in the archive, got a link that is not "
+        f"PATH_ESCAPE: {name} is a link to outside the archive; expected a file in the archive, got a link that is not "
         "followed. Copy the file into the archive, or add --follow-links."
         for name in ("alone/897", "scan.nii.gz")
     }

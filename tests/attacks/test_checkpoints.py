@@ -91,7 +91,7 @@ def test_many_expanded_tensors_are_refused_together(tiny_checkpoint_path: Path, 
     content = torch.load(tiny_checkpoint_path, weights_only=True)
     content["state_dict"] |= {f"level1.{i}.bn.weight": torch.zeros(1).expand(2**26) for i in range(100)}
     torch.save(content, tmp_path / "expanded.pth")
-    with pytest.raises(CheckpointError, match="absurdly large"):
+    with pytest.raises(CheckpointError, match="is too large"):
         checkpoint_from_file(tmp_path / "expanded.pth")
 
 
@@ -115,7 +115,7 @@ def test_an_archive_writes_nothing_wherever_its_names_point(tiny_checkpoint_path
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pth")
-    with pytest.raises(CheckpointError, match="is no file"):
+    with pytest.raises(CheckpointError, match="is not a file"):
         checkpoint_from_file(tmp_path / "pipe.pth")
 
 

@@ -1,4 +1,4 @@
-"""Names that are no UTF-8, as old archives and careless copies have them, and names that are hostile."""
+"""Names that are not UTF-8, as old archives and careless copies have them, and names that are hostile."""
 
 import os
 import shutil

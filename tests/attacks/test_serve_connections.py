@@ -165,7 +165,7 @@ def test_with_all_descriptors_taken_by_others_it_waits_and_its_log_stays_short(
 
 def test_too_few_descriptors_are_refused_with_a_typed_error(demo_bundle_path: Path, tmp_path: Path) -> None:
     with (
-        pytest.raises(AssertionError, match="HOST_LIMIT: the host allows too few open files"),
+        pytest.raises(AssertionError, match="HOST_LIMIT: the limit on open files is too low"),
         running(demo_bundle_path, tmp_path, files=40),
     ):
         pass

@@ -258,23 +258,23 @@ class TestWriting:
     def test_a_folder_that_is_no_bundle_is_never_overwritten(self, tmp_path: Path) -> None:
         (tmp_path / "thesis").mkdir()
         (tmp_path / "thesis" / "chapter1").write_bytes(b"years of work")
-        with pytest.raises(OutputExistsError, match="is no bundle"):
+        with pytest.raises(OutputExistsError, match="is not a bundle"):
             write_bundle(small_bundle(), tmp_path / "thesis", overwrite=True)
         assert files_below(tmp_path) == {"thesis/chapter1"}
 
     def test_an_empty_folder_is_never_overwritten(self, tmp_path: Path) -> None:
-        with pytest.raises(OutputExistsError, match="is no bundle"):
+        with pytest.raises(OutputExistsError, match="is not a bundle"):
             write_bundle(small_bundle(), tmp_path, overwrite=True)
 
     def test_a_file_is_never_overwritten(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"old")
-        with pytest.raises(OutputExistsError, match="is no bundle"):
+        with pytest.raises(OutputExistsError, match="is not a bundle"):
             write_bundle(small_bundle(), tmp_path / "file", overwrite=True)
         assert (tmp_path / "file").read_bytes() == b"old"
 
     def test_a_link_is_never_overwritten(self, path: Path) -> None:
         (path.parent / "link").symlink_to(path, target_is_directory=True)
-        with pytest.raises(OutputExistsError, match="is no bundle"):
+        with pytest.raises(OutputExistsError, match="is not a bundle"):
             write_bundle(other_bundle(), path.parent / "link", overwrite=True)
         assert open_bundle(path) == small_bundle()
 

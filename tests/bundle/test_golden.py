@@ -34,7 +34,7 @@ def npy_with_header(header: str, content: bytes = GOLDEN_LOGITS.tobytes()) -> by
 
 
 def check_refused(logit: bytes) -> None:
-    with pytest.raises(BundleError, match=f"{GOLDEN.logit} is not what the manifest says"):
+    with pytest.raises(BundleError, match=f"{GOLDEN.logit} does not match the manifest"):
         golden_logits(bundle_with(logit), GOLDEN, SIZE)
 
 

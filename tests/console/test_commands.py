@@ -40,7 +40,7 @@ def test_errors_of_ours_exit_with_1_but_for_usage_and_parity(kind: type[MiniSegE
 def test_errors_of_ours_are_one_line_on_standard_error(
     kind: type[MiniSegError], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = kind("a problem that takes many words to tell " * 5, "expected", "got", "remedy")
+    error = kind("a problem that takes many words to tell " * 5, expected="expected", got="got", remedy="Fix it.")
     failing(error)
     assert capsys.readouterr() == ("", f"{error}\n")
 

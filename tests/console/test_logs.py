@@ -43,7 +43,7 @@ def test_only_records_begin_at_the_left() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter("%(levelname)s %(message)s"))
-    logger = logging.Logger("tests.elsewhere")  # outside the tree: pytest-xdist cannot report what is no UTF-8
+    logger = logging.Logger("tests.elsewhere")  # outside the tree: pytest-xdist cannot report what is not UTF-8
     logger.addHandler(handler)
     try:
         raise ValueError(FORGED)

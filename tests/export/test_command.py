@@ -38,7 +38,7 @@ def test_takes_the_only_checkpoint_in_the_folder_and_says_so(
     assert run("--target", "onnx", *SMALL) == 0
     assert "taking only.pth" in capsys.readouterr().out
     assert open_bundle("only").manifest.checkpoint.name == "only.pth"
-    assert run("--target", "onnx", *SMALL) == 1, "the bundle is there already"
+    assert run("--target", "onnx", *SMALL) == 1, "the bundle is already registered"
 
 
 @pytest.mark.parametrize("names", [(), ("a.pth", "b.pth")])

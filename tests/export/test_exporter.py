@@ -157,7 +157,7 @@ class TestOutput:
 
     def test_overwrite_spares_what_is_no_bundle(self, tiny_checkpoint_path: Path, tmp_path: Path) -> None:
         (tmp_path / "precious").mkdir()
-        with pytest.raises(OutputExistsError, match="is no bundle"):
+        with pytest.raises(OutputExistsError, match="is not a bundle"):
             export_bundle(replace(request(tiny_checkpoint_path, tmp_path / "precious"), overwrite=True))
 
     def test_a_broken_checkpoint_leaves_nothing(self, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ print("onnxruntime" in sys.modules)
 
     def test_all_that_is_missing_is_listed_and_nothing_else(self) -> None:
         with pytest.raises(
-            MissingDependencyError, match=r'got no nothing_a, nothing_b\. pip install "miniseg-edge\[train\]"'
+            MissingDependencyError, match=r'got no nothing_a, nothing_b\. Run: pip install "miniseg-edge\[train\]"'
         ):
             check_installed(["nothing_a", "numpy", "nothing_b"], "train")
 
@@ -147,7 +147,7 @@ class TestFloors:
         done = subprocess.run([sys.executable, "-c", code], env=outdated, capture_output=True, text=True, check=True)
         lines = done.stdout.splitlines()
         assert len(lines) == 3
-        assert lines[0].startswith(f"OUTDATED_DEPENDENCY: {name} has known holes")
+        assert lines[0].startswith(f"OUTDATED_DEPENDENCY: {name} has known vulnerabilities")
         assert lines[2] == "False"
 
     def test_a_checkpoint_is_not_read_by_it(self, outdated: dict[str, str], tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class TestReading:
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
     def test_a_pipe_is_refused_instead_of_waited_for(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(BundleError, match="is no file"):
+        with pytest.raises(BundleError, match="is not a file"):
             bytes_from_file(tmp_path / "pipe", 5, BundleError)
 
     def test_a_file_that_may_not_be_read_gets_the_error_asked_for(self, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class Commands:
         raise ValueError("no such luck")
 
     def refuses(self) -> None:
-        raise InputError("a slice is missing", "a slice", "none")
+        raise InputError("a slice is missing", expected="a slice", got="none")
 
     def dies(self) -> None:
         os._exit(3)

@@ -172,7 +172,7 @@ class TestTarget:
         assert (found.dice_mean, found.dice_worst) == (0.75, 0.5)
 
     def test_the_manifests_line_says_the_same(self) -> None:
-        parity = target(SliceParity("a", 9, 1, 0.5, 1, 2, 0.75), failed=("too much",))
+        parity = target(SliceParity("a", 9, 1, 0.5, 1, 2, 0.75), failed=("too large",))
         line = summary(parity)
         assert (line.target, line.precision, line.passed, line.slices, line.limits) == (
             "onnx",

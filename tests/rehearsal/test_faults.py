@@ -99,7 +99,7 @@ def test_an_inspector_that_says_nothing_leaves_it_to_the_network_and_nonsense_is
     if passes:
         assert '"engine_precisions": {}' in (tmp_path / "bundle" / "manifest.json").read_text(encoding="utf-8")
     else:
-        assert "EXPORT: the engine inspector's answer cannot be read" in capsys.readouterr().err
+        assert "EXPORT: the engine inspector's report cannot be read" in capsys.readouterr().err
 
 
 def test_an_error_of_cuda_that_a_false_hides_is_a_lost_device(engines: Bundle, machine: Rehearsal) -> None:
@@ -179,7 +179,7 @@ def test_a_lane_that_fails_to_open_leaks_nothing(engines: Bundle, machine: Rehea
 def test_a_fork_after_cuda_is_named(engines: Bundle, machine: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gpus()
     monkeypatch.setitem(forks._first_users, "CUDA", 1)  # as in a child whose parent has used it
-    with pytest.raises(ForkedError, match="CUDA was used in the process that this one was forked from"):
+    with pytest.raises(ForkedError, match="CUDA was used before this process was forked"):
         gpus()
     assert choose(engines).entry.name == "openvino"
     assert "forked from" in choose(engines).reason

@@ -97,7 +97,7 @@ def test_two_slices_of_one_stem_are_refused(
     bundle_path: Path, slices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cv2.imwrite(str(slices / "s1.jpg"), phantom(1, size=(64, 64)).image)
-    refused(capsys, "two slices want one result", bundle_path, slices, "--output", tmp_path / "out")
+    refused(capsys, "two slices have the same output file", bundle_path, slices, "--output", tmp_path / "out")
 
 
 def test_a_broken_bundle_is_refused_before_anything_is_written(

@@ -96,7 +96,7 @@ class TestNotHu:
         with pytest.raises(HuValuesError) as caught:
             checked(of_volume(change(phantom_hu(4, (64, 64), first))))
         assert looks_like in caught.value.got
-        assert caught.value.remedy.endswith("--assume-hu, or assume_hu=True, takes them as HU.")
+        assert caught.value.remedy.endswith("--assume-hu, or assume_hu=True, accepts them as HU.")
 
     @pytest.mark.parametrize("first", FIRST)
     @pytest.mark.parametrize("name", NOT_HU)

@@ -86,12 +86,12 @@ class TestPaths:
         assert image_paths(tmp_path) == [tmp_path / "a.png"]
 
     def test_an_empty_folder_holds_no_images(self, tmp_path: Path) -> None:
-        with pytest.raises(NoImagesError, match="holds no images"):
+        with pytest.raises(NoImagesError, match="contains no images"):
             image_paths(tmp_path)
 
     def test_a_folder_of_other_files_holds_no_images(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").touch()
-        with pytest.raises(NoImagesError, match="holds no images"):
+        with pytest.raises(NoImagesError, match="contains no images"):
             image_paths(tmp_path)
 
     def test_a_path_that_is_not_there_names_no_images(self, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_frame_that_lies_about_its_size_is_refused_undecoded(tmp_path: Path, k
     start = data.index(b"\xff\x4f\xff\x51" if kind == JPEG2000Lossless else b"\xff\xd8")
     at = data.index(honest, start)
     path.write_bytes(data[:at] + lie + data[at + len(lie) :])
-    refused(path, "compressed frame of another size; expected 64 x 48, got 60001 x 60001")
+    refused(path, "compressed frame of an unexpected size; expected 64 x 48, got 60001 x 60001")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_a_zip_that_is_damaged_or_encrypted_is_an_error(tmp_path: Path) -> None:
     path = zipped(tmp_path / "in", tmp_path / "study.zip", zipfile.ZIP_STORED)
     data = bytearray(path.read_bytes())
     (tmp_path / "cut.zip").write_bytes(data[: len(data) // 2])
-    with pytest.raises(UnsupportedFormatError, match=r"cut\.zip is no readable zip"):
+    with pytest.raises(UnsupportedFormatError, match=r"cut\.zip is not a readable zip"):
         open_study(tmp_path / "cut.zip")
     data[3000] ^= 1  # in the first member, whose checksum tells
     (tmp_path / "flipped.zip").write_bytes(data)

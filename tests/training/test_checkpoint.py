@@ -64,13 +64,13 @@ def test_missing_and_unexpected_keys_are_listed(tmp_path: Path) -> None:
     content["optimizer.extra"] = torch.zeros(1)
     with pytest.raises(CheckpointError) as caught:
         checkpoint_from_file(saved(content, tmp_path / "keys.pth"))
-    assert "missing 1: down1.conv.weight" in str(caught.value)
+    assert "1 missing (down1.conv.weight)" in str(caught.value)
     assert "1 unexpected: optimizer.extra" in str(caught.value)
 
 
 def test_another_network_is_refused_with_its_keys(tmp_path: Path) -> None:
     other = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1)).state_dict()
-    with pytest.raises(CheckpointError, match=r"2 unexpected: 0\.weight, 0\.bias"):
+    with pytest.raises(CheckpointError, match=r"2 unexpected \(0\.weight, 0\.bias\)"):
         checkpoint_from_file(saved(other, tmp_path / "other.pth"))
 
 
@@ -127,7 +127,7 @@ def test_a_whole_pickled_module_is_refused(tmp_path: Path) -> None:
 def test_expanded_and_absurd_tensors_are_refused(tmp_path: Path) -> None:
     content = state()
     content["pred1.1.bias"] = torch.zeros(1).expand(2**40)
-    with pytest.raises(CheckpointError, match="absurdly large"):
+    with pytest.raises(CheckpointError, match="is too large"):
         checkpoint_from_file(saved(content, tmp_path / "expanded.pth"))
     content = state()
     content["pred1.1.weight"] = torch.zeros(5000, 4, 1, 1)
@@ -144,7 +144,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\0" * (300 * 2**20))
     (tmp_path / "bomb.pth").write_bytes(buffer.getvalue())
-    with pytest.raises(CheckpointError, match="unpacks to too much"):
+    with pytest.raises(CheckpointError, match="unpacks to too many bytes"):
         checkpoint_from_file(tmp_path / "bomb.pth")
 
 
@@ -156,7 +156,7 @@ def test_statistics_that_make_no_sense_are_refused(statistics: object, tmp_path:
 
 def test_missing_files_and_folders_are_typed_errors(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing.pth"):
-        with pytest.raises(CheckpointError, match="is no file"):
+        with pytest.raises(CheckpointError, match="is not a file"):
             checkpoint_from_file(path)
 
 

@@ -25,7 +25,7 @@ class TestLoss:
         assert shares == pytest.approx(np.array(counts) / sum(counts), abs=1e-5)
 
     def test_unusable_labels_are_refused(self) -> None:
-        with pytest.raises(InputError, match="no class"):
+        with pytest.raises(InputError, match="not a class"):
             class_weights([np.full((2, 2), 2, np.uint8)], 2)
         with pytest.raises(InputError, match="nothing"):
             class_weights([np.full((2, 2), 255, np.uint8)], 2)

@@ -234,6 +234,6 @@ def test_a_state_that_is_broken_or_of_another_training(
     output.mkdir()
     (output / "state.pt").write_bytes(b"nothing")
     assert main(arguments(data, output, "--epochs", "1")) == FAILED
-    assert "holds another training" in capsys.readouterr().err
+    assert "contains another training" in capsys.readouterr().err
     assert main(arguments(data, output, "--epochs", "1", "--overwrite")) == DONE
     assert not (output / "state.pt").exists()

@@ -1,1 +1,1 @@
-"""Exact rewrites of the network's graph: each file one idea, with its equation and its precondition."""
+"""Exact rewrites of the network's graph, one per file, each with its equation and its precondition."""

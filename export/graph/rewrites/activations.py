@@ -25,7 +25,7 @@ class Maximum(nn.Module):
 
 
 def prelu(slopes: Tensor, activation: Activation, dtype: torch.dtype) -> nn.Module:
-    """PReLU with these slopes, (channels,), in the form asked for where the slopes let it."""
+    """PReLU with these slopes, (channels,), in the requested form if the slopes permit it."""
     if activation == "maximum" and bool((slopes <= 1).all()):
         return Maximum(slopes, dtype)
     found = nn.PReLU(len(slopes), dtype=dtype)

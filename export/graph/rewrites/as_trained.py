@@ -1,6 +1,6 @@
-"""The deployment graph with nothing rewritten: for networks whose structure the rewrites do not know.
+"""The deployment graph without rewrites, for networks whose structure the rewrites do not know.
 
-f(x) as `DeploymentGraph` states it, then the mask of it where the mask is asked for
+f(x) as defined by `DeploymentGraph`, then its mask if the mask is requested
 """
 
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Average pooling into the depthwise convolution beside it.
+"""Folds average pooling into the depthwise convolution parallel to it.
 
     dw(x) + avgpool3x3(x) = (w + 1/9) * x
 Precondition: both 3x3, of one stride and padding 1, the padding counted in the average, dilation 1.

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into what comes before it.
+"""Folds batch normalisation into the preceding operators.
 
 With scale a = weight / sqrt(running_var + eps) and shift b = bias - a * running_mean, for each channel:
     bn(W x + c) = a W x + (a c + b)

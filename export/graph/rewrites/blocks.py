@@ -1,7 +1,7 @@
 """The network's blocks in a form, each behind its first 1x1 convolution.
 
-What a block reads first is a 1x1 convolution (`down_entry`, `long_entry`), which the entrance merges with what
-stands before it; the modules here take its output.
+A block first reads a 1x1 convolution (`down_entry`, `long_entry`), which the entrance merges with the preceding
+operators; the modules here take its output.
 """
 
 import torch

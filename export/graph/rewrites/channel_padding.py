@@ -1,7 +1,7 @@
 """A network with wider layers that computes the same: channels filled up with zeros to the vector width.
 
-    y_c = sum_i W_ci x_i:  further inputs with W_ci = 0 add nothing, further outputs with W_ci = 0 are 0
-and 0 stays 0 through depthwise convolutions, batch normalisation with shift 0, PReLU, gates, sums and upsampling.
+    y_c = sum_i W_ci x_i:  further inputs with W_ci = 0 add nothing, further outputs with W_ci = 0 are 0 and 0 stays 0
+    through depthwise convolutions, batch normalisation with shift 0, PReLU, gates, sums and upsampling.
 Precondition: none. Channels of an AHSP stage are filled up branch by branch, so that its groups stay what they are.
 """
 

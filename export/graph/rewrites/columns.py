@@ -96,7 +96,7 @@ class PackedConvolution(nn.Module):
         if self.left or self.right:
             above = 0 if self.border is None else self.conv.kernel_size[0] // 2
             value = 0.0 if self.border is None else self.border
-            # Whole rows are padded: a column is as many entries as there are channels.
+            # Whole rows are padded: a column consists of as many entries as there are channels.
             rows = F.pad(rows, (self.left * self.channels, self.right * self.channels, above, above), value=value)
             height += 2 * above
         entries = self.block * self.channels

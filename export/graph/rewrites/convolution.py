@@ -1,4 +1,4 @@
-"""A convolution as a value: what the rewrites take and give."""
+"""A convolution as a value, the input and output of the rewrites."""
 
 from dataclasses import dataclass, replace
 
@@ -83,7 +83,7 @@ class Convolution:
 
 
 def convolution_from(module: nn.Conv2d) -> Convolution:
-    """A module's value. Raises: ValueError if its padding is not the "same" zero padding that rewrites count on."""
+    """A module's value. Raises: ValueError if its padding is not the "same" zero padding that rewrites require."""
     weight = module.weight.detach().double()
     bias = torch.zeros(len(weight), dtype=torch.float64) if module.bias is None else module.bias.detach().double()
     found = Convolution(weight, bias, module.stride[0], module.dilation[0], module.groups)

@@ -1,4 +1,4 @@
-"""The way from one stage to the next."""
+"""The transition from one stage to the next."""
 
 from typing import cast
 
@@ -24,7 +24,7 @@ class Entrance(nn.Module):
         stage: the next stage, 2 to 4.
         columns: width of that stage's maps in pixels.
         form: as said there.
-        packed: whether what comes in is packed by pairs of columns.
+        packed: whether the input is packed by pairs of columns.
         dtype: of the weights.
     """
 

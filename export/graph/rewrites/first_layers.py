@@ -21,7 +21,7 @@ from miniseg_edge.training.networks.miniseg import MiniSeg
 def first_convolutions(network: MiniSeg, channels: int = 1) -> tuple[Convolution, Convolution]:
     """The dense convolutions of `long1` (5x5, its 1x1 inside) and `down1` (3x3), on normalised channels.
 
-    With one channel it is a grey slice, which the network reads as equal channels; else they are the network's own.
+    One channel is a grey slice, which the network reads as equal channels; otherwise they are the network's own.
     """
     long, down = network.long1, network.down1
     side = normalised(composed(convolution_from(long.conv0), convolution_from(long.conv1)), long.bn)

@@ -29,8 +29,8 @@ from miniseg_edge.training.networks.miniseg import MiniSeg
 class RewrittenGraph(nn.Module):
     """Raw values in, logit maps over background or masks out; see `DeploymentGraph` for the function.
 
-    Weights are worked out in float64 and rounded once, to `dtype`. `size` is that of the slices, or None for any: what
-    a form does only where the size lets it is then left out.
+    Weights are computed in float64 and rounded once, to `dtype`. `size` is that of the slices, or None for any: then
+    optimisations that depend on the size are omitted.
     """
 
     def __init__(self, network: MiniSeg, feeding: Feeding, form: Form, size: Size | None, dtype: torch.dtype) -> None:
@@ -106,9 +106,9 @@ def rewritten(
 
     Args:
         network: of any architecture.
-        feeding: how it is fed and what it answers.
+        feeding: its inputs and outputs.
         form: how it is written.
-        size: (height, width) of the slices in pixels; of no account if `feeding` says that the size is dynamic.
+        size: (height, width) of the slices in pixels; ignored if `feeding` has a dynamic size.
         dtype: of the weights.
     """
     return RewrittenGraph(network, feeding, form, None if feeding.interface.dynamic_size else size, dtype).eval()

@@ -9,5 +9,5 @@ from miniseg_edge.export.graph.rewrites.convolution import Convolution
 
 
 def over_background(head: Convolution) -> Convolution:
-    """C - 1 maps in the place of C."""
+    """C - 1 maps instead of C."""
     return head.with_(weight=head.weight[1:] - head.weight[:1], bias=head.bias[1:] - head.bias[:1])

@@ -2,7 +2,7 @@
 
     argmax_c f_c = c  where d_c = f_c - f_0 is the largest of all and above 0;  0 where none is above 0
 The background's own map is 0, and a tie goes to the lower class, as argmax has it. A comparison with NaN is false,
-which would read as "no lesion": pixels whose maps are not finite get a value that is no class.
+which would read as "no lesion": pixels whose maps are not finite get a value that is not a class.
 """
 
 import torch

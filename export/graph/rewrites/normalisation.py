@@ -1,7 +1,7 @@
-"""The normalisation as an affine map, alone or inside the layer that it feeds.
+"""The normalisation as an affine map, separate or folded into the layer that it feeds.
 
 The normalisation n(x) = f x + b goes into a layer W as W n(x) = (f W) x + b sum(W). Where the network pads n(x) with
-zeros, the slice must then be padded with n's zero, -b / f: only so the borders stay what they are.
+zeros, the slice must then be padded with n's zero, -b / f, to keep the borders unchanged.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from miniseg_edge.slices.preprocessing import GREY_MAX, Statistics, Window
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Raw values to what the network was trained on: factor * x + offset."""
+    """Raw values to the network's input scale: factor * x + offset."""
 
     factor: float
     offset: float

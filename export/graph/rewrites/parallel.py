@@ -1,4 +1,4 @@
-"""Convolutions that stand side by side, as one.
+"""Parallel convolutions, as one.
 
     summed:        A x + B x            = (A + B) x
     side by side:  concat(A x, B x)     = [A; B] x

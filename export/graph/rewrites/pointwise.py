@@ -9,7 +9,7 @@ from miniseg_edge.export.graph.rewrites.convolution import Convolution
 
 
 class Pointwise(nn.Module):
-    """Several dense convolutions of one tensor, each with an output of its own."""
+    """Several dense convolutions of one tensor, each with its own output."""
 
     def __init__(self, convolutions: Sequence[Convolution], dtype: torch.dtype) -> None:
         super().__init__()

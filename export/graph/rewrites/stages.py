@@ -1,4 +1,4 @@
-"""The stages of the encoder: what lies between the first two blocks of a stage and the exchange."""
+"""The stages of the encoder: the blocks between the first two of a stage and the exchange."""
 
 import torch
 from torch import Tensor, nn

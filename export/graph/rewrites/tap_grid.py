@@ -1,4 +1,4 @@
-"""A kernel written on another grid of taps, zeros between and around: so that kernels of other shapes can be merged.
+"""A kernel on another grid of taps, with zeros between and around, so that kernels of different shapes can be merged.
 
     tap t of the old kernel lies at offset t d, which is tap t d / d' of a grid of dilation d'
 Precondition: d' divides d, and the new grid reaches as far as the old one. The zero padding grows with the grid.

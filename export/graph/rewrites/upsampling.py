@@ -1,4 +1,4 @@
-"""Bilinear upsampling to the size of another map, by the cheapest way that the sizes let."""
+"""Bilinear upsampling to the size of another map, in the cheapest way that the sizes permit."""
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +11,11 @@ Size = tuple[int, int]
 
 
 class Upsampling(nn.Module):
-    """By convolutions where both sides are known to double and the form says so, by interpolation otherwise.
+    """By convolutions if both sides are known to double and the form says so, otherwise by interpolation.
 
     Args:
         channels: of the map.
-        before, after: its size and the other's, or None if only the call tells.
+        before, after: its size and the other's, or None if only known at the call.
         doubling: how, where the size doubles.
         dtype: of the weights.
     """

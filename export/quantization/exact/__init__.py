@@ -1,1 +1,1 @@
-"""Arithmetic with the same bits on every processor, and a graph that is run with it."""
+"""Arithmetic with the same bits on every processor, and a graph evaluator that uses it."""

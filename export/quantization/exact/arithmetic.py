@@ -5,8 +5,8 @@ number of threads, and a fused multiply-add rounds once where two instructions r
 rounded to an integer times a power of two, with so few bits that every product and every partial sum is an integer of
 at most 2^53. float64 holds those exactly, so no order and no fusing can change a bit, and any BLAS can do the work.
 
-Everything else is elementwise: NumPy's add, multiply, divide, sqrt, rint and comparisons are IEEE 754 operations,
-correctly rounded on every processor. exp, log and their like are not, and are not used.
+Everything else is element-wise: NumPy's add, multiply, divide, sqrt, rint and comparisons are IEEE 754 operations,
+correctly rounded on every processor. exp, log and similar functions are not, and are not used.
 """
 
 import math
@@ -24,19 +24,22 @@ EXACT_BITS = 53
 """Integers up to 2^53 are exact in float64."""
 
 FACTOR_BITS = 24
-"""Of the right factor of a product: what float32 has."""
+"""Bits of the right factor of a product: those of float32."""
 
 _SMALLEST_EXPONENT = -30
-"""Grids get no finer: such values are nothing to a network, and steps stay far from float32's smallest number."""
+"""Grids are no finer than this: smaller values do not matter to a network, and steps stay far from float32's smallest
+number.
+"""
 
 _BLOCK = 2**17
-"""Multiplications that BLAS is given at a time: few enough that it does not start threads of its own, which would
-contend with ours, and that the operands stay in a core's cache."""
+"""Multiplications per BLAS call: few enough that it does not start its own threads, which would compete with ours, and
+that the operands stay in a core's cache.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Values as whole numbers of steps.
+    """Values as integer multiples of a step.
 
     Attributes:
         integers: float64, whole, at most 2^bits in magnitude.
@@ -61,7 +64,9 @@ def on_grid(values: FloatArray | Matrix, bits: int, *, by_row: bool = False) -> 
     axes = tuple(range(1, values.ndim)) if by_row else None
     largest = np.maximum(values.max(axis=axes, keepdims=by_row), -values.min(axis=axes, keepdims=by_row))
     if not np.isfinite(largest).all():
-        raise ExportError("the network's values overflow on a calibration slice", "finite values", "NaN or infinity")
+        raise ExportError(
+            "the network's values overflow on a calibration slice", expected="finite values", got="NaN or infinity"
+        )
     exponent = np.maximum(np.frexp(largest.astype(np.float64))[1], _SMALLEST_EXPONENT)
     integers = np.multiply(values, np.ldexp(1.0, bits - exponent), dtype=np.float64)
     return Grid(np.rint(integers, out=integers), np.asarray(np.ldexp(1.0, exponent - bits)))
@@ -76,7 +81,7 @@ def product(left: FloatArray | Matrix, right: Grid) -> FloatArray:
     """(o, n) @ (n, p) -> (o, p), each sum rounded once, to float32.
 
     Args:
-        left: is rounded to a grid for each row, of the bits that `right` leaves over.
+        left: rounded to a grid per row, with the bits that `right` leaves.
         right: one grid of `FACTOR_BITS`.
     """
     rows = on_grid(left, bits_for(left.shape[1]) - FACTOR_BITS, by_row=True)
@@ -100,12 +105,12 @@ def sums(rows: FloatArray | Matrix) -> tuple[Matrix, Matrix]:
 
 
 def dot(left: Matrix, right: Matrix) -> float:
-    """The sum of the products of two vectors: each product is rounded once, their sum as if it were exact."""
+    """The sum of the products of two vectors: each product is rounded once, and their sum as if it were exact."""
     return math.fsum((left * right).tolist())
 
 
 def _matmul(left: Matrix, right: Matrix) -> Matrix:
-    """The product, in blocks of columns."""
+    """The product, computed in blocks of columns."""
     (outputs, terms), pixels = left.shape, right.shape[1]
     width = min(max(8, _BLOCK // (outputs * terms)), pixels)
     found = np.empty((outputs, pixels))

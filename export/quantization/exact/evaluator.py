@@ -1,7 +1,7 @@
-"""A deployment graph run with the same bits on every processor: what calibration observes, and judges by.
+"""Runs a deployment graph with the same bits on every processor, for calibration and its verdicts.
 
-A runtime's FP32 kernels differ between processors in the last bits. Rounding weights together turns such bits into
-other integers, and so into another artefact; what comes out here depends on the graph and the slice alone.
+A runtime's FP32 kernels differ between processors in the last bits. Joint rounding of weights turns such bits into
+other integers, and so into another artefact; the results here only depend on the graph and the slice.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ _NOTHING: Mapping[str, Array] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """A node, and the values that nobody reads after it."""
+    """A node, and the values that are not needed after it."""
 
     node: onnx.NodeProto
     attributes: Attributes
@@ -30,23 +30,23 @@ class _Step:
 
 
 class Evaluator:
-    """A graph with one input. Calls are independent of each other, from any thread.
+    """A graph with one input. Calls are independent, from any thread.
 
     Args:
         model: in FP32, or with QuantizeLinear and DequantizeLinear, of fixed shapes.
-        watched: tensors that each call shows.
-        beside: another graph. What both compute alike is not computed again: each call is given it, see `shared`.
+        watched: tensors that each call reports.
+        beside: another graph. What both compute alike is passed to each call instead of computed again, see `shared`.
 
     Raises:
-        ExportError: an operator that is unknown here. Its bits might not be the same everywhere.
+        ExportError: an unsupported operator, whose bits might not be the same everywhere.
     """
 
     def __init__(self, model: onnx.ModelProto, watched: Collection[str], beside: onnx.ModelProto | None = None) -> None:
         unknown = sorted({node.op_type for node in model.graph.node} - OPERATORS.keys())
         if unknown:
             raise ExportError(
-                "INT8 cannot be calibrated on this graph with the same bits on every machine",
-                f"operators among {', '.join(sorted(OPERATORS))}", ", ".join(unknown),
+                "INT8 calibration of this graph would not be reproducible",
+                expected=f"operators among {', '.join(sorted(OPERATORS))}", got=", ".join(unknown),
             )  # fmt: skip
         self._constants = constants_of(model)
         self._input, self._watched = model.graph.input[0].name, frozenset(watched)
@@ -56,7 +56,7 @@ class Evaluator:
         made = {self._input, *self._constants, *(name for node in nodes for name in node.output)}
         read = {name for node in nodes for name in node.input if name}
         self.shared = frozenset((read | self._watched) - made)
-        """Tensors of the other graph that a call is to be given."""
+        """Tensors of the other graph to pass to a call."""
 
     def __call__(
         self, value: FloatArray, see: Callable[[str, Array], None], shared: Mapping[str, Array] = _NOTHING
@@ -65,18 +65,18 @@ class Evaluator:
 
         Args:
             value: (1, C, H, W) float32.
-            see: is called with the name and the values of each watched tensor.
+            see: called with the name and the values of each watched tensor.
             shared: the values of `self.shared` on this slice.
 
         Raises:
-            ExportError: a value is not finite, or an operator is used in a way that is unknown here.
+            ExportError: a value is not finite, or an operator is used in an unsupported way.
         """
         values: dict[str, Array] = {self._input: value, **shared}
         for name in sorted(self._watched & values.keys()):
             see(name, values[name])
         for step in self._steps:
             read = [values.get(name, self._constants.get(name)) for name in step.node.input]
-            with np.errstate(over="ignore", invalid="ignore"):  # the next convolution refuses what is not finite
+            with np.errstate(over="ignore", invalid="ignore"):  # the next convolution rejects what is not finite
                 made = OPERATORS[step.node.op_type](step.attributes, *read)
             outputs = made if isinstance(made, tuple) else (made,)
             for name, output in zip(step.node.output, outputs, strict=True):
@@ -88,7 +88,7 @@ class Evaluator:
 
 
 def attributes_of(node: onnx.NodeProto) -> Attributes:
-    """A node's attributes by name, as Python's types."""
+    """A node's attributes by name, as Python types."""
     return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
@@ -103,7 +103,7 @@ def _planned(nodes: Collection[onnx.NodeProto]) -> tuple[_Step, ...]:
 
 
 def _needed(nodes: Collection[onnx.NodeProto], tensors: Collection[str]) -> list[onnx.NodeProto]:
-    """The nodes, in execution order, that some tensors depend on."""
+    """The nodes, in execution order, on which some tensors depend."""
     wanted, needed = set(tensors), []
     for node in reversed(list(nodes)):
         if wanted & set(node.output):

@@ -20,14 +20,14 @@ Array = npt.NDArray[Any]
 Attributes = Mapping[str, Any]
 
 _BLOCK = 2**16
-"""Values that a depthwise convolution works on at a time, so that they stay in a core's cache."""
+"""Values that a depthwise convolution processes at a time, so that they stay in a core's cache."""
 
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
-"""ln 2 in two parts; the first has so few bits that its products with whole numbers up to 2^15 are exact."""
+"""ln 2 in two parts; the first has so few bits that its products with integers up to 2^15 are exact."""
 
 _EXP_TERMS = tuple(np.float32(1 / factor) for factor in (5040, 720, 120, 24, 6, 2, 1, 1))
-"""1 / k! from k = 7 down: for |r| <= ln 2 / 2 the terms that are left out are below 2^-27."""
+"""1 / k! from k = 7 down: for |r| <= ln 2 / 2 the omitted terms are below 2^-27."""
 
 _FURTHEST = np.float32(87)
 """exp(-87) is still a normal number in float32."""
@@ -211,7 +211,7 @@ def _resize(
 
 
 def bilinear(x: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """(1, C, H, W) -> (1, C, *size): as torch's `interpolate` without aligned corners and OpenCV's `resize` do it."""
+    """(1, C, H, W) -> (1, C, *size): like torch's `interpolate` without aligned corners and OpenCV's `resize`."""
     for axis, side in zip((2, 3), size, strict=True):
         x = x if x.shape[axis] == side else _resized(x, axis, side)
     return x
@@ -253,7 +253,9 @@ def _elementwise(by: Callable[..., Any]) -> Callable[..., Array]:
 
 def _unsupported(kind: str, what: str) -> ExportError:
     return ExportError(
-        "the graph cannot be observed in the same bits on every machine", f"{kind} as MiniSeg's graphs have it", what
+        "observing this graph would not be reproducible",
+        expected=f"{kind} as MiniSeg's graphs have it",
+        got=what,
     )
 
 
@@ -285,4 +287,4 @@ OPERATORS: Mapping[str, Callable[..., Array | tuple[Array, ...]]] = {
     "LessOrEqual": _elementwise(np.less_equal),
     "Where": _elementwise(np.where),
 }
-"""By ONNX's name. Each takes the node's attributes and its inputs, None for one that is left out."""
+"""By ONNX name. Each takes the node's attributes and its inputs, None for an omitted one."""

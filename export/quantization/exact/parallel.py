@@ -1,4 +1,4 @@
-"""Slices worked on by several threads; what comes out is in the order of the slices, whoever was first."""
+"""Processes slices in several threads; results are in the order of the slices."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +15,15 @@ Result = TypeVar("Result")
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
-    """The function of each item, in the order of the items, with a progress bar.
+    """Applies the function to each item, in the order of the items, with a progress bar.
 
     Args:
-        function: safe to call from several threads, and a function of its item alone.
+        function: thread-safe, and dependent on its item only.
         items: what to call it with.
         description: for the progress bar.
 
     Raises:
-        Exception: what the function raised first, in the order of the items.
+        Exception: the function's first exception, in the order of the items.
     """
     with ThreadPoolExecutor(min(usable_cores(), MAX_THREADS)) as threads:
         futures = [threads.submit(function, item) for item in items]

@@ -1,1 +1,1 @@
-"""Which convolutions to quantize: the search, its journal, its picture and the plan that it finds."""
+"""Which convolutions to quantize: the search, its journal, its picture and the resulting plan."""

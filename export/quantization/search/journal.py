@@ -1,4 +1,4 @@
-"""What a search has found so far, on disk after every step: a search that was cut off goes on where it stopped."""
+"""The results of a search so far, saved after every step, so that an interrupted search resumes where it stopped."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ _MAX_BYTES = 2**22
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a set of groups is worth, against FP32: Dice, noise in grey levels, and the limits that were not kept."""
+    """The verdict on a set of groups, against FP32: Dice, noise in grey levels, and the violated limits."""
 
     dice_mean: float
     dice_worst: float
@@ -30,7 +30,7 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Content:
-    """The file: of which search, its verdicts, and its rounds of turns, FP32 first."""
+    """The file: the search's identity, its verdicts, and its rounds of timings, FP32 first."""
 
     fingerprint: str
     entries: tuple[_Entry, ...] = ()
@@ -43,7 +43,7 @@ class Journal:
 
     Attributes:
         path: of the file.
-        fingerprint: of everything that the search depends on; another one's journal is not used.
+        fingerprint: of everything that the search depends on; another search's journal is not used.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class Journal:
 
     @classmethod
     def at(cls, path: Path, fingerprint: str) -> "Journal":
-        """Opens the journal of this search if there is one, or begins it."""
+        """Opens the journal of this search if there is one, or creates it."""
         journal = cls(path, fingerprint)
         journal._content = _Content(fingerprint)
         if path.exists():
@@ -69,7 +69,7 @@ class Journal:
 
     @property
     def rounds(self) -> tuple[tuple[Turn, ...], ...]:
-        """The rounds of turns so far."""
+        """The rounds of timings so far."""
         return self._content.rounds
 
     def verdict(self, groups: tuple[str, ...]) -> Verdict | None:
@@ -77,21 +77,21 @@ class Journal:
         return next((entry.verdict for entry in self._content.entries if entry.groups == groups), None)
 
     def keep_verdict(self, groups: tuple[str, ...], verdict: Verdict) -> None:
-        """Writes a verdict down. Raises: OutputError."""
+        """Saves a verdict. Raises: OutputError."""
         content = self._content
         self._keep(_Content(content.fingerprint, (*content.entries, _Entry(groups, verdict)), content.rounds))
 
     def keep_round(self, taken: tuple[Turn, ...]) -> None:
-        """Writes a round down. Raises: OutputError."""
+        """Saves a round. Raises: OutputError."""
         content = self._content
         self._keep(_Content(content.fingerprint, content.entries, (*content.rounds, taken)))
 
     def forget_rounds(self) -> None:
-        """Keeps what holds on every machine alone, so that the next search measures anew. Raises: OutputError."""
+        """Only keeps what is valid on every machine, so that the next search measures again. Raises: OutputError."""
         self._keep(_Content(self._content.fingerprint, self._content.entries))
 
     def close(self) -> None:
-        """Takes the file away: the search is done."""
+        """Deletes the file: the search is done."""
         self.path.unlink(missing_ok=True)
 
     def _keep(self, content: _Content) -> None:

@@ -1,11 +1,10 @@
-"""What quantization does to the logits of the calibration slices: Dice, and noise against a yardstick.
+"""The effect of quantization on the logits of the calibration slices: Dice, and noise relative to a yardstick.
 
-Each tensor that is rounded to 8 bits adds noise, which comes out at the lesion's edge, where logits are near 0. Where
-the logits are flat there, the Dice of a slice hangs on chance: the same integers, run by another processor's kernels
-or on a slice with a pixel changed, draw an edge some pixels further in or out. So the worst Dice that was seen says
-little of the worst that there is; the noise that makes it does. It is measured against what the FP32 network makes of
-a slice each of whose pixels is one grey level brighter or darker: 6 HU in the published window, which is less than the
-noise of a chest CT.
+Each tensor that is rounded to 8 bits adds noise, which shows at the lesion's edge, where logits are near 0. Where the
+logits are flat there, the Dice of a slice depends on chance: the same integers, run by another processor's kernels or
+on a slice with one changed pixel, move an edge by some pixels. So the worst observed Dice says little about the worst
+possible one, but the noise that causes it does. The yardstick is the FP32 network's response to a slice with each pixel
+one grey level brighter or darker: 6 HU in the published window, which is less than the noise of a chest CT.
 
 All figures have the same bits on every machine.
 """
@@ -32,12 +31,12 @@ NEAR = 3.0
 """Logits closer to 0 than this are near the lesion's edge: probabilities of 5 to 95 %."""
 
 FEW = 24
-"""Slices that are enough to tell the groups apart; sets of groups are judged on all."""
+"""Slices that suffice to distinguish the groups; sets of groups are judged on all."""
 
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """A calibration slice as the graph takes it, (1, C, H, W) float32: as it is, and one grey level off."""
+    """A calibration slice as the graph's input, (1, C, H, W) float32: unchanged, and one grey level off."""
 
     name: str
     value: FloatArray
@@ -54,7 +53,7 @@ class _Error:
 
 @dataclass(frozen=True, eq=False)
 class _Baseline:
-    """What a slice gives: FP32's logit maps, and errors by what makes them."""
+    """Results of a slice: FP32's logit maps, and errors by their cause."""
 
     wanted: FloatArray
     grey: _Error
@@ -89,11 +88,11 @@ class Judge:
         slices: Sequence[Slice],
         limits: ParityLimits,
     ) -> "Judge":
-        """Looks at each group by itself.
+        """Measures each group by itself.
 
         Args:
             quantizer: of the graph.
-            groups: those in question.
+            groups: the candidates.
             slices: the calibration slices.
             limits: for the masks.
 
@@ -126,7 +125,7 @@ class Judge:
         return cls(quantizer, slices, limits, tuple(one.wanted for one in found), grey, alone)
 
     def __call__(self, groups: Collection[str]) -> Verdict:
-        """What a set of groups is worth. Raises: UsageError, ExportError: see `Quantizer.model`, `Evaluator`."""
+        """The verdict on a set of groups. Raises: UsageError, ExportError: see `Quantizer.model`, `Evaluator`."""
         logits = _logits(self.quantizer.exact)
         run = Evaluator(self.quantizer.model(groups), {logits})
         given = in_parallel(lambda one: _run(run, logits, one.value), self.slices, f"INT8: {len(groups)} groups")
@@ -148,7 +147,7 @@ def _run(run: Evaluator, logits: str, value: FloatArray, shared: Mapping[str, Ar
 
 
 def _logits(model: onnx.ModelProto) -> str:
-    """The tensor with the logit maps: the output, or what a mask is made of."""
+    """The tensor with the logit maps: the output, or the input of the mask."""
     inside = [node for node in model.graph.node if node.name.startswith("mask/")]
     made = {name for node in inside for name in node.output}
     constants = {constant.name for constant in model.graph.initializer}

@@ -1,4 +1,4 @@
-"""The plan: which groups of convolutions are quantized, and what was measured that says so. A file to review and keep.
+"""The plan: which groups of convolutions are quantized, and the measurements behind it. A file to review and keep.
 
 The same plan, calibration slices and versions give the same artefact on any machine, without a search.
 """
@@ -20,11 +20,11 @@ class Trial:
 
     Attributes:
         groups: what was quantized.
-        dice_mean, dice_worst: against FP32, on those calibration slices whose lesion is not tiny: the others are judged
+        dice_mean, dice_worst: against FP32, on the calibration slices whose lesion is not tiny: the others are judged
             by changed pixels.
         noise: of its logits, in grey levels of the slice (see `noise`).
-        failures: limits that it did not keep, in words.
-        speed: FP32's latency over its own: the median of the rounds' ratios; 0 where only the Dice was measured.
+        failures: violated limits, one sentence each.
+        speed: FP32's latency over its own: the median of the rounds' ratios; 0 if only the Dice was measured.
         p50_ms, processor_ms: of each round, the median latency and the processor time of an inference.
     """
 
@@ -45,8 +45,8 @@ class QuantizationPlan:
     Attributes:
         schema_version: `PLAN_SCHEMA_VERSION`.
         groups: to be quantized, as `groups_of` names them.
-        seed: of the draw among many calibration slices.
-        reason: why these groups, in words.
+        seed: selects among many calibration slices.
+        reason: why these groups, as a sentence.
         machine: where it was searched; empty if it was written by hand.
         trials: the sets that were judged; empty if it was written by hand.
         faster: whether the groups were measured to be faster than FP32 by more than noise; None if nothing was
@@ -63,8 +63,10 @@ class QuantizationPlan:
 
 
 def plan_from_file(path: Path) -> QuantizationPlan:
-    """Reads a plan. Raises: UsageError, naming the place, if it is none."""
+    """Reads a plan. Raises: UsageError, naming the place, if it is invalid."""
     found = object_from_json(bytes_from_file(path, MAX_PLAN_BYTES, UsageError), path.name, UsageError)
     if (version := found.get("schema_version")) != PLAN_SCHEMA_VERSION:
-        raise UsageError(f"{path.name} has another schema", str(PLAN_SCHEMA_VERSION), repr(version)[:80])
+        raise UsageError(
+            f"{path.name} has an unsupported schema", expected=str(PLAN_SCHEMA_VERSION), got=repr(version)[:80]
+        )
     return record_from_object(QuantizationPlan, found, path.name, UsageError)

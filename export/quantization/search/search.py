@@ -1,11 +1,11 @@
-"""Which groups of convolutions to quantize: by noise, by the lesion's Dice, and for CPUs by this machine's speed.
+"""Chooses the groups of convolutions to quantize: by noise, by the lesion's Dice, and for CPUs by this machine's speed.
 
-Groups are taken by the noise that each adds for its multiplications, least first, for as long as they stay within the
-noise of one grey level together: noises of different groups are independent, so their squares add up. That makes a
-ladder of sets. For CPUs those that keep the limits are measured in turns beside FP32. What is kept is the set with the
-best Dice, unless another is faster by more than noise. For engines it is the largest set that keeps the
-limits, unmeasured: no GPU is asked. Calibration slices judge, so that validation stays unseen. Sets, noise and Dice are
-the same on every machine; only the choice among sets for CPUs knows how fast this one is.
+Groups are added in the order of their noise per multiplication, least first, as long as they stay within the noise of
+one grey level together: noises of different groups are independent, so their squares add up. That makes a ladder of
+sets. For CPUs, those that keep the limits are timed in alternation with FP32. The set with the best Dice is kept,
+unless another is faster by more than noise. For engines it is the largest set that keeps the
+limits, without timing: no GPU is used. Calibration slices judge, so that validation remains unseen. Sets, noise and
+    Dice are the same on every machine; only the choice among sets for CPUs depends on this machine's speed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,14 +29,14 @@ Groups = tuple[str, ...]
 
 @dataclass(frozen=True, eq=False)
 class SearchSpace:
-    """What the search works with.
+    """The search's inputs.
 
     Attributes:
         groups: all that could be quantized, in the graph's order.
         ladder: sets of them, the largest first.
         exact: the FP32 artefact.
         build: quantizes a set of groups; builds it once.
-        judge: what a set is worth.
+        judge: returns the verdict on a set.
     """
 
     groups: Groups
@@ -49,7 +49,7 @@ class SearchSpace:
 def ladder_of(
     groups: Sequence[str], noise: Mapping[str, float], multiplications: Mapping[str, int]
 ) -> tuple[Groups, ...]:
-    """Sets of groups within the noise of one grey level, the largest first; none if no group is.
+    """Sets of groups within the noise of one grey level, the largest first; empty if no group is.
 
     Args:
         groups: in the graph's order.
@@ -69,7 +69,7 @@ def ladder_of(
 
 
 def searched(space: SearchSpace, journal: Journal, seed: int) -> QuantizationPlan:
-    """Runs the search, or what of it the journal does not know yet; progress goes to the terminal.
+    """Runs the search, or the part that the journal lacks; progress is shown in the terminal.
 
     Raises:
         ParityError: no set keeps the limits.
@@ -97,13 +97,13 @@ def searched(space: SearchSpace, journal: Journal, seed: int) -> QuantizationPla
 
 
 def largest(ladder: Iterable[Groups], judge: Callable[[Groups], Verdict], seed: int, wanted: str) -> QuantizationPlan:
-    """The largest set that keeps the limits, on whatever machine.
+    """The largest set that keeps the limits, the same on every machine.
 
     Args:
         ladder: sets, the largest first.
-        judge: what a set is worth.
-        seed: of the draw among many calibration slices.
-        wanted: which groups were in question, in words.
+        judge: returns the verdict on a set.
+        seed: selects among many calibration slices.
+        wanted: which groups were candidates, as text.
 
     Raises:
         ParityError: no set keeps the limits.
@@ -122,7 +122,7 @@ def largest(ladder: Iterable[Groups], judge: Callable[[Groups], Verdict], seed: 
 
 
 def _known(space: SearchSpace, journal: Journal, groups: Groups) -> Verdict:
-    """A verdict that was worked out once, in this run or in one that was cut off."""
+    """A verdict that was already computed, in this run or in an interrupted one."""
     if (known := journal.verdict(groups)) is None:
         known = space.judge(groups)
         journal.keep_verdict(groups, known)
@@ -132,7 +132,7 @@ def _known(space: SearchSpace, journal: Journal, groups: Groups) -> Verdict:
 def _measured(
     space: SearchSpace, ladder: Sequence[Groups], verdicts: Mapping[Groups, Verdict], journal: Journal
 ) -> tuple[Round, ...]:
-    """FP32 and the sets, in their order, with the rounds that the journal knows."""
+    """FP32 and the sets, in their order, with the rounds in the journal."""
     built = [space.build(groups) for groups in terminal.track(ladder, f"building {len(ladder)} candidates")]
     candidates = [space.exact, *built]
     names = {groups: one.name for groups, one in zip(ladder, built, strict=True)}
@@ -148,7 +148,7 @@ def _measured(
 def _among(
     taken: Mapping[str, Sequence[float]], names: Mapping[Groups, str], verdicts: Mapping[Groups, Verdict]
 ) -> Contest:
-    """The sets against each other, the one with the best Dice first; of equal ones, the one with less noise."""
+    """The sets in competition, the one with the best Dice first; of equals, the one with less noise."""
     by_dice = sorted(names, key=lambda groups: (-verdicts[groups].dice_mean, verdicts[groups].noise))
     return contest({names[groups]: taken[names[groups]] for groups in by_dice}, WORTH)
 
@@ -173,9 +173,14 @@ def _nothing(verdicts: Mapping[Groups, Verdict]) -> ParityError:
         else "; ".join(nearest.failures)
     )
     return ParityError(
-        "no set of groups keeps the lesion in INT8", "the limits on the calibration slices", got,
-        "Do not use INT8 for this checkpoint, or accept other limits, or say by --quantization FILE what to quantize.",
-    )  # fmt: skip
+        "no set of groups passes the parity limits in INT8",
+        expected="the limits on the calibration slices",
+        got=got,
+        remedy=(
+            "Do not use INT8 for this checkpoint, relax the limits, or choose what to "
+            "quantize with --quantization FILE."
+        ),
+    )
 
 
 def _reason(best: Trial, found: Speed, everything: Groups) -> str:

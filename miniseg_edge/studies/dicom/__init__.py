@@ -1,1 +1,1 @@
-"""CT in DICOM: files told apart, headers and pixels read without trusting them, slices put into volumes."""
+"""CT in DICOM: sorts files, reads untrusted headers and pixels, and assembles slices into volumes."""

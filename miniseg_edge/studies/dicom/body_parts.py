@@ -1,4 +1,4 @@
-"""What a header says of the part of the body, in our own words: the header's are anybody's."""
+"""The body part in a header, in our own words, because a header's words are untrusted."""
 
 _CHEST = ("CHEST", "THORAX", "LUNG", "TORSO", "TRUNK", "WHOLEBODY", "TAP", "CAP", "HEART", "MEDIASTINUM")
 _OTHERS = {
@@ -14,7 +14,7 @@ _OTHERS = {
 
 
 def other_part(body_part: str) -> str | None:
-    """Which part other than the chest BodyPartExamined names, in our words; None for the chest and for the unknown."""
+    """The body part in BodyPartExamined other than the chest, in our words; None for the chest or if unknown."""
     said = "".join(letter for letter in body_part.upper() if letter.isalpha())
     if any(word in said for word in _CHEST):
         return None

@@ -1,4 +1,4 @@
-"""Which volume of a study is meant: the only one that can be segmented, or the one that the user names."""
+"""Chooses the volume of a study: the only one that can be segmented, or the one that the user names."""
 
 import re
 from collections import Counter
@@ -16,13 +16,13 @@ _LISTED = 40
 
 @dataclass(frozen=True)
 class SeriesSummary:
-    """A volume that a study offers, for people to choose from.
+    """A volume that a study offers.
 
     Attributes:
-        name: what `series` takes: the series' number, or its UID where the number is missing or another's too; with
-            "/1", "/2", ... where the series holds several volumes.
+        name: what `series` accepts: the series' number, or its UID if the number is missing or not unique; with "/1",
+            "/2", ... if the series contains several volumes.
         uid: SeriesInstanceUID.
-        description, kernel: as the scanner wrote them, printable characters alone, at most 24.
+        description, kernel: as the scanner wrote them, only printable characters, at most 24.
         slices: how many.
         spacing_mm: between planes; None if it cannot be segmented.
         obstacle: why it cannot be segmented, or "".
@@ -39,7 +39,7 @@ class SeriesSummary:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The volume to segment, the series that it is in, and what is to be said about the choice."""
+    """The volume to segment, its series, and remarks about the choice."""
 
     made: Stacked
     headers: Sequence[Header]
@@ -55,20 +55,20 @@ class _Offer:
 
 
 def summaries(images: Mapping[str, Sequence[Header]], reading: Reading) -> tuple[SeriesSummary, ...]:
-    """Everything that a study offers, by number. Raises: AmbiguousStudyError, if nothing has the wanted name."""
+    """All volumes of a study, by number. Raises: AmbiguousStudyError if none has the requested name."""
     return tuple(offer.summary for offer in _offers(images, reading))
 
 
 def chosen(images: Mapping[str, Sequence[Header]], reading: Reading) -> Chosen:
-    """The volume that is meant.
+    """The requested volume.
 
     Args:
         images: of a study, by SeriesInstanceUID.
-        reading: with the series that is wanted, or None where only one can be segmented.
+        reading: with the requested series, or None if only one can be segmented.
 
     Raises:
-        AmbiguousStudyError: several can be segmented, or none has the wanted name; its `series` lists them.
-        InputError and subclasses: what is in the way of the only one.
+        AmbiguousStudyError: several can be segmented, or none has the requested name; its `series` lists them.
+            InputError and subclasses: why the only one cannot be segmented.
     """
     offers = _offers(images, reading)
     possible = [offer for offer in offers if isinstance(offer.volume.made, Stacked)]
@@ -83,7 +83,7 @@ def chosen(images: Mapping[str, Sequence[Header]], reading: Reading) -> Chosen:
 
 
 def _is_faulty(offer: _Offer, slices: int) -> bool:
-    """Whether a volume of axial CT cannot be read, and is longer than the one that could be taken instead."""
+    """Whether an axial CT volume cannot be read, and is longer than the one that could be used instead."""
     fault = offer.volume.made
     harmless = isinstance(fault, (NoGeometryError, NotAxialError, RescaleError))
     return isinstance(fault, InputError) and not harmless and offer.volume.slices > slices
@@ -105,14 +105,17 @@ def _several(offers: Sequence[_Offer], possible: Sequence[_Offer]) -> AmbiguousS
         else f"none of the study's {len(offers)} volumes can be segmented"
     )  # fmt: skip
     error = AmbiguousStudyError(
-        problem, "one, or a choice", listed, 'Choose: --series NUMBER, or series="NUMBER"; a UID does as well.'
+        problem,
+        expected="one, or a choice",
+        got=listed,
+        remedy='Choose with --series NUMBER, or series="NUMBER"; a UID works too.',
     )
     error.series = tuple(offer.summary for offer in offers)
     return error
 
 
 def _said(summary: SeriesSummary) -> str:
-    """Without the scanner's words, which may be anything."""
+    """Without the scanner's words, which are untrusted."""
     spacing = summary.obstacle or f"{summary.spacing_mm:.2f} mm"
     uid = "" if summary.uid in summary.name else f", {summary.uid}"
     return f"{summary.name or 'one without a UID'} ({summary.slices} slices, {spacing}{uid})"
@@ -127,7 +130,7 @@ def _offers(images: Mapping[str, Sequence[Header]], reading: Reading) -> list[_O
     if not wanted:
         got = "a number that several have; take the UID" if counts[series] > 1 else "another"
         expected = ", ".join(sorted(names.values(), key=_order)[:_LISTED])
-        raise AmbiguousStudyError("no series has that number or UID", expected, got)
+        raise AmbiguousStudyError("no series has this number or UID", expected=expected, got=got)
     offers = [
         offer for uid in sorted(wanted, key=lambda uid: _order(names[uid]))
         for offer in _of_series(uid, names[uid], images[uid], reading)
@@ -137,7 +140,7 @@ def _offers(images: Mapping[str, Sequence[Header]], reading: Reading) -> list[_O
     found = [offer for offer in offers if offer.summary.name.rpartition("/")[2] == part and "/" in offer.summary.name]
     if not found:
         expected = ", ".join(offer.summary.name for offer in offers)
-        raise AmbiguousStudyError("the series has no such volume", expected, "another")
+        raise AmbiguousStudyError("the series does not contain this volume", expected=expected, got="another")
     return found
 
 
@@ -160,13 +163,13 @@ def _of_series(uid: str, name: str, headers: Sequence[Header], reading: Reading)
 
 
 def _number(headers: Sequence[Header]) -> str:
-    """The series' number as people see it; "" where there is none that can be one."""
+    """The series' number as displayed; "" if it is missing or invalid."""
     number = "".join(words(said(headers[0].dataset, "SeriesNumber"))[:1])
     return _plain(number) if re.fullmatch(r"\d{1,12}", number) else ""
 
 
 def _plain(number: str) -> str:
-    """A number as it is written without spaces and leading zeros; anything else as it is."""
+    """A number without spaces and leading zeros; any other text unchanged."""
     number = number.strip()
     return number.lstrip("0") or "0" if re.fullmatch(r"\d{1,12}", number) else number
 
@@ -180,5 +183,5 @@ def _printable(header: Header, keyword: str) -> str:
 
 
 def _printable_text(text: str) -> str:
-    """A terminal gets no control characters from a header."""
+    """Prevents control characters of a header from reaching a terminal."""
     return "".join(letter for letter in text if letter.isprintable())[:_SHOWN]

@@ -1,17 +1,17 @@
-"""What a compressed frame says of its own size: decoders allocate by that, not by the DICOM header."""
+"""The size of a compressed frame in its own header: decoders allocate by that, not by the DICOM header."""
 
 import struct
 
 _START, _JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
 _NO_FRAME_HEADER = {0xC4, 0xC8, 0xCC}
-"""Of the markers C0..CF, which begin frames, those that do not: tables, and one that is reserved."""
+"""Markers C0..CF that do not start a frame: tables, and a reserved one."""
 
 _JPEG_LS = 0xF7
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 
 
 def coded_size(codestream: bytes) -> tuple[int, int] | None:
-    """(rows, columns) of a JPEG, JPEG-LS or JPEG 2000 codestream; None of what says nothing there, such as RLE."""
+    """(rows, columns) of a JPEG, JPEG-LS or JPEG 2000 codestream; None if the format lacks them, such as RLE."""
     try:
         if codestream[:2] == _START:
             return _jpeg_size(codestream)

@@ -1,7 +1,7 @@
-"""DICOM in other clothes than the standard's: without preamble, without file meta, gzipped. All is read as if standard.
+"""Non-standard DICOM files: without preamble, without file meta, gzipped. All are read as if they were standard.
 
-Scanners' export tools, research archives and careless copies leave the 128 bytes of preamble, the word DICM or the
-whole group 2 out. The dataset itself is intact, and a series must not lose such slices.
+Scanners' export tools, research archives and careless copies omit the 128 bytes of preamble, the word DICM, or all of
+group 2. The dataset itself is intact, and a series must not lose such slices.
 """
 
 import struct
@@ -29,11 +29,11 @@ _MOST_BYTES = 2**16
 
 @dataclass(frozen=True)
 class Form:
-    """How a DICOM file is dressed.
+    """How a DICOM file is packaged.
 
     Attributes:
         gzipped: as a whole.
-        offset: where group 2, or the dataset if there is none, begins once it is unpacked.
+        offset: where group 2, or the dataset if there is none, starts after unpacking.
     """
 
     gzipped: bool
@@ -41,7 +41,7 @@ class Form:
 
     @property
     def is_standard(self) -> bool:
-        """As part 10 of DICOM wants it."""
+        """As DICOM part 10 requires."""
         return not self.gzipped and self.offset == START
 
 
@@ -49,10 +49,10 @@ STANDARD = Form(gzipped=False, offset=START)
 
 
 def form_of(start: bytes) -> Form | None:
-    """How a file that begins so is dressed; None if it is no DICOM.
+    """How a file with this start is packaged; None if it is not DICOM.
 
     Args:
-        start: the first `LOOKED_AT` bytes or more, or the whole file.
+        start: at least the first `LOOKED_AT` bytes, or the whole file.
     """
     gzipped = start.startswith(_GZIP)
     plain = _first_inflated(start) if gzipped else start
@@ -67,17 +67,17 @@ def form_of(start: bytes) -> Form | None:
 
 
 def form_in(source: BinaryIO) -> Form | None:
-    """The same of an opened file, which is left at its start."""
+    """The same for an opened file, which is left at its start."""
     start = source.read(LOOKED_AT)
     source.seek(0)
     return form_of(start)
 
 
 def standard_content(data: bytes, form: Form, name: str) -> bytes:
-    """The whole file as the standard wants it.
+    """The whole file in standard form.
 
     Raises:
-        UnsupportedFormatError: gzip that is cut or damaged; InputError: over `MAX_INFLATED_BYTES`.
+        UnsupportedFormatError: gzip that is truncated or damaged; InputError: more than `MAX_INFLATED_BYTES`.
     """
     if form.is_standard:
         return data
@@ -85,7 +85,7 @@ def standard_content(data: bytes, form: Form, name: str) -> bytes:
 
 
 def standard_start(start: bytes, form: Form) -> bytes:
-    """The start of a file as the standard wants it, as far as these bytes say it."""
+    """The start of a file in standard form, as far as these bytes go."""
     return start if form.is_standard else _dressed(_first_inflated(start) if form.gzipped else start, form)
 
 
@@ -101,14 +101,16 @@ def gunzipped(data: bytes, name: str, limit: int = MAX_INFLATED_BYTES) -> bytes:
             engine = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
             found += engine.decompress(left, limit + 1 - len(found))
             if len(found) > limit or engine.unconsumed_tail:
-                raise InputError(f"{name} is too large", f"at most {limit} bytes unpacked", "more")
+                raise InputError(f"{name} is too large", expected=f"at most {limit} bytes unpacked", got="more")
             if not engine.eof:
-                raise UnsupportedFormatError(f"{name} is cut", "a whole gzip file", "its beginning")
+                raise UnsupportedFormatError(f"{name} is truncated", expected="a whole gzip file", got="its beginning")
             left = engine.unused_data
     except zlib.error:
-        raise UnsupportedFormatError(f"{name} is damaged", "an intact gzip file", "a wrong checksum or code") from None
+        raise UnsupportedFormatError(
+            f"{name} is damaged", expected="an intact gzip file", got="a wrong checksum or code"
+        ) from None
     if left.strip(b"\0"):
-        raise UnsupportedFormatError(f"{name} is damaged", "a gzip file", "other bytes after it")
+        raise UnsupportedFormatError(f"{name} is damaged", expected="a gzip file", got="more bytes after it")
     return found
 
 
@@ -120,7 +122,7 @@ def _first_inflated(start: bytes) -> bytes:
 
 
 def _is_dataset(data: bytes) -> bool:
-    """Whether two elements of the first groups stand here, one after the other, in any of the three encodings."""
+    """Whether two consecutive elements of the first groups are here, in any of the three encodings."""
     return any(_two_elements(data, order, explicit) for order, explicit in (("<", True), ("<", False), (">", True)))
 
 
@@ -133,7 +135,7 @@ def _two_elements(data: bytes, order: str, explicit: bool) -> bool:
 
 
 def _element(data: bytes, position: int, order: str, explicit: bool) -> tuple[int, int] | None:
-    """Tag of the element there, and where it ends; None if there is none that could be among the first ones."""
+    """Tag of the element here, and where it ends; None if it cannot be among the first elements."""
     head = data[position : position + 12]
     if len(head) < 12:
         return None

@@ -1,4 +1,4 @@
-"""A DICOMDIR lists what lies on a medium: by it, a slice that got lost on the way is missed."""
+"""A DICOMDIR lists the contents of a medium, which reveals slices that were lost in copying."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
@@ -17,19 +17,18 @@ _RECORDS = b"\x04\x00\x20\x12SQ\0\0"
 _UNDEFINED, _SEQUENCE_END = b"\xff\xff\xff\xff", b"\xfe\xff\xdd\xe0"
 
 Listed = Mapping[str, Mapping[str, str]]
-"""SeriesInstanceUID -> SOPInstanceUID -> the file's path as the DICOMDIR writes it."""
+"""SeriesInstanceUID -> SOPInstanceUID -> the file's path as written in the DICOMDIR."""
 
 
 def is_dicomdir(name: str) -> bool:
-    """Whether a file of that name is a DICOMDIR, also as ISO 9660 writes it ("DICOMDIR.;1")."""
+    """Whether a file with this name is a DICOMDIR, also with an ISO 9660 version ("DICOMDIR.;1")."""
     return name.upper().partition(";")[0].rstrip(".") == NAME
 
 
 def listed_in(file: SourceFile) -> Listed:
-    """The images that a DICOMDIR lists; none of one that cannot be read: it adds nothing to what is there.
+    """The images that a DICOMDIR lists; none if it cannot be read, because it only adds information.
 
-    Records are taken in the order in which they are written: each series' images after it. One that is written in
-    another order lists nothing.
+    Records are read in file order: each series' images after it. A DICOMDIR in another order lists nothing.
 
     Raises:
         MissingDependencyError: the extra `dicom` is not installed.
@@ -53,13 +52,13 @@ def listed_in(file: SourceFile) -> Listed:
                 series = None
     except MissingDependencyError:
         raise
-    except Exception:  # pydicom raises many kinds about hostile files
+    except Exception:  # pydicom raises many exception types for hostile files
         return {}
     return found
 
 
 def doubt_about(file: SourceFile) -> str | None:
-    """A remark about a DICOMDIR that was cut, too large or is none, so that it cannot tell what is missing; or None."""
+    """A remark about a truncated, too large or invalid DICOMDIR, which cannot reveal missing files; or None."""
     data = file.read() if file.size() <= MAX_BYTES else b""
     before, _, after = data.partition(_RECORDS)
     length, records = after[:4], after[4:]
@@ -72,29 +71,32 @@ def doubt_about(file: SourceFile) -> str | None:
 
 
 def missing_images(listed: Listed, series: str, present: Iterable[str], paths: Iterable[str]) -> list[str]:
-    """Paths of a series' images that are listed and not there, neither by identifier nor by path.
+    """Paths of a series' listed images that are missing, judged by identifier and by path.
 
     Args:
         listed: by the DICOMDIR.
         series: its SeriesInstanceUID.
-        present: SOPInstanceUIDs of what is there.
-        paths: of what is there, as `paths_beside` gives them: identifiers in a DICOMDIR may be cut or out of date.
+        present: SOPInstanceUIDs of the existing images.
+        paths: of the existing files, as returned by `paths_beside`: identifiers in a DICOMDIR may be truncated or
+            outdated.
     """
     there, files = set(present), set(paths)
     return [path for uid, path in listed.get(series, {}).items() if uid not in there and path.upper() not in files]
 
 
 def paths_beside(dicomdir: SourceFile, files: Sequence[SourceFile]) -> Iterable[str]:
-    """Paths of files as a DICOMDIR writes them: below its folder, in capitals."""
+    """Paths of files as a DICOMDIR writes them: relative to its folder, in capitals."""
     folder = PurePath(dicomdir.path).parent
     below = (PurePath(file.path) for file in files)
     return (path.relative_to(folder).as_posix().upper() for path in below if path.is_relative_to(folder))
 
 
 def missing_error(paths: list[str]) -> InputError:
-    """What to say of images that are missing."""
+    """The error for missing images."""
     shown = ", ".join(path.rpartition("/")[2] for path in paths[:8])
     return InputError(
-        "images of the series that the DICOMDIR lists are missing", "every file of the series",
-        f"{len(paths)} missing: {shown}", "Copy the medium again, or take the DICOMDIR away to go on without them.",
-    )  # fmt: skip
+        "images of the series that the DICOMDIR lists are missing",
+        expected="every file of the series",
+        got=f"{len(paths)} missing: {shown}",
+        remedy="Copy the medium again, or remove the DICOMDIR to continue without them.",
+    )

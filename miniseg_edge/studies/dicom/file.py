@@ -1,4 +1,4 @@
-"""One DICOM file, read without trusting it: header first, then its pixels, checked before a decoder allocates."""
+"""Reads one untrusted DICOM file: first its header, then its pixels, checked before a decoder allocates."""
 
 import functools
 import struct
@@ -55,19 +55,19 @@ Dataset = Any
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What a file says before its pixels.
+    """The content of a file before its pixels.
 
     Attributes:
         file: that it is of.
         form: of the file.
-        dataset: the elements that were asked for, without pixels.
-        position: where the pixel data's element starts, in the standard content, or in the inflated dataset of a
-            deflated file.
+        dataset: the requested elements, without pixels.
+        position: where the pixel data's element starts, in the standard form or in the inflated dataset of a deflated
+            file.
         has_pixels: whether pixel data start there.
         has_meta: whether the file names its transfer syntax.
         sha256: of the bytes before that.
-        kind: equal for headers that differ in their slice's identity and position alone; None for the header of several
-            frames, and where bytes cannot be compared.
+        kind: equal for headers that only differ in their slice's identity and position; None for multi-frame headers,
+            and if bytes cannot be compared.
     """
 
     file: SourceFile
@@ -99,14 +99,14 @@ class SeriesFacts:
 
 @dataclass(frozen=True, eq=False)
 class PixelLayout:
-    """Where a file's pixels lie and how they are encoded, so that its header need not be parsed again to read them.
+    """Where a file's pixels are and how they are encoded, so that its header need not be parsed again to read them.
 
     Attributes:
         name: of the file.
         form, position, sha256: as in `Header`.
         syntax: the transfer syntax, a pydicom UID.
-        frames, rows, columns: as the header has them.
-        options: all that pydicom's decoders take from a header.
+        frames, rows, columns: as in the header.
+        options: everything that pydicom's decoders need from a header.
     """
 
     name: str
@@ -130,12 +130,12 @@ class OpenedFile:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether the file starts like DICOM, in whatever form; names say nothing. Raises: UnsupportedFormatError."""
+    """Whether the file starts like DICOM in any form; names are ignored. Raises: UnsupportedFormatError."""
     try:
         with path.open("rb") as file:
             return form_in(file) is not None
     except OSError as reason:
-        raise UnsupportedFormatError(f"{path.name} cannot be read", "a readable file", str(reason.strerror)) from reason
+        raise UnsupportedFormatError(f"{path.name} cannot be read", because=str(reason.strerror)) from reason
 
 
 def series_facts_in(source: Any, name: str, form: Form = STANDARD) -> SeriesFacts:
@@ -149,7 +149,7 @@ def series_facts_in(source: Any, name: str, form: Form = STANDARD) -> SeriesFact
         form: of the file.
 
     Raises:
-        UnsupportedFormatError: no DICOM that can be read; MissingDependencyError.
+        UnsupportedFormatError: not readable DICOM; MissingDependencyError.
     """
     reader = require("pydicom.filereader", "dicom")
 
@@ -170,7 +170,9 @@ def series_facts_in(source: Any, name: str, form: Form = STANDARD) -> SeriesFact
     except InputError:
         raise
     except Exception as error:  # pydicom raises many kinds about hostile headers
-        raise UnsupportedFormatError(f"{name} is no readable DICOM", "an intact header", type(error).__name__) from None
+        raise UnsupportedFormatError(
+            f"{name} is not readable DICOM", expected="an intact header", got=type(error).__name__
+        ) from None
 
 
 def _text(element: Any) -> str:
@@ -189,14 +191,19 @@ def _count(element: Any) -> int | None:
 
 
 def header_from_file(file: SourceFile, keywords: tuple[str, ...]) -> Header:
-    """Those elements of the header, without pixels. Raises: UnsupportedFormatError, MissingDependencyError, OSError."""
+    """The requested header elements, without pixels.
+
+    Raises: UnsupportedFormatError, MissingDependencyError, OSError.
+    """
     if (size := file.size()) > MAX_FILE_BYTES:
-        raise UnsupportedFormatError(f"{file.name} is too large", f"at most {MAX_FILE_BYTES} bytes", f"{size}")
+        raise UnsupportedFormatError(
+            f"{file.name} is too large", expected=f"at most {MAX_FILE_BYTES} bytes", got=f"{size}"
+        )
     with file.open() as opened:
         form = form_in(opened)
         if form is None:
             raise UnsupportedFormatError(
-                f"{file.name} is no DICOM", "DICOM", "another file" if size else "an empty file"
+                f"{file.name} is not DICOM", expected="DICOM", got="another file" if size else "an empty file"
             )
         source = opened if form.is_standard else BytesIO(standard_content(opened.read(), form, file.name))
         dataset, has_meta = _parsed(source, file.name, keywords)
@@ -214,9 +221,9 @@ def header_from_file(file: SourceFile, keywords: tuple[str, ...]) -> Header:
 
 
 def _raw_values(dataset: Dataset) -> tuple[Hashable, ...] | None:
-    """What a kind is known by: a dataset's elements but a slice's own, before any but the character set is converted.
+    """The key of a kind: a dataset's elements except a slice's own, before any but the character set is converted.
 
-    None for the header of several frames, and where an element was converted already.
+    None for multi-frame headers, and if an element was already converted.
     """
     elements = [element for element in dataset.values() if element.tag not in _SLICES_OWN]
     if _PER_FRAME_GROUPS in dataset or not all(e.is_raw or e.tag == _CHARACTER_SET for e in elements):
@@ -225,11 +232,10 @@ def _raw_values(dataset: Dataset) -> tuple[Hashable, ...] | None:
 
 
 def pixel_layout(header: Header) -> PixelLayout:
-    """How to read the pixels of an image that has this header.
+    """How to read the pixels of an image with this header.
 
     Raises:
-        InputError: over the budget.
-        Whatever pydicom raises about elements that make no sense.
+        InputError: more pixels than allowed. Whatever pydicom raises for invalid elements.
     """
     dataset = header.dataset
     frames, rows, columns = int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns)
@@ -245,23 +251,23 @@ def open_file(file: SourceFile, layout: PixelLayout) -> OpenedFile:
     """Reads the whole file once.
 
     Raises:
-        UnsupportedFormatError: gone, truncated, or without pixels.
-        InputError: another header than when its layout was read.
+        UnsupportedFormatError: missing, truncated, or without pixels.
+        InputError: the header differs from when its layout was read.
     """
     data = file.read()
     content = standard_content(data, layout.form, file.name)
     if str(layout.syntax) == DEFLATED:
         content = _inflated(content, file.name)
     if sha256_of(content[: layout.position]) != layout.sha256:
-        raise InputError(f"{file.name} changed while it was read", "the file that was opened", "another")
+        raise InputError(f"{file.name} changed while it was read", expected="the file that was opened", got="another")
     return OpenedFile(layout, _pixel_bytes(content, layout), sha256_of(data))
 
 
 def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
-    """Decodes one frame: (H, W), integers as the scanner stored them; read-only where they need no decoding.
+    """Decodes one frame: (H, W), integers as the scanner stored them; read-only if uncompressed.
 
     Raises:
-        TransferSyntaxError: nothing installed here decodes it.
+        TransferSyntaxError: no installed decoder supports it.
         UnsupportedFormatError: corrupt.
     """
     layout = opened.layout
@@ -275,49 +281,59 @@ def stored_values(opened: OpenedFile, frame: int) -> npt.NDArray[np.generic]:
     except Exception as error:
         if "12-bit" in str(error):
             raise TransferSyntaxError(
-                f"{layout.name} is compressed as {syntax.name} ({syntax}) in 12 bits", "a decoder for it", "none",
-                "pylibjpeg-libjpeg decodes it (GPL, so it is not part of the extra); or convert it with dcmdjpeg "
-                "of the package dcmtk.",
-            ) from None  # fmt: skip
+                f"{layout.name} is compressed as {syntax.name} ({syntax}) in 12 bits",
+                expected="a decoder for it",
+                got="none",
+                remedy=(
+                    "Install pylibjpeg-libjpeg (GPL, so not part of the extra), "
+                    "or convert the file with dcmdjpeg of the package dcmtk."
+                ),
+            ) from None
         raise UnsupportedFormatError(
-            f"{layout.name} cannot be decoded", "intact pixel data", "what its decoder refuses"
+            f"{layout.name} cannot be decoded", expected="intact pixel data", got="data that the decoder rejects"
         ) from None
     if values.shape != size:
         wanted = f"{size[0]} x {size[1]}"
-        raise UnsupportedFormatError(f"{layout.name} decodes to another size", wanted, str(values.shape))
+        raise UnsupportedFormatError(
+            f"{layout.name} decodes to an unexpected size", expected=wanted, got=str(values.shape)
+        )
     return values
 
 
 def _check_coded_size(opened: OpenedFile, frame: int) -> None:
-    """Refuses a frame whose codestream is of another size than the header says, before a decoder allocates for it."""
+    """Refuses a frame whose codestream differs in size from the header, before a decoder allocates for it."""
     layout, encapsulated = opened.layout, require("pydicom.encaps", "dicom")
     try:
         data = encapsulated.get_frame(opened.pixels, frame, number_of_frames=layout.frames)
-    except Exception:  # pydicom has several kinds for fragments that make no frames
-        raise UnsupportedFormatError(f"{layout.name} is corrupt", "a fragment for each frame", "another") from None
+    except Exception:  # pydicom has several exception types for fragments that make no frames
+        raise UnsupportedFormatError(
+            f"{layout.name} is corrupt", expected="a fragment for each frame", got="another"
+        ) from None
     size, wanted = coded_size(data), (layout.rows, layout.columns)
     if size is not None and size != wanted:
         raise UnsupportedFormatError(
-            f"{layout.name} has a compressed frame of another size",
-            f"{wanted[0]} x {wanted[1]}",
-            f"{size[0]} x {size[1]}",
+            f"{layout.name} has a compressed frame of an unexpected size",
+            expected=f"{wanted[0]} x {wanted[1]}",
+            got=f"{size[0]} x {size[1]}",
         )
 
 
 def _decoder(layout: PixelLayout) -> Any:
-    """The decoder of pydicom for the file's transfer syntax. Raises: TransferSyntaxError."""
+    """The pydicom decoder for the file's transfer syntax. Raises: TransferSyntaxError."""
     syntax, name = layout.syntax, layout.name
     try:
         decoder = require("pydicom.pixels", "dicom").get_decoder(syntax)
     except NotImplementedError:
         raise TransferSyntaxError(
-            f"{name} is compressed as {syntax.name} ({syntax})", "a transfer syntax that pydicom decodes", "another",
-            "Convert it with dcmdjpeg of the package dcmtk.",
-        ) from None  # fmt: skip
+            f"{name} is compressed as {syntax.name} ({syntax})",
+            expected="a transfer syntax that pydicom decodes",
+            got="another",
+            remedy="Convert it with dcmdjpeg of the package dcmtk.",
+        ) from None
     if not decoder.is_available:
         raise TransferSyntaxError(
-            f"{name} is compressed as {syntax.name} ({syntax})", "a decoder for it",
-            f"none of: {'; '.join(decoder.missing_dependencies)}", 'pip install "miniseg-edge[dicom]"',
+            f"{name} is compressed as {syntax.name} ({syntax})", expected="a decoder for it",
+            got=f"none of: {'; '.join(decoder.missing_dependencies)}", remedy='Run: pip install "miniseg-edge[dicom]"',
         )  # fmt: skip
     return decoder
 
@@ -333,20 +349,22 @@ def _parsed(source: Any, name: str, keywords: tuple[str, ...]) -> tuple[Dataset,
         str(dataset.file_meta.TransferSyntaxUID)
     except (InputError, MissingDependencyError):
         raise
-    except Exception as error:  # pydicom raises many kinds about hostile headers
-        raise UnsupportedFormatError(f"{name} is no readable DICOM", "an intact header", type(error).__name__) from None
+    except Exception as error:  # pydicom raises many exception types for hostile headers
+        raise UnsupportedFormatError(
+            f"{name} is not readable DICOM", expected="an intact header", because=type(error).__name__
+        ) from None
     return dataset, named
 
 
 def _encoding(dataset: Dataset) -> str:
-    """The transfer syntax of a file that names none, as its elements are written; it cannot be a compressed one."""
+    """The transfer syntax of a file that names none, from how its elements are written; never a compressed one."""
     implicit, little_endian = dataset.original_encoding
     return _IMPLICIT if implicit else _EXPLICIT if little_endian else _BIG_ENDIAN
 
 
 @functools.cache
 def _tags(keywords: tuple[str, ...]) -> list[Any]:
-    """As pydicom's tags: looking up the names for every file takes a third of its time."""
+    """As pydicom tags: looking up the names for every file takes a third of its time."""
     tag = require("pydicom.tag", "dicom").Tag
     return [tag(keyword) for keyword in keywords]
 
@@ -363,11 +381,11 @@ def _check_deflated(source: Any) -> None:
 
 
 def _inflated(data: bytes, name: str) -> bytes:
-    """The dataset of a deflated file; what comes before it, group 2, says its own length first."""
+    """The dataset of a deflated file. Group 2 comes before it and states its own length first."""
     try:
         return _bounded(data[PREAMBLE + 16 + struct.unpack_from("<I", data, PREAMBLE + 12)[0] :])
     except (zlib.error, struct.error):
-        raise UnsupportedFormatError(f"{name} is corrupt", "intact deflated data", "broken data") from None
+        raise UnsupportedFormatError(f"{name} is corrupt", expected="intact deflated data", got="broken data") from None
 
 
 def _bounded(deflated: bytes) -> bytes:
@@ -375,12 +393,12 @@ def _bounded(deflated: bytes) -> bytes:
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
     found = engine.decompress(deflated, limit)
     if engine.unconsumed_tail:
-        raise InputError("a deflated file is too large", f"at most {limit} bytes inflated", "more")
+        raise InputError("a deflated file is too large", expected=f"at most {limit} bytes inflated", got="more")
     return found
 
 
 def _pixel_position(content: bytes) -> int:
-    """Where the pixel data's tag lies in an inflated dataset, which is explicit VR, little endian."""
+    """The position of the pixel data's tag in an inflated dataset, which is explicit VR, little endian."""
     source = BytesIO(content)
     reader = require("pydicom.filereader", "dicom")
     reader.read_dataset(source, False, True, stop_when=lambda tag, vr, length: tag == _PIXEL_DATA)
@@ -393,7 +411,7 @@ def _pixel_bytes(content: bytes, layout: PixelLayout) -> bytes:
     order = "<" if syntax.is_little_endian else ">"
     head = content[position : position + 12].ljust(12, b"\0")
     if struct.unpack(order + "HH", head[:4]) != (0x7FE0, 0x0010):
-        raise UnsupportedFormatError(f"{name} has no pixels", "pixel data", "none")
+        raise UnsupportedFormatError(f"{name} has no pixels", expected="pixel data", got="none")
     long = not syntax.is_implicit_VR and head[4:6] in _LONG_VRS
     start = position + (12 if long else 8)
     length = struct.unpack(order + "I", head[8:12] if long else head[4:8])[0]
@@ -402,7 +420,7 @@ def _pixel_bytes(content: bytes, layout: PixelLayout) -> bytes:
     expected = layout.frames * layout.rows * layout.columns * int(layout.options["bits_allocated"]) // 8
     actual = min(length, len(content) - start)
     if actual < expected:
-        raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{expected} bytes", f"{actual}")
+        raise UnsupportedFormatError(f"{name} has truncated pixel data", expected=f"{expected} bytes", got=f"{actual}")
     return content[start : start + length]
 
 
@@ -412,7 +430,7 @@ def _encapsulated(content: bytes, start: int, name: str) -> bytes:
         position += 8 + struct.unpack("<I", content[position + 4 : position + 8].ljust(4, b"\0"))[0]
     if content[position : position + 4] != _DELIMITER:
         raise UnsupportedFormatError(
-            f"{name} has truncated pixel data", f"fragments up to byte {position} and an end mark",
-            f"{len(content)} bytes",
+            f"{name} has truncated pixel data", expected=f"fragments up to byte {position} and an end mark",
+            got=f"{len(content)} bytes",
         )  # fmt: skip
     return content[start:position]

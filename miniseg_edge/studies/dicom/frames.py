@@ -1,4 +1,4 @@
-"""Frames: what a DICOM header says about each slice in it, from classic CT and from enhanced multi-frame CT."""
+"""Frames: the slices that a DICOM header describes, in classic CT and enhanced multi-frame CT."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ KEYWORDS = (
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "SeriesDescription", "ConvolutionKernel",
     "AcquisitionNumber", "BodyPartExamined",
 )  # fmt: skip
-"""What is read of a header; the patient's name is not among it."""
+"""The elements that are read; the patient's name is not one of them."""
 
 ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 
 _HU_NAMES = ("hu", "hounsfield", "hounsfieldunit", "hounsfieldunits")
-"""RescaleType as scanners and converters spell it, in lower case, letters alone."""
+"""RescaleType as scanners and converters spell it, in lower case, only letters."""
 
 _UNSPECIFIED = "us"
 
@@ -36,15 +36,15 @@ class DicomFrame:
     """One slice in a file, before its pixels are read.
 
     Attributes:
-        file, frame: where it lies; frames count from 0.
-        plane: where it lies in the patient, as it is stored.
+        file, frame: where it is stored; frames count from 0.
+        plane: its position in the patient, as stored.
         size: rows, columns.
         rescale: slope, intercept: HU = stored * slope + intercept.
-        padding: stored values from..to that mean "nothing was measured here", or None.
-        phase: of a series in time, or None.
+        padding: range of stored values that mean "nothing was measured here", or None.
+        phase: of a time series, or None.
         acquisition: number of the scan, or None.
-        kernel: of the reconstruction; "" if nothing says it.
-        image_type: DICOM's words for the kind of image.
+        kernel: of the reconstruction; "" if unknown.
+        image_type: DICOM's ImageType values.
     """
 
     file: SourceFile
@@ -69,26 +69,32 @@ def frames_from_header(of_file: Header, rescale: Rescale | None) -> list[DicomFr
 
     Args:
         of_file: its header, with `KEYWORDS`.
-        rescale: slope and intercept to take where the header has none.
+        rescale: slope and intercept to use if the header has none.
 
     Raises:
-        NoGeometryError: no position, orientation or spacing.
-        RescaleError: no slope and intercept, or not to HU.
+        NoGeometryError: position, orientation or spacing is missing.
+        RescaleError: slope and intercept are missing, or do not give HU.
         UnsupportedFormatError: colour, or several frames in an object that is not enhanced CT.
     """
     file, header = of_file.file, of_file.dataset
     if not is_grey(header):
-        raise UnsupportedFormatError(f"{file.name} is no grey image", "MONOCHROME1 or MONOCHROME2", "another")
+        raise UnsupportedFormatError(
+            f"{file.name} is not a grey image", expected="MONOCHROME1 or MONOCHROME2", got="another"
+        )
     frames = _number(header.get("NumberOfFrames"), "NumberOfFrames", int) or 1
     if uid_of(header, "SOPClassUID") not in ENHANCED:
         if frames > 1:
-            raise UnsupportedFormatError(f"{file.name} has {frames} frames", "classic or enhanced CT", "neither")
+            raise UnsupportedFormatError(
+                f"{file.name} has {frames} frames", expected="classic or enhanced CT", got="neither"
+            )
         return [_frame(file, 0, header, (header,), rescale)]
     groups = header.get("PerFrameFunctionalGroupsSequence") or ()
     shared = (header.get("SharedFunctionalGroupsSequence") or (None,))[0]
     if len(groups) != frames:
         raise NoGeometryError(
-            f"{file.name} does not describe its frames", f"{frames} functional groups", f"{len(groups)}"
+            f"{file.name} describes only some of its frames",
+            expected=f"{frames} functional groups",
+            got=f"{len(groups)}",
         )
     return [_frame(file, i, header, (*_parts(group, shared), header), rescale) for i, group in enumerate(groups)]
 
@@ -104,14 +110,14 @@ def shown_as(header: Dataset) -> str:
 
 
 def moved_frame(frame: DicomFrame, header: Header) -> DicomFrame:
-    """The slice of another file, whose header is of the same kind. Raises: as `frames_from_header`."""
+    """The slice of another file with a header of the same kind. Raises: as `frames_from_header`."""
     position = _position(header.file.name, header.dataset.get)
     uid = uid_of(header.dataset, "SOPInstanceUID")
     return replace(frame, file=header.file, sop_instance_uid=uid, plane=replace(frame.plane, position_mm=position))
 
 
 def _parts(group: Dataset, shared: Dataset | None) -> tuple[Dataset, ...]:
-    """Where an enhanced frame's elements may lie: in the frame's own macros before the shared ones."""
+    """Where an enhanced frame's elements may be: in the frame's own macros, then in the shared ones."""
     return tuple(element.value[0] for one in (group, shared) if one is not None for element in one
                  if element.VR == "SQ" and element.value)  # fmt: skip
 
@@ -160,7 +166,9 @@ def _position(name: str, found: Callable[[str], Any]) -> Point:
 def _whereabouts(name: str, found: Callable[[str], Any], keyword: str, count: int) -> tuple[float, ...]:
     value = _numbers(found(keyword), keyword, count)
     if not value:
-        raise NoGeometryError(f"{name} does not say where it lies", keyword, "none", "Use the original CT series.")
+        raise NoGeometryError(
+            f"{name} has no position", expected=keyword, got="none", remedy="Use the original CT series."
+        )
     return value
 
 
@@ -168,9 +176,9 @@ def _rescale(name: str, header: Dataset, found: Callable[[str], Any], given: Res
     unit = "".join(letter for letter in str(found("RescaleType") or "").lower() if letter.isalpha())
     if header.get("ModalityLUTSequence") or unit not in ("", _UNSPECIFIED, *_HU_NAMES):
         raise RescaleError(
-            f"{name} does not rescale to HU", "RescaleSlope and RescaleIntercept to HU",
-            "a lookup table" if header.get("ModalityLUTSequence") else "another RescaleType",
-            "Use the series in HU; maps of iodine, electron density and the like are none.",
+            f"{name} does not rescale to HU", expected="RescaleSlope and RescaleIntercept to HU",
+            got="a lookup table" if header.get("ModalityLUTSequence") else "another RescaleType",
+            remedy="Use the series in HU. Maps of iodine or electron density are not HU.",
         )  # fmt: skip
     if given is not None:
         return given
@@ -186,12 +194,14 @@ def _rescale(name: str, header: Dataset, found: Callable[[str], Any], given: Res
             else "RescaleType US, which says that they may be others"
         )
         raise RescaleError(
-            f"{name} does not say how to get HU", "RescaleSlope and RescaleIntercept", got,
-            "Give them: --rescale SLOPE INTERCEPT, or rescale=(slope, intercept).",
+            f"{name} has no rescale to HU", expected="RescaleSlope and RescaleIntercept", got=got,
+            remedy="Pass --rescale SLOPE INTERCEPT, or rescale=(slope, intercept).",
         )  # fmt: skip
     if not (abs(slope) < float("inf") and abs(intercept) < float("inf") and slope):
         raise RescaleError(
-            f"{name} rescales to nothing", "finite numbers, a slope other than 0", f"{slope} {intercept}"
+            f"{name} has an invalid rescale",
+            expected="finite numbers, a slope other than 0",
+            got=f"{slope} {intercept}",
         )
     return slope, intercept
 
@@ -211,7 +221,7 @@ def _number(value: Any, keyword: str, kind: Callable[[Any], Value]) -> Value | N
     try:
         return kind(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{keyword} is no number", "a number", type(value).__name__) from None
+        raise InputError(f"{keyword} is not a number", expected="a number", got=type(value).__name__) from None
 
 
 def words(value: Any) -> tuple[str, ...]:
@@ -222,20 +232,20 @@ def words(value: Any) -> tuple[str, ...]:
 
 
 def said(header: Dataset, keyword: str) -> Any:
-    """What the header says, or None if that cannot be read: for what nothing hangs on."""
+    """The header's value, or None if it cannot be read: for elements that nothing depends on."""
     try:
         return header.get(keyword)
-    except Exception:  # pydicom raises many kinds about values that break their VR
+    except Exception:  # pydicom raises many exception types for values that break their VR
         return None
 
 
 def uid_of(header: Dataset, keyword: str) -> str:
-    """A UID without padding; "" where it is missing."""
+    """A UID without padding; "" if missing."""
     return str(header.get(keyword) or "").strip("\0 ")
 
 
 def _whole(value: Any) -> int | None:
-    """A whole number that is nice to have; None where there is none."""
+    """An optional integer; None if missing."""
     try:
         return None if value is None or value == "" else int(value)
     except (TypeError, ValueError, OverflowError):
@@ -243,7 +253,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _number_if_any(value: Any) -> float | None:
-    """A number that several slices can do without; None where there is none."""
+    """A number that is optional for multi-slice volumes; None if missing."""
     try:
         return None if value is None or value == "" else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -256,5 +266,5 @@ def _numbers(value: Any, keyword: str, count: int) -> tuple[float, ...]:
     try:
         found = tuple(float(item) for item in value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{keyword} is not what it should be", f"{count} numbers", type(value).__name__) from None
+        raise InputError(f"{keyword} is invalid", expected=f"{count} numbers", got=type(value).__name__) from None
     return found if len(found) == count else ()

@@ -1,7 +1,7 @@
-"""The files of a study, told apart: CT images, what is rightly left out and why, and what cannot be read.
+"""Sorts the files of a study: CT images, files that are excluded for a reason, and files that cannot be read.
 
-A series must not shrink without a word. So whatever is left out is counted with its reason, and a file that may belong
-to the series but cannot be read is an error.
+A series must not lose slices silently. So every excluded file is counted with its reason, and a file that may belong to
+the series but cannot be read is an error.
 """
 
 from collections import Counter
@@ -40,16 +40,16 @@ _CLASSES = (
     ("1.2.840.10008.5.1.4.1.1.481", "radiotherapy object"),
     ("1.2.840.10008.1.3.10", "directory"),
 )
-"""How SOP classes begin, the longer before the shorter, and what they are in a word."""
+"""Prefixes of SOP classes, longer ones first, and a name for each."""
 
 _MODALITIES = (
     "MR", "PT", "NM", "US", "CR", "DX", "MG", "XA", "RF", "SR", "SEG", "SC", "OT", "PR", "KO", "DOC", "REG", "XC",
     "RTSTRUCT", "RTDOSE", "RTPLAN", "RTIMAGE", "IO", "PX", "ES", "OP", "SM", "FID", "PLAN",
 )  # fmt: skip
-"""That may be named: a header's other words are anybody's."""
+"""Modalities that may be named in messages: a header's other words are untrusted."""
 
 _SIZES = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored")
-"""Whole numbers above 0, without which no pixel can be read."""
+"""Integers above 0 without which no pixel can be read."""
 
 _NAMED = 8
 
@@ -58,12 +58,12 @@ Headers = list[Header]
 
 @dataclass(frozen=True, eq=False)
 class SortedHeaders:
-    """What a study's files are.
+    """The content of a study's files.
 
     Attributes:
         images: grey CT images, by SeriesInstanceUID.
         present: SOPInstanceUIDs of all objects.
-        remarks: what was left out and why, and what was read although it is not as the standard wants it.
+        remarks: what was excluded and why, and what was read although it violates the standard.
     """
 
     images: dict[str, Headers]
@@ -72,16 +72,15 @@ class SortedHeaders:
 
 
 def sorted_headers(files: Sequence[SourceFile], name: str) -> SortedHeaders:
-    """Reads the headers of files and tells them apart.
+    """Reads the headers of files and sorts them.
 
     Args:
         files: of the study.
         name: of the study, for messages.
 
     Raises:
-        UnsupportedFormatError: no DICOM, a colour series, or a file that may belong to the series and cannot be read.
-        WrongModalityError: no CT; NoImagesError: localizers alone.
-        SeveralPatientsError.
+        UnsupportedFormatError: not DICOM, a colour series, or a file that may belong to the series and cannot be read.
+        WrongModalityError: not CT. NoImagesError: only localizers. SeveralPatientsError.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     headers, others, unreadable = _read(files)
@@ -89,7 +88,7 @@ def sorted_headers(files: Sequence[SourceFile], name: str) -> SortedHeaders:
         kinds = ", ".join(f"{count} {kind}" for kind, count in others.most_common(_NAMED))
         remedy = "Unpack the archive first." if others["archive"] else ""
         got = kinds or "a DICOMDIR without the images that it lists"
-        raise UnsupportedFormatError(f"{name} is no study", "DICOM or NIfTI", got, remedy)
+        raise UnsupportedFormatError(f"{name} is not a study", expected="DICOM or NIfTI", got=got, remedy=remedy)
     kind_of = once_per_kind(_kind)
     fault_of = once_per_kind(_fault)
     unreadable += [f"{header.file.name}: {fault}" for header in headers if (fault := fault_of(header)) is not None]
@@ -113,7 +112,7 @@ def sorted_headers(files: Sequence[SourceFile], name: str) -> SortedHeaders:
 
 
 def _read(files: Sequence[SourceFile]) -> tuple[Headers, Counter[str], list[str]]:
-    """Headers, how many other files of each kind, and a word about each file that cannot be read."""
+    """Headers, the number of other files of each kind, and a description of each file that cannot be read."""
     headers: Headers = []
     others: list[tuple[SourceFile, str]] = []
     unreadable: list[str] = []
@@ -128,7 +127,7 @@ def _read(files: Sequence[SourceFile]) -> tuple[Headers, Counter[str], list[str]
         except MissingDependencyError:
             raise
         except InputError as error:
-            unreadable.append(f"{error.problem}: {error.got}" if error.got else error.problem)
+            unreadable.append(error.summary)
         except OSError as error:
             unreadable.append(f"{file.name}: {error.strerror or type(error).__name__}")
     slices = {name_pattern(header.file.name) for header in headers} - {""}
@@ -142,7 +141,7 @@ def _read(files: Sequence[SourceFile]) -> tuple[Headers, Counter[str], list[str]
 
 
 def other_kind(file: SourceFile) -> str | None:
-    """What a file is that is no DICOM, in a word; None for DICOM, and for what may be a damaged slice.
+    """The kind of a file that is not DICOM; None for DICOM, and for what may be a damaged slice.
 
     Raises:
         OSError, InputError: it cannot be read.
@@ -157,13 +156,13 @@ def _sop_class(header: Header) -> str:
 
 
 def _modality(header: Header) -> str:
-    """What the header says, or what its class does; "" if neither."""
+    """The modality in the header, or that of its class; "" if neither is known."""
     found = str(header.dataset.get("Modality") or "").strip("\0 ").upper()
     return found or ("CT" if _sop_class(header) in CT_CLASSES else "")
 
 
 def _named_class(header: Header) -> str | None:
-    """What objects of the header's class are that are no CT images, in a word."""
+    """The kind of objects of the header's class, if they are not CT images."""
     sop_class = _sop_class(header)
     named = next((word for start, word in _CLASSES if sop_class == start or sop_class.startswith(f"{start}.")), None)
     # Some workstations write reconstructions as secondary captures.
@@ -171,7 +170,7 @@ def _named_class(header: Header) -> str | None:
 
 
 def _fault(header: Header) -> str | None:
-    """Why a header is none of an image, although it may be of one; None for others."""
+    """Why a header is not that of an image, although it may belong to one; None otherwise."""
     if _named_class(header) is not None:
         return None
     if not header.has_pixels and (_sop_class(header) in ("", *CT_CLASSES) or not _modality(header)):
@@ -182,7 +181,7 @@ def _fault(header: Header) -> str | None:
 
 
 def _without_element(header: Header) -> str | None:
-    """Which element is missing or senseless that says how pixels are stored."""
+    """The missing or invalid element among those that say how pixels are stored."""
     sizes = {keyword: said(header.dataset, keyword) for keyword in _SIZES}
     missing = [keyword for keyword, size in sizes.items() if not (isinstance(size, int) and size > 0)]
     if said(header.dataset, "PixelRepresentation") not in (0, 1):
@@ -202,8 +201,8 @@ def _unreadable(faults: Sequence[str]) -> UnsupportedFormatError:
     return UnsupportedFormatError(
         "a file that may belong to the series cannot be read" if len(faults) == 1
         else f"{len(faults)} files that may belong to the series cannot be read",
-        "whole DICOM files", listed + more,
-        "Fetch the series again. If they are no part of it, move them away.",
+        expected="whole DICOM files", got=listed + more,
+        remedy="Fetch the series again. If they do not belong to it, move them elsewhere.",
     )  # fmt: skip
 
 
@@ -213,11 +212,13 @@ def _check_one_patient(headers: Headers) -> None:
                 for header in headers if (e := header.dataset.get_item(_PATIENT_ID)) is not None}  # fmt: skip
     patients.discard(b"")  # as good as missing
     if len(patients) > 1:
-        raise SeveralPatientsError("the study mixes patients", "one patient", f"{len(patients)}", "Split the folder.")
+        raise SeveralPatientsError(
+            "the study mixes patients", expected="one patient", got=f"{len(patients)}", remedy="Split the folder."
+        )
 
 
 def _kind(header: Header) -> str | None:
-    """Why a DICOM object is no image to segment, in a word; None for a grey CT image."""
+    """Why a DICOM object is not an image to segment; None for a grey CT image."""
     modality = _modality(header)
     if (named := _named_class(header)) is not None:
         return named
@@ -233,7 +234,7 @@ def _kind(header: Header) -> str | None:
 def _nothing_to_segment(name: str, headers: Headers, left_out: Counter[str]) -> InputError:
     got = ", ".join(f"{count} x {kind}" for kind, count in left_out.most_common(_NAMED))
     if left_out["localizer"]:
-        return NoImagesError(f"{name} holds localizers, and no CT slices", "CT slices", got)
+        return NoImagesError(f"{name} contains localizers but no CT slices", expected="CT slices", got=got)
     if left_out["colour picture"]:
-        return UnsupportedFormatError(f"{name} holds no grey images", "MONOCHROME1 or MONOCHROME2", got)
-    return WrongModalityError("the study is no CT", "Modality CT", got)
+        return UnsupportedFormatError(f"{name} contains no grey images", expected="MONOCHROME1 or MONOCHROME2", got=got)
+    return WrongModalityError("the study is not CT", expected="Modality CT", got=got)

@@ -1,7 +1,7 @@
-"""Kinds of headers: those that differ in their slice's identity and position alone.
+"""Kinds of headers: headers of one kind only differ in their slice's identity and position.
 
-A classic series is of one kind. Most of the time that opening it takes would go into turning the same bytes of each
-header into the same values, so what depends on the kind alone is worked out once.
+A classic series has one kind. Most of the time to open it would be spent on converting the same bytes of each header to
+the same values, so everything that only depends on the kind is computed once.
 """
 
 from collections.abc import Callable, Hashable
@@ -13,10 +13,10 @@ Found = TypeVar("Found")
 
 
 def once_per_kind(find: Callable[[Header], Found]) -> Callable[[Header], Found]:
-    """The same function, called with the first header of each kind, and with every header that is of no kind.
+    """The same function, called with the first header of each kind, and with every header without a kind.
 
     Args:
-        find: gives the same for all headers of a kind; what it raises is not remembered.
+        find: returns the same for all headers of a kind; exceptions are not cached.
 
     Thread-safety: for one thread.
     """

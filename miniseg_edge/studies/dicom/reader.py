@@ -1,4 +1,4 @@
-"""Reads the slices of a DICOM volume: stored values to HU, turned upright."""
+"""Reads the slices of a DICOM volume: converts stored values to HU and turns slices upright."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from miniseg_edge.studies.volume import AIR_HU, hu_from_stored
 
 
 class SliceReader:
-    """Reads slices by index; a multi-frame file stays open from one slice to the next.
+    """Reads slices by index; a multi-frame file stays open between slices.
 
     Thread-safety: may be called from many threads at once.
     """
 
     def __init__(self, frames: Sequence[DicomFrame], layouts: Mapping[SourceFile, PixelLayout], turn: Turn) -> None:
-        """Takes the slices, how their files are laid out, and what makes them upright."""
+        """Takes the slices, the layouts of their files, and the turn that makes them upright."""
         self._frames = frames
         self._layouts = layouts
         self._turn = turn

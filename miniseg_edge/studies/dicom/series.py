@@ -1,4 +1,4 @@
-"""A DICOM source to a study: its files told apart, the volume that is meant, and its slices."""
+"""Opens a DICOM source as a study: sorts its files and chooses the volume."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,20 +24,20 @@ from miniseg_edge.studies.volume import Origin, SourceImage
 
 
 def study_from_dicom(source: Path, reading: Reading) -> Study:
-    """Opens a volume at `source`: a file, a folder with any folders below, or a zip; see `open_study`."""
+    """Opens a volume at `source`: a file, a folder with subfolders, or a zip; see `open_study`."""
     with distrusted(source.name):
         found = files_at(source)
         return _study(found.files, source.name, reading, _about(found))
 
 
 def study_from_dicom_files(files: Sequence[SourceFile], name: str, reading: Reading) -> Study:
-    """Opens the volume in these files, wherever they lie; `name` is for messages; see `open_study`."""
+    """Opens the volume in these files; `name` is for messages; see `open_study`."""
     with distrusted(name):
         return _study(files, name, reading, ())
 
 
 def series_in_dicom(source: Path, reading: Reading) -> tuple[SeriesSummary, ...]:
-    """What a study offers; see `list_series`."""
+    """The volumes of a study; see `list_series`."""
     with distrusted(source.name):
         return summaries(sorted_headers(files_at(source).files, source.name).images, reading)
 

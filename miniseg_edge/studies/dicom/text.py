@@ -1,8 +1,8 @@
 """Text of DICOM headers as Unicode, from every character set that scanners write.
 
 Terms and escape sequences are those of DICOM PS3.3, C.12.1.1.2, tables C.12-2 to C.12-5; code extensions are PS3.5,
-6.1.2.5. Read more freely than the standard allows wherever there is one reading: misspelt terms, escape sequences of
-sets that the header does not name, designations that are not repeated after a delimiter.
+6.1.2.5. The reader is more lenient than the standard if there is only one interpretation: misspelt terms, escape
+sequences of sets that the header does not name, designations that are not repeated after a delimiter.
 """
 
 import re
@@ -13,11 +13,11 @@ _SINGLE_BYTE = {
     **{13: "shift_jis", 100: _LATIN_1, 101: "iso8859_2", 109: "iso8859_3", 110: "iso8859_4", 126: "iso8859_7"},
     **{127: "iso8859_6", 138: "iso8859_8", 144: "iso8859_5", 148: "iso8859_9", 166: "tis_620", 203: "iso8859_15"},
 }
-"""Registration number -> codec of bytes above 127; Shift JIS has the half-width katakana of JIS X 0201 where it has."""
+"""Registration number -> codec of bytes above 127; Shift JIS covers the half-width katakana of JIS X 0201."""
 
 _TWO_BYTES = {149: "euc_kr", 58: "gb2312"}
 _JAPANESE = (87, 159)
-"""JIS X 0208 and 0212, which take the place of ASCII and are reached through escape sequences alone."""
+"""JIS X 0208 and 0212, which replace ASCII and are only reached through escape sequences."""
 
 _ALONE = {"ISOIR192": "utf_8", "UTF8": "utf_8", "GB18030": "gb18030", "GBK": "gbk", "ISO2022GBK": "gbk"}
 _BY_NAME = {
@@ -28,21 +28,21 @@ _BY_NAME = {
     **{f"CP{page}": f"cp{page}" for page in range(1250, 1259)},
     "ISO88591": _LATIN_1,
 }
-"""Names of other standards that stand in headers in the place of a defined term."""
+"""Names from other standards that headers use instead of a defined term."""
 
 _ASCII = ("", "ISOIR6", "ISO2022IR6", "ASCII", "USASCII", "ISO646")
 _REGISTERED = re.compile(r"(?:ISO)?(?:2022)?(?:IR)?(\d{2,3})")
 
 _ESCAPE = b"\x1b"
 _FIRST_REGISTER = {b"(B": "", b"(J": "", b"$@": "208", b"$B": "208", b"$(B": "208", b"$(D": "212"}
-"""Escape sequence -> what bytes below 128 are from then on; "" is ASCII, or JIS X 0201's Latin letters."""
+"""Escape sequence -> the set of bytes below 128 after it; "" is ASCII, or JIS X 0201's Latin letters."""
 
 _SECOND_REGISTER = {
     **{b")I": _SINGLE_BYTE[13], b"-A": _LATIN_1, b"-B": "iso8859_2", b"-C": "iso8859_3", b"-D": "iso8859_4"},
     **{b"-F": "iso8859_7", b"-G": "iso8859_6", b"-H": "iso8859_8", b"-L": "iso8859_5", b"-M": "iso8859_9"},
     **{b"-T": "tis_620", b"-b": "iso8859_15", b"$)C": "euc_kr", b"$)A": "gb2312"},
 }
-"""Escape sequence -> the codec of bytes above 127 from then on."""
+"""Escape sequence -> the codec of bytes above 127 after it."""
 
 _RESETS, _NAME_RESETS = b"\t\n\f\r\\", b"\t\n\f\r\\^="
 """What ends a designation: PS3.5, 6.1.2.5.3."""
@@ -53,9 +53,9 @@ class CharacterSet:
     """How a header's text is encoded.
 
     Attributes:
-        codec: Python's, of bytes above 127 before any escape sequence; None if the header has no such bytes.
-        alone: the codec is of the whole text, without code extensions.
-        known: the header names a character set that is known, or none.
+        codec: Python's, for bytes above 127 before any escape sequence; None if the header has no such bytes.
+        alone: the codec applies to the whole text, without code extensions.
+        known: the header names a known character set, or none.
         spelt: as the standard spells it.
     """
 
@@ -66,11 +66,11 @@ class CharacterSet:
 
 
 def character_set(terms: str) -> CharacterSet:
-    """The character set that a SpecificCharacterSet names, its values joined by backslashes; "" is ASCII."""
+    """The character set of a SpecificCharacterSet, given with its values joined by backslashes; "" is ASCII."""
     said = [term.strip("\0 ") for term in terms.split("\\")]
     names = [re.sub(r"[^A-Z0-9]", "", term.upper()) or term for term in said]
     spelt = all(re.fullmatch(r"|ISO_IR \d+|ISO 2022 IR \d+|GB18030|GBK", term) for term in said)
-    if alone := [_ALONE[name] for name in names if name in _ALONE]:  # wherever it stands: ASCII is part of it
+    if alone := [_ALONE[name] for name in names if name in _ALONE]:  # in any position: ASCII is part of it
         return CharacterSet(alone[0], alone=True, spelt=spelt)
     codecs = [codec for name in names if (codec := _codec(name))]
     known = all(name in _ASCII or _codec(name) is not None for name in names)
@@ -78,7 +78,7 @@ def character_set(terms: str) -> CharacterSet:
 
 
 def _codec(name: str) -> str | None:
-    """Of one term; "" is a set that has no bytes above 127, and None is unknown."""
+    """Codec of one term; "" is a set without bytes above 127, and None is unknown."""
     if name in _BY_NAME:
         return _BY_NAME[name]
     match = _REGISTERED.fullmatch(name)
@@ -87,15 +87,15 @@ def _codec(name: str) -> str | None:
 
 
 def decoded(data: bytes, characters: CharacterSet, *, name: bool = False) -> str:
-    """A value as text. Escape sequences are followed, and not part of the text.
+    """A value as text. Escape sequences are interpreted and removed.
 
     Args:
-        data: as it stands in the file.
+        data: as stored in the file.
         characters: of the header, or of the sequence item.
-        name: a person's name, whose delimiters reset designations as well.
+        name: whether it is a person's name, whose delimiters reset designations too.
 
     Raises:
-        UnicodeError: it is not in that character set.
+        UnicodeError: it is invalid in that character set.
     """
     if characters.alone and characters.codec:
         return data.decode(characters.codec)
@@ -105,7 +105,7 @@ def decoded(data: bytes, characters: CharacterSet, *, name: bool = False) -> str
 
 
 def is_utf_8(data: bytes) -> bool:
-    """Whether it is UTF-8; text in another character set hardly ever is by chance."""
+    """Whether it is UTF-8; text in another character set rarely is by chance."""
     try:
         data.decode("utf_8")
     except UnicodeDecodeError:
@@ -114,7 +114,7 @@ def is_utf_8(data: bytes) -> bool:
 
 
 def guessed(data: bytes) -> str:
-    """A value of which nobody says how it is encoded: UTF-8 where it can be, or Western European, as viewers do.
+    """A value of unknown encoding: UTF-8 if valid, otherwise Western European, as in viewers.
 
     Raises: UnicodeError.
     """
@@ -122,11 +122,11 @@ def guessed(data: bytes) -> str:
 
 
 def replaced(data: bytes, characters: CharacterSet) -> str:
-    """A person's name as far as it can be read, with U+FFFD for each part that cannot."""
+    """A person's name as far as it can be read, with U+FFFD for each unreadable part."""
     if characters.alone and characters.codec:
         return data.decode(characters.codec, "replace")
     groups = []
-    for group in data.split(b"="):  # one may be in order where another is not
+    for group in data.split(b"="):  # one may be valid and another not
         try:
             groups.append(decoded(group, characters, name=True))
         except UnicodeError:
@@ -139,7 +139,7 @@ def _above_ascii(data: bytes, codec: str | None) -> str:
         return data.decode("ascii")
     text = data.decode(codec)
     if codec == _LATIN_1 and any("\x80" <= character <= "\x9f" for character in text):
-        return data.decode("cp1252")  # what is a control character in the one is a quote in the other
+        return data.decode("cp1252")  # a control character in the one is a quote in the other
     return text
 
 
@@ -164,7 +164,8 @@ def _with_extensions(data: bytes, initial: str | None, resets: bytes) -> str:
             at += 2
         else:
             if byte in resets:
-                # Many do not designate again after a delimiter; without another set, that has one reading too.
+                # Many writers do not repeat the designation after a delimiter; without another set, there is only one
+                # interpretation.
                 first, second = "", second if initial is None else initial
             text.append(byte.decode("ascii"))
             at += 1

@@ -1,6 +1,7 @@
-"""Values of DICOM headers as their value representation (VR) allows them: DICOM PS3.5, table 6.2-1.
+"""Header values as their value representation (VR) allows them: DICOM PS3.5, table 6.2-1.
 
-What breaks its VR and has one reading gets it; everything else is refused, so that nobody copies it.
+A value that breaks its VR is repaired if there is one interpretation; otherwise it is refused, so that it is not
+copied.
 """
 
 import datetime
@@ -22,7 +23,7 @@ def mended(vr: str, text: str) -> str:
         text: as it was decoded.
 
     Raises:
-        ValueError: it has no reading, or several.
+        ValueError: it has no interpretation, or several.
     """
     text = text.strip("\0 ")
     value = _RULES[vr](text).strip(" ") if text else ""
@@ -44,7 +45,7 @@ def _code(text: str) -> str:
 
 
 def _date(text: str) -> str:
-    match = _match(r"([12]\d{3})([-./:]?)(\d\d)\2(\d\d)", text)  # 0000 and 9999 stand for no year
+    match = _match(r"([12]\d{3})([-./:]?)(\d\d)\2(\d\d)", text)  # 0000 and 9999 are not years
     return f"{datetime.date(int(match[1]), int(match[3]), int(match[4])):%Y%m%d}"
 
 
@@ -90,7 +91,7 @@ def _name(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """Without what breaks lines, which is a blank here; other control characters have no reading."""
+    """Replaces line breaks by blanks; other control characters are invalid."""
     return _printable(_BLANK_CONTROLS.sub(" ", text))
 
 
@@ -124,11 +125,11 @@ def _match(pattern: str, text: str) -> re.Match[str]:
 _RULES: Mapping[str, Callable[[str], str]] = {
     **{"AS": _age, "CS": _code, "DA": _date, "DS": _decimal, "IS": _integer, "PN": _name, "TM": _time},
     **{"LO": _short(64), "SH": _short(16), "LT": _long(10240), "ST": _long(1024), "UI": _identifier},
-    "UT": _long(10240),  # has no limit in the standard
+    "UT": _long(10240),  # unlimited in the standard
 }
 VALUE_REPRESENTATIONS = tuple(_RULES)
 TEXTS = ("LT", "ST", "UT")
-"""Have one value, in which a backslash is a letter, and may have several lines."""
+"""VRs with a single value, in which a backslash is a letter, and which may have several lines."""
 
 WRITTEN = ("LO", "LT", "PN", "SH", "ST", "UT")
-"""Are in the header's character set; the others are in ASCII."""
+"""VRs in the header's character set; the others are in ASCII."""

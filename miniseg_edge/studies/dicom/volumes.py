@@ -1,9 +1,9 @@
-"""The volumes in a series: one as a rule, several where a series holds more than one scan, phase or reconstruction.
+"""The volumes in a series: usually one, or several if a series contains more than one scan, phase or reconstruction.
 
-Slices of two kernels are never put into one volume, not even where they alternate so evenly that they would make one.
-Nor are slices of two whole acquisitions of one part of the body: the patient breathed between them. Other slices of two
-acquisitions or image types are, with a remark, if together they make one even stack, as in a series that was scanned in
-steps; otherwise they are told apart by the one or the other, or both, if that gives whole volumes.
+Slices of two kernels are never combined, even if they alternate so evenly that they would form one volume. Neither are
+slices of two complete acquisitions of one body part: the patient breathed between them. Other slices of two
+acquisitions or image types are combined, with a remark, if they form one even stack, as in a series scanned in steps.
+Otherwise they are split by acquisition, image type, or both, if that gives complete volumes.
 """
 
 import itertools
@@ -25,7 +25,7 @@ from miniseg_edge.studies.turning import UPRIGHT, Turn, turn_of
 from miniseg_edge.studies.volume import check_volume_budget
 
 LEAST_SLICES = 3
-"""In each of several volumes: fewer are steps of one scan, and what is wrong with it is a missing slice."""
+"""Minimum slices in each of several volumes: fewer are steps of one scan, and its fault is a missing slice."""
 
 Frames = Sequence[DicomFrame]
 Layouts = Mapping[SourceFile, PixelLayout]
@@ -33,13 +33,13 @@ Layouts = Mapping[SourceFile, PixelLayout]
 
 @dataclass(frozen=True)
 class Reading:
-    """How a user wants a study to be read.
+    """The user's choices for reading a study.
 
     Attributes:
-        series: which, as `open_study` takes it; None where there is one.
-        phase: of a series in time, or None.
-        rescale: slope and intercept in the place of the headers', or None.
-        longest_part: take the longest evenly spaced part of an uneven series.
+        series: which one, as in `open_study`; None if there is only one.
+        phase: of a time series, or None.
+        rescale: slope and intercept that replace the headers', or None.
+        longest_part: use the longest evenly spaced part of an uneven series.
     """
 
     series: str | None = None
@@ -50,11 +50,11 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Stacked:
-    """Frames that make one volume.
+    """Frames that form one volume.
 
     Attributes:
         frames: in the order of the stack.
-        turn: that makes the slices upright.
+        turn: the turn that makes the slices upright.
         stack: of the upright planes.
         layouts: of the frames' files.
         remarks: about the volume.
@@ -69,12 +69,12 @@ class Stacked:
 
 @dataclass(frozen=True, eq=False)
 class SeriesVolume:
-    """One volume in a series, or why its slices make none.
+    """One volume in a series, or why its slices form none.
 
     Attributes:
-        kernel: of the reconstruction; "" if nothing says it.
+        kernel: of the reconstruction; "" if unknown.
         slices: how many there are.
-        made: the volume, or what is in its way.
+        made: the volume, or the error.
     """
 
     kernel: str
@@ -83,10 +83,10 @@ class SeriesVolume:
 
 
 def volumes_of(headers: Sequence[Header], reading: Reading) -> list[SeriesVolume]:
-    """The volumes in one series' images; where there is none that can be segmented, the reason is in the result.
+    """The volumes in one series' images. If none can be segmented, the result contains the reason.
 
     Raises:
-        MissingDependencyError; OSError: the system's own.
+        MissingDependencyError; OSError: raised by the operating system.
     """
     try:
         with distrusted(headers[0].file.name):
@@ -102,7 +102,7 @@ def volumes_of(headers: Sequence[Header], reading: Reading) -> list[SeriesVolume
 
 
 def _parts(frames: Frames, layouts: Layouts, reading: Reading) -> list[tuple[Frames, Stacked | InputError]]:
-    """Frames of one kernel as one volume if they make one; as several if something tells several whole ones apart."""
+    """Frames of one kernel as one volume if they form one, or as several if a property separates complete ones."""
     whole = _made(frames, layouts, reading)
     if isinstance(whole, Stacked):
         return _interleaved(frames, layouts, reading) or [(frames, whole)]
@@ -116,7 +116,7 @@ def _parts(frames: Frames, layouts: Layouts, reading: Reading) -> list[tuple[Fra
 
 
 def _interleaved(frames: Frames, layouts: Layouts, reading: Reading) -> list[tuple[Frames, Stacked | InputError]]:
-    """The acquisitions of frames that make one even stack, if each is whole and they overlap; else none."""
+    """The acquisitions of frames that form one even stack, if each is complete and they overlap; otherwise none."""
     groups: list[Frames] = list(_grouped(frames, _acquisition).values())
     numbered = all(frame.acquisition is not None for frame in frames)
     if not (numbered and _may_be_volumes(groups) and _overlap(groups)):
@@ -141,7 +141,7 @@ def _may_be_volumes(groups: Sequence[Frames]) -> bool:
 
 
 def _overlap(groups: Sequence[Frames]) -> bool:
-    """Whether two groups show one part of the body: image types alone do not make two scans of two parts."""
+    """Whether two groups show the same body part: different image types alone do not make two scans."""
     normal = np.cross(groups[0][0].plane.row_direction, groups[0][0].plane.column_direction)
     ends = sorted((min(heights), max(heights)) for group in groups
                   if (heights := [float(np.dot(frame.plane.position_mm, normal)) for frame in group]))  # fmt: skip
@@ -187,7 +187,7 @@ def _remarks(frames: Frames, turn: Turn) -> list[str]:
 
 
 def _grouped(frames: Frames, key: Callable[[DicomFrame], Hashable]) -> dict[Hashable, list[DicomFrame]]:
-    """Frames by a property, in the order of its values."""
+    """Frames grouped by a property, in the order of its values."""
     found: dict[Hashable, list[DicomFrame]] = {}
     for frame in frames:
         found.setdefault(key(frame), []).append(frame)
@@ -217,12 +217,14 @@ def _one_phase(frames: Frames, wanted: int | None) -> Frames:
     phases = sorted({f.phase for f in frames if f.phase is not None})
     if wanted is None and len(phases) > 1:
         raise AmbiguousStudyError(
-            f"the series has {len(phases)} phases", "one, or a choice", ", ".join(map(str, phases[:20])),
-            "Choose: --phase N, or phase=N.",
+            f"the series has {len(phases)} phases", expected="one, or a choice", got=", ".join(map(str, phases[:20])),
+            remedy="Choose with --phase N or phase=N.",
         )  # fmt: skip
     if wanted is not None and wanted not in phases:
         raise AmbiguousStudyError(
-            "no such phase", ", ".join(map(str, phases[:20])) or "a series without phases", f"{wanted}"
+            "the phase does not exist",
+            expected=", ".join(map(str, phases[:20])) or "a series without phases",
+            got=f"{wanted}",
         )
     return frames if wanted is None else [f for f in frames if f.phase == wanted]
 
@@ -230,7 +232,9 @@ def _one_phase(frames: Frames, wanted: int | None) -> Frames:
 def _check_one_grid(frames: Frames) -> None:
     sizes = sorted({f.size for f in frames})
     if len(sizes) > 1:
-        raise GeometryError("the slices differ in size", "one size", ", ".join(f"{h} x {w}" for h, w in sizes[:8]))
+        raise GeometryError(
+            "the slices differ in size", expected="one size", got=", ".join(f"{h} x {w}" for h, w in sizes[:8])
+        )
     if len({f.frame_of_reference for f in frames} - {""}) > 1:
-        raise GeometryError("the slices differ in their frame of reference", "one", "several")
+        raise GeometryError("the slices differ in their frame of reference", expected="one", got="several")
     check_volume_budget(len(frames), *sizes[0])

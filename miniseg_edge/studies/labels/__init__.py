@@ -1,1 +1,1 @@
-"""What people drew: label maps, folders of images with masks, masks of whole studies."""
+"""Expert labels: label maps, folders of images with masks, masks of whole studies."""

@@ -19,7 +19,7 @@ from miniseg_edge.studies.nifti.names import SUFFIXES as NIFTI_SUFFIXES
 
 STUDY_SUFFIXES = (*reversed(NIFTI_SUFFIXES), ".dcm")
 SEPARATE_CHANNELS = 3
-"""Channels that differ: the colours of an image, or the slice before, the slice, and the slice after of a study."""
+"""Separate channels: the colours of an image, or the slice before, the slice, and the slice after in a study."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +29,9 @@ class LabelledSlice:
     Attributes:
         name: of the file, or of the study with the slice's index.
         case, group: of the `LabelledCase`.
-        values: (H, W) uint8 grey 0..255, or float32 HU; (H, W, 3) where channels are separate.
+        values: (H, W) uint8 grey 0..255, or float32 HU; (H, W, 3) with separate channels.
         in_hu: whether they are HU.
-        label: (H, W) uint8; classes, 255 where ignored.
+        label: (H, W) uint8; classes, 255 for ignored pixels.
         spacing_mm: between slices, rows and columns; None for images.
     """
 
@@ -46,25 +46,27 @@ class LabelledSlice:
     def __post_init__(self) -> None:
         if self.values.shape[:2] != self.label.shape:
             size = str(self.values.shape[:2])
-            raise InputError(f"the label of {self.name} has another size", size, str(self.label.shape))
+            raise InputError(f"the label of {self.name} has a different size", expected=size, got=str(self.label.shape))
 
     def grey(self, window: Window | None) -> ByteArray:
-        """8-bit grey, HU through the window. Raises: UsageError (HU and no window)."""
+        """8-bit grey, HU through the window. Raises: UsageError for HU without a window."""
         if not self.in_hu:
             return self.values.astype(np.uint8)
         if window is None:
-            raise UsageError(f"{self.case} is in HU", "a window, --window LOW HIGH", "none")
+            raise UsageError(
+                f"{self.case} is in HU, but no window was given", expected="a window, --window LOW HIGH", got="none"
+            )
         return np.rint(window.grey_from_hu(self.values)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class LabelledCase:
-    """An image, or a study of many slices, with its labels; not yet read.
+    """An image, or a study of many slices, with its labels; not read yet.
 
     Attributes:
         name: of its file or folder, without suffix.
         group: cases of one group belong to one patient.
-        image, mask: where they lie.
+        image, mask: their paths.
         mapping: of the mask's values.
         separate_channels: see `SEPARATE_CHANNELS`.
     """
@@ -85,15 +87,15 @@ class LabelledCase:
         """All its slices, in order.
 
         Raises:
-            InputError and its kin: unreadable, of unequal sizes, a mask that lies elsewhere than its study, or a study
-                whose values are not HU (HuValuesError).
+            InputError and its subclasses: unreadable, different sizes, a mask that is not aligned with its study, or a
+            study whose values are not HU (HuValuesError).
             MissingDependencyError: a study without the extra `dicom`.
         """
         return self._study_slices() if self.is_study else (self._image_slice(),)
 
     def _image_slice(self) -> LabelledSlice:
         values = slice_from_file(self.image, SEPARATE_CHANNELS if self.separate_channels else 1)
-        # Without named values coloured masks will do: every pixel that is not black is lesion.
+        # Without named values, coloured masks are accepted: every pixel that is not black is lesion.
         stored = slice_from_file(self.mask) if self.mapping.named else label_from_file(self.mask, 2)
         label = self.mapping.applied(stored, self.mask.name)
         return LabelledSlice(self.name, self.name, self.group, values, False, label)
@@ -129,22 +131,24 @@ def labelled_cases(
     A case is an image, a NIfTI file, a DICOM file, or a folder with a DICOM series.
 
     Args:
-        images: the folder; a folder of loose DICOM files is one case.
+        images: the folder; a folder of DICOM files is one case.
         masks: of the masks.
         mapping: of their values; by default everything above 0 is lesion.
         group_pattern: a regular expression whose first group, found in a case's name, names the patient; by default
-            each case is a patient of its own.
+            each case is a separate patient.
         separate_channels: see `SEPARATE_CHANNELS`.
 
     Raises:
-        NoImagesError: no images or no masks there.
-        UsageError: a case without a mask, two of one name, or a pattern that does not match.
+        NoImagesError: there are no images or no masks.
+        UsageError: a case has no mask, two have the same name, or a name does not match the pattern.
     """
     found, labels = _by_name(_case_paths(images), "images"), _by_name(_case_paths(masks, loose=True), "masks")
     if len(found) == len(labels) == 1 and (images.is_file() or _is_series(images)):
         labels = dict.fromkeys(found, next(iter(labels.values())))  # one study and one mask belong together
     if missing := [name for name in found if name not in labels]:
-        raise UsageError("cases without a mask", "a mask of the same name for each", ", ".join(missing[:12]))
+        raise UsageError(
+            "some cases have no mask", expected="a mask of the same name for each", got=", ".join(missing[:12])
+        )
     return tuple(
         LabelledCase(
             name, _group(name, group_pattern), path, labels[name], mapping or LabelMapping(), separate_channels
@@ -154,9 +158,9 @@ def labelled_cases(
 
 
 def _case_paths(folder: Path, *, loose: bool = False) -> list[Path]:
-    """What stands for a case each; `loose`: single DICOM files are cases (masks), not slices of one series."""
+    """The entries that are one case each. `loose`: single DICOM files are cases (masks), not slices of one series."""
     if not folder.exists():
-        raise NoImagesError(f"{folder} does not exist", "a folder of images or studies", "nothing there")
+        raise NoImagesError(f"{folder} does not exist", expected="a folder of images or studies", got="nothing there")
     if folder.is_file() or (not loose and _is_series(folder)):
         return [folder]
     suffixes = (*IMAGE_SUFFIXES, *STUDY_SUFFIXES)
@@ -166,12 +170,14 @@ def _case_paths(folder: Path, *, loose: bool = False) -> list[Path]:
         if not path.name.startswith(".") and (path.is_dir() or path.name.lower().endswith(suffixes))
     ]
     if not found:
-        raise NoImagesError(f"{folder} holds no cases", "images, NIfTI files, or folders of DICOM", "none")
+        raise NoImagesError(
+            f"{folder} contains no cases", expected="images, NIfTI files, or folders of DICOM", got="none"
+        )
     return found
 
 
 def _is_series(folder: Path) -> bool:
-    """Whether a folder holds loose DICOM files."""
+    """Whether a folder directly contains DICOM files."""
     from miniseg_edge.studies.dicom.file import is_dicom
 
     files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -184,7 +190,9 @@ def _by_name(paths: Sequence[Path], what: str) -> dict[str, Path]:
     for path in paths:
         name = _name(path)
         if name in found:
-            raise UsageError(f"two {what} of one name", "one for each case", f"{found[name].name}, {path.name}")
+            raise UsageError(
+                f"two {what} have the same name", expected="one for each case", got=f"{found[name].name}, {path.name}"
+            )
         found[name] = path
     return found
 
@@ -202,11 +210,13 @@ def _group(name: str, pattern: str | None) -> str:
         match = re.search(pattern, name)
         return match[1] if match else _unmatched(name, pattern)
     except (re.error, IndexError) as error:
-        raise UsageError("the pattern makes no sense", "a regular expression with a group in (...)", pattern) from error
+        raise UsageError(
+            "the pattern is invalid", expected="a regular expression with a group in (...)", got=pattern
+        ) from error
 
 
 def _unmatched(name: str, pattern: str) -> str:
-    raise UsageError(f"{name} has no group", f"a name that {pattern!r} is found in", name)
+    raise UsageError(f"{name} does not match the pattern", expected=f"a name that {pattern!r} is found in", got=name)
 
 
 def _with_neighbours(slices: Sequence[LabelledSlice]) -> tuple[LabelledSlice, ...]:

@@ -1,4 +1,4 @@
-"""Which class each value of a label map stands for: every data set numbers its lesions differently."""
+"""The class of each value of a label map: every data set numbers its lesions differently."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,8 @@ class LabelMapping:
     """Classes by stored value.
 
     Attributes:
-        named: (value, class) of those that are named; all others are background. Nothing named: every value above 0
-            is class 1, lesion.
+        named: (value, class) of the named values; all others are background. If empty, every value above 0 is class 1,
+            lesion.
     """
 
     named: tuple[tuple[int, int], ...] = ()
@@ -31,12 +31,16 @@ class LabelMapping:
         for word in words:
             value, _, class_ = word.partition("=")
             if not value.isdecimal() or not (class_.isdecimal() or class_ == IGNORE) or int(value) in found:
-                raise UsageError("a label makes no sense", "VALUE=CLASS or VALUE=ignore, each value once", word)
+                raise UsageError(
+                    "a label is invalid", expected="VALUE=CLASS or VALUE=ignore, each value once", got=word
+                )
             found[int(value)] = IGNORED_LABEL if class_ == IGNORE else int(class_)
         mapping = cls(tuple(found.items()))
         classes = {class_ for class_ in found.values() if class_ != IGNORED_LABEL} | {0}
         if found and (len(classes) < 2 or classes != set(range(mapping.classes)) or mapping.classes > MAX_CLASSES):
-            raise UsageError("the classes make no sense", "0, 1, ... without gaps, at least 1", str(sorted(classes)))
+            raise UsageError(
+                "the classes are invalid", expected="0, 1, ... without gaps, at least 1", got=str(sorted(classes))
+            )
         return mapping
 
     @property
@@ -45,14 +49,14 @@ class LabelMapping:
         return max((class_ for _, class_ in self.named if class_ != IGNORED_LABEL), default=1) + 1
 
     def applied(self, values: npt.NDArray[np.generic], name: str) -> ByteArray:
-        """Stored values (H, W), of any real dtype -> classes (H, W) uint8; 255 where ignored.
+        """Stored values (H, W), of any real dtype -> classes (H, W) uint8; 255 for ignored pixels.
 
         Raises:
-            InputError: a value that is no whole number; `name` is for the message.
+            InputError: a value is not an integer; `name` is for the message.
         """
         whole = np.rint(values).astype(np.int64)
         if values.dtype.kind == "f" and not np.allclose(values, whole, atol=1e-3):
-            raise InputError(f"{name} is no label map", "whole numbers", "fractions")
+            raise InputError(f"{name} is not a label map", expected="whole numbers", got="fractions")
         if not self.named:
             return np.asarray(whole > 0, dtype=np.uint8)
         label = np.zeros(whole.shape, np.uint8)

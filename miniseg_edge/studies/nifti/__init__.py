@@ -1,1 +1,1 @@
-"""NIfTI: headers checked, voxels turned to lie as a CT series does, masks written."""
+"""NIfTI: checks headers, turns voxels to lie like a CT series, writes masks."""

@@ -1,4 +1,4 @@
-"""A NIfTI file's bytes, plain or gzip as its content says, no more of them than its header promises."""
+"""Reads a NIfTI file, plain or gzipped as detected from its content, up to the length in its header."""
 
 import gzip
 import zlib
@@ -15,12 +15,12 @@ from miniseg_edge.studies.nifti.header import HEADER_BYTES, NiftiHeader, header_
 from miniseg_edge.studies.source_files import SourceFile
 
 MAX_PADDING_BYTES = 2**16
-"""Bytes after the voxels that are passed over with a remark, if they are fewer than a slice's."""
+"""Up to this many bytes after the voxels are ignored with a remark, if they are fewer than a slice's."""
 
 _GZIP = b"\x1f\x8b"
 _PIECE_BYTES = 2**24
 _GZIP_OVERHEAD, _GZIP_SPARE_BYTES = 8, 2**20
-"""A gzip file may have an eighth more bytes than what it holds: many small members, or noise."""
+"""A gzip file may be up to an eighth larger than its content: many small members, or noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class NiftiFile:
         header: what it says.
         voxels: of the header's shape and dtype, as stored; read-only.
         sha256: of the file up to its last voxel, inflated.
-        remarks: what is odd about it.
+        remarks: irregularities of the file.
     """
 
     header: NiftiHeader
@@ -41,11 +41,11 @@ class NiftiFile:
 
 
 def nifti_from_file(source: SourceFile) -> NiftiFile:
-    """Reads a file. gzip's checksums and lengths are verified up to the stream's end, in one member or many.
+    """Reads a file. gzip's checksums and lengths are verified up to the stream's end, for one or many members.
 
     Raises:
-        UnsupportedFormatError: unreadable, no NIfTI in one file, damaged, truncated, or longer than its header says.
-        As `header_from_bytes`.
+        UnsupportedFormatError: unreadable, not single-file NIfTI, damaged, truncated, or longer than its header says.
+            As `header_from_bytes`.
     """
     name = source.name
     try:
@@ -55,14 +55,19 @@ def nifti_from_file(source: SourceFile) -> NiftiFile:
             with gzip.GzipFile(fileobj=plain) if packed else nullcontext(plain) as file:
                 data, header, padding = _checked_bytes(file, source.size() if packed else None, name)
     except EOFError:
-        raise UnsupportedFormatError(f"{name} is truncated", "a whole gzip stream", "one that ends too early") from None
+        raise UnsupportedFormatError(
+            f"{name} is truncated", expected="a whole gzip stream", got="one that ends too early"
+        ) from None
     except (gzip.BadGzipFile, zlib.error):
         raise UnsupportedFormatError(
-            f"{name} is damaged", "gzip whose checksum and length are right", "other bytes", "Copy it again."
+            f"{name} is damaged",
+            expected="gzip whose checksum and length are right",
+            got="other bytes",
+            remedy="Copy it again.",
         ) from None
     except OSError as error:
         got = error.strerror or type(error).__name__
-        raise UnsupportedFormatError(f"{name} cannot be read", "a readable file", got) from None
+        raise UnsupportedFormatError(f"{name} cannot be read", expected="a readable file", got=got) from None
     stored = np.frombuffer(data, header.dtype, header.voxel_bytes // header.dtype.itemsize, header.voxels_at)
     voxels = stored.reshape(header.shape, order="F")
     voxels.flags.writeable = False
@@ -80,23 +85,25 @@ def _misnamed(packed: bool) -> str:
 def _checked_bytes(
     file: BinaryIO | gzip.GzipFile, packed_bytes: int | None, name: str
 ) -> tuple[bytearray, NiftiHeader, int]:
-    """The file up to its last voxel, its header, and how many bytes of padding follow."""
+    """The file up to its last voxel, its header, and the number of padding bytes after it."""
     start = file.read(HEADER_BYTES)
     header = header_from_bytes(start, name)
     end = header.voxels_at + header.voxel_bytes
     if packed_bytes is not None and packed_bytes > end + end // _GZIP_OVERHEAD + _GZIP_SPARE_BYTES:
-        raise UnsupportedFormatError(f"{name} is longer than its header says", f"{end} bytes", "more, compressed")
+        raise UnsupportedFormatError(
+            f"{name} is longer than its header says", expected=f"{end} bytes", got="more, compressed"
+        )
     slice_bytes = header.shape[0] * header.shape[1] * header.dtype.itemsize
     spare = min(MAX_PADDING_BYTES, slice_bytes - 1)
     data = bytearray(start)
     while len(data) <= end + spare and (piece := file.read(min(_PIECE_BYTES, end + spare + 1 - len(data)))):
         data += piece
     if len(data) < end:
-        raise UnsupportedFormatError(f"{name} has truncated pixel data", f"{end} bytes", f"{len(data)}")
+        raise UnsupportedFormatError(f"{name} has truncated pixel data", expected=f"{end} bytes", got=f"{len(data)}")
     if len(data) > end + spare:
         raise UnsupportedFormatError(
-            f"{name} is longer than its header says", f"{end} bytes", f"more than {end + spare}",
-            "Slices would be lost: correct the header's dim, or write the file again.",
+            f"{name} is longer than its header says", expected=f"{end} bytes", got=f"more than {end + spare}",
+            remedy="Slices would be lost. Correct the header's dim, or write the file again.",
         )  # fmt: skip
     padding = len(data) - end
     del data[end:]

@@ -1,4 +1,4 @@
-"""What a NIfTI header says, NIfTI-1 and NIfTI-2 in either byte order, checked before any voxel is read.
+"""Reads NIfTI-1 and NIfTI-2 headers in either byte order, and checks them before any voxel is read.
 
 Fields and their meaning: nifti1.h and nifti2.h of the NIfTI Data Format Working Group.
 """
@@ -18,12 +18,12 @@ from miniseg_edge.studies.volume import NiftiForms, check_volume_budget
 HEADER_BYTES = 540
 """Of the longer header, NIfTI-2's."""
 MAX_VOXELS_AT = 2**24
-"""Header and extensions end before this byte."""
+"""Header and extensions must end before this byte."""
 
 _NIFTI_1, _NIFTI_2 = 348, 540
 _MAGIC = {_NIFTI_1: b"n+1", _NIFTI_2: b"n+2"}
 _LINE_ENDS = (b"\r\n\x1a\n", b"\0\0\0\0")
-"""After NIFTI-2's magic word; copied as text they would be others."""
+"""After NIFTI-2's magic word; a text-mode copy would change them."""
 _EXTENSION_FLAG_BYTES = 4
 _KINDS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _OTHER_KINDS = {
@@ -44,9 +44,9 @@ class NiftiHeader:
     Attributes:
         shape: of the stored array, three axes in space first.
         dtype: of the stored values, with their byte order.
-        voxels_at: the byte at which they start.
+        voxels_at: the byte offset of the voxels.
         slope, intercept: stored value -> HU.
-        forms: where the voxels lie, as it is written.
+        forms: the position of the voxels, as written in the header.
         intent: NIFTI_INTENT code.
         remarks: what is worth knowing about it.
     """
@@ -75,18 +75,18 @@ def header_from_bytes(start: bytes, name: str) -> NiftiHeader:
     """Reads a header.
 
     Args:
-        start: the first `HEADER_BYTES` of the file, fewer only where it has no more.
+        start: the first `HEADER_BYTES` of the file, or the whole of a shorter file.
         name: of the file, in errors.
 
     Raises:
-        UnsupportedFormatError: not NIfTI in one file, truncated, or of values that are no HU.
-        RescaleError: a slope or an intercept that is no finite number.
-        InputError: over the budget.
+        UnsupportedFormatError: not single-file NIfTI, truncated, or with values that are not HU.
+        RescaleError: a slope or an intercept that is not a finite number.
+        InputError: more voxels than allowed.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     order, size = _version(start, name)
     if len(start) < size:
-        raise UnsupportedFormatError(f"{name} has a truncated header", f"{size} bytes", f"{len(start)}")
+        raise UnsupportedFormatError(f"{name} has a truncated header", expected=f"{size} bytes", got=f"{len(start)}")
     nibabel = require("nibabel", "dicom")
     layout = (nibabel.nifti1 if size == _NIFTI_1 else nibabel.nifti2).header_dtype.newbyteorder(order)
     fields = np.frombuffer(start, layout, 1)[0]
@@ -107,7 +107,7 @@ def header_from_bytes(start: bytes, name: str) -> NiftiHeader:
 
 
 def _version(start: bytes, name: str) -> tuple[str, int]:
-    """Byte order and size of the header that begins so."""
+    """Byte order and size of a header with this start."""
     for order in "<>":
         size = struct.unpack(f"{order}i", start[:4].ljust(4, b"\0"))[0]
         if size in _MAGIC:
@@ -115,7 +115,9 @@ def _version(start: bytes, name: str) -> tuple[str, int]:
     got = next((what for signature, what in _SIGNATURES.items() if start.startswith(signature)), "something else")
     if start[128:132] == b"DICM":
         got = "DICOM"
-    raise UnsupportedFormatError(f"{name} is no NIfTI", "NIfTI-1 or NIfTI-2", got if start else "an empty file")
+    raise UnsupportedFormatError(
+        f"{name} is not NIfTI", expected="NIfTI-1 or NIfTI-2", got=got if start else "an empty file"
+    )
 
 
 def _check_one_file(fields: Any, size: int, name: str) -> None:
@@ -123,12 +125,15 @@ def _check_one_file(fields: Any, size: int, name: str) -> None:
     if magic != _MAGIC[size]:
         got = "half of a pair (.hdr, .img)" if magic in (b"ni1", b"ni2") else "Analyze 7.5, or a damaged header"
         raise UnsupportedFormatError(
-            f"{name} is no NIfTI in one file", "NIfTI-1 or NIfTI-2 (.nii, .nii.gz)", got, "Save it as .nii.gz."
+            f"{name} is not single-file NIfTI",
+            expected="NIfTI-1 or NIfTI-2 (.nii, .nii.gz)",
+            got=got,
+            remedy="Save it as .nii.gz.",
         )
     if size == _NIFTI_2 and fields["eol_check"].tobytes() not in _LINE_ENDS:
         raise UnsupportedFormatError(
-            f"{name} is damaged", "bytes as they were written", "line ends that were changed",
-            "Copy it again in binary mode.",
+            f"{name} is damaged", expected="unmodified bytes", got="converted line endings",
+            remedy="Copy it again, in binary mode.",
         )  # fmt: skip
 
 
@@ -136,36 +141,40 @@ def _shape(dim: npt.NDArray[np.integer[Any]], name: str) -> tuple[int, ...]:
     axes = int(dim[0])
     shape = tuple(int(n) for n in dim[1 : 1 + axes]) if 1 <= axes <= len(dim) - 1 else ()
     if len(shape) < _SPACE_AXES or min(shape) < 1:
-        raise UnsupportedFormatError(f"{name} is no volume", "three axes or four", str(shape))
+        raise UnsupportedFormatError(f"{name} is not a volume", expected="three axes or four", got=str(shape))
     if max(shape[_VALUES_AXIS:], default=1) > 1:
-        raise UnsupportedFormatError(f"{name} holds several values for each voxel", "one value in HU", str(shape))
+        raise UnsupportedFormatError(f"{name} has several values per voxel", expected="one value in HU", got=str(shape))
     return shape
 
 
 def _dtype(code: int, order: str, name: str) -> np.dtype[np.generic]:
     if code not in _KINDS:
         got = _OTHER_KINDS.get(code, f"data type {code}")
-        raise UnsupportedFormatError(f"{name} holds no HU", "integers or floating numbers of at most 64 bits", got)
+        raise UnsupportedFormatError(
+            f"{name} contains no HU", expected="integers or floating numbers of at most 64 bits", got=got
+        )
     return np.dtype(order + _KINDS[code])
 
 
 def _voxels_at(offset: float, size: int, name: str) -> int:
     if not size <= offset <= MAX_VOXELS_AT or offset % 1:
         raise UnsupportedFormatError(
-            f"{name} does not say where its voxels start", f"a byte from {size + _EXTENSION_FLAG_BYTES} to "
-            f"{MAX_VOXELS_AT}", f"{offset:g}",
+            f"{name} has an invalid voxel offset", expected=f"a byte from {size + _EXTENSION_FLAG_BYTES} to "
+            f"{MAX_VOXELS_AT}", got=f"{offset:g}",
         )  # fmt: skip
     return int(offset)
 
 
 def _rescale(slope: float, intercept: float, name: str) -> tuple[float, float, tuple[str, ...]]:
-    """nifti1.h: a slope of 0 says that the stored values are not scaled; writers say it with NaN too."""
+    """nifti1.h: a slope of 0 means that the stored values are not scaled; some writers use NaN for that."""
     if slope == 0 or math.isnan(slope):
         ignored = math.isfinite(intercept) and intercept != 0
         return 1.0, 0.0, ("scl_slope is 0, so scl_inter is not applied, as NIfTI has it",) if ignored else ()
     if not (math.isfinite(slope) and math.isfinite(intercept)):
         raise RescaleError(
-            f"{name} cannot be turned into HU", "a finite scl_slope and scl_inter", f"{slope:g} and {intercept:g}"
+            f"{name} cannot be converted to HU",
+            expected="a finite scl_slope and scl_inter",
+            got=f"{slope:g} and {intercept:g}",
         )
     return slope, intercept, ()
 

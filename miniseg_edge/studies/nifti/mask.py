@@ -1,4 +1,4 @@
-"""A volume's mask as NIfTI, laid out like the file that the volume came from, or along its slices."""
+"""Writes a volume's mask as NIfTI, laid out like the file that the volume came from, or along its slices."""
 
 from typing import Any
 
@@ -12,27 +12,27 @@ from miniseg_edge.studies.turned_geometry import stored_geometry
 from miniseg_edge.studies.volume import TILT_DEGREES, Geometry, NiftiForms, Origin
 
 MAX_NIFTI_1_AXIS = 2**15 - 1
-"""Voxels along an axis that NIfTI-1 can say; longer volumes get NIfTI-2."""
+"""Maximum voxels along an axis in NIfTI-1; longer volumes use NIfTI-2."""
 
 
 def nifti_from_mask(mask: ByteArray, geometry: Geometry, origin: Origin, stamp: tuple[str, str] = ("", "")) -> bytes:
-    """An uncompressed .nii in memory, a label map by its intent; voxels as the source stores them.
+    """An uncompressed .nii in memory, marked as a label map; voxels in the source's order.
 
-    A tilted gantry is shear in the sform. Of a NIfTI file the mask has the forms, their codes and the unit; where the
-    qform cannot say the affine, its code is 0.
+    A tilted gantry becomes shear in the sform. For a NIfTI source, the mask has the source's forms, codes and unit; if
+    the qform cannot express the affine, its code is 0.
 
     Args:
         mask: (D, H, W) uint8, class per voxel.
         geometry, origin: of the volume that was segmented.
-        stamp: what the header's `descrip` (79 characters) and `aux_file` (23) say, ASCII.
+        stamp: text for the header's `descrip` (79 characters) and `aux_file` (23), ASCII.
 
     Raises:
-        InputError: the mask has not the volume's slices.
+        InputError: the mask does not match the volume's slices.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     if mask.ndim != 3 or mask.dtype != np.uint8 or len(mask) != len(geometry.positions_mm):
         expected = f"({len(geometry.positions_mm)}, H, W) uint8"
-        raise InputError("the mask does not fit the volume", expected, f"{mask.shape} {mask.dtype}")
+        raise InputError("the mask does not fit the volume", expected=expected, got=f"{mask.shape} {mask.dtype}")
     nibabel = require("nibabel", "dicom")
     voxels = origin.turn.stored_stack(mask).transpose(2, 1, 0)
     if (layout := origin.layout) is not None:
@@ -46,7 +46,7 @@ def nifti_from_mask(mask: ByteArray, geometry: Geometry, origin: Origin, stamp: 
         affine = RAS_FROM_LPS @ geometry.affine
         image.header.set_xyzt_units("mm")
         image.header.set_sform(affine, code=1)
-        # A qform cannot say shear. Its code is 0 then, its voxel size is still the volume's.
+        # A qform cannot express shear. Its code is 0 then, but its voxel size is still the volume's.
         image.header.set_qform(affine, code=int(geometry.tilt_degrees <= TILT_DEGREES), strip_shears=True)
     image.header.set_intent("label")
     image.header["descrip"], image.header["aux_file"] = stamp[0][:79], stamp[1][:23]

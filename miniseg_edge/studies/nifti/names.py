@@ -1,4 +1,4 @@
-"""Names: which files are NIfTI, which are volumes in formats that are not read, and the one NIfTI file of a study."""
+"""Finds NIfTI files by name, volumes in unsupported formats, and the single NIfTI file of a study."""
 
 import posixpath
 from collections import Counter
@@ -25,7 +25,7 @@ _OTHER_FORMATS = {
     **dict.fromkeys((".gipl", ".gipl.gz"), ("GIPL", _CONVERT)),
     **dict.fromkeys((".npy", ".npz"), ("a NumPy array", "Hand it to volume_from_array, or save it as NIfTI.")),
 }
-"""Suffix -> what such a file is, and what to do."""
+"""Suffix -> the format's name, and a remedy."""
 _PAIR = ("half of a pair (.hdr, .img)", "Save the pair as one file (.nii.gz).")
 _OTHER_HALVES = {".hdr": ".img", ".img": ".hdr", ".hdr.gz": ".img.gz", ".img.gz": ".hdr.gz"}
 _SHOWN = 12
@@ -33,26 +33,25 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class FoundNifti:
-    """The NIfTI file of a study, and remarks about what lies beside it."""
+    """The NIfTI file of a study, and remarks about other files next to it."""
 
     file: SourceFile
     remarks: tuple[str, ...] = ()
 
 
 def is_nifti_name(name: str) -> bool:
-    """Whether a file is NIfTI by its name, in capitals or not; macOS's companions ("._scan.nii") are not."""
+    """Whether a file name is NIfTI's, in any case; macOS's companions ("._scan.nii") are not."""
     return name.lower().endswith(SUFFIXES) and not posixpath.basename(name).startswith("._")
 
 
 def nifti_at(source: Path) -> FoundNifti | None:
-    """The NIfTI file that `source` is, or the only one in a folder or a zip; None where DICOM is to be looked for.
+    """The NIfTI file that `source` is, or the only one in a folder or a zip; None for DICOM sources.
 
-    Hidden files are passed over. A source with DICOM in it is DICOM.
+    Hidden files are ignored. A source that contains DICOM is DICOM.
 
     Raises:
         AmbiguousStudyError: several NIfTI files.
-        UnsupportedFormatError: a volume in a format that is not read, and nothing else; or a file that is unreadable.
-        As `files_at`.
+        UnsupportedFormatError: only a volume in an unsupported format, or an unreadable file. As `files_at`.
     """
     if source.is_file() and is_nifti_name(source.name):
         return FoundNifti(DiskFile(source))
@@ -66,7 +65,7 @@ def nifti_at(source: Path) -> FoundNifti | None:
         return None
     if foreign:
         name, what, remedy = foreign[0]
-        raise UnsupportedFormatError(f"{name} is in a format that is not read", _READ, what, remedy)
+        raise UnsupportedFormatError(f"{name} is in an unsupported format", expected=_READ, got=what, remedy=remedy)
     if len(volumes) > 1:
         raise _several(volumes, source)
     kinds = Counter(known_as(file.name, start) or "file of another kind" for file, start in beside)
@@ -77,11 +76,11 @@ def _several(volumes: Sequence[SourceFile], source: Path) -> AmbiguousStudyError
     names = ", ".join(_place(file, source).as_posix() for file in volumes[:_SHOWN])
     more = f" and {len(volumes) - _SHOWN} more" if len(volumes) > _SHOWN else ""
     problem = f"{source.name} holds {len(volumes)} NIfTI files"
-    return AmbiguousStudyError(problem, "one, or a choice", names + more, "Name the file itself.")
+    return AmbiguousStudyError(problem, expected="one, or a choice", got=names + more, remedy="Name the file itself.")
 
 
 def _place(file: SourceFile, source: Path) -> PurePath:
-    """A file's path below the source."""
+    """A file's path relative to the source."""
     if isinstance(file, ZipMember):
         return PurePosixPath(file.path)
     return file.path.relative_to(source) if isinstance(file, DiskFile) and source.is_dir() else PurePath(file.name)
@@ -95,11 +94,14 @@ def _start(file: SourceFile) -> bytes:
     try:
         return file.start(LOOKED_AT)
     except OSError as reason:
-        raise UnsupportedFormatError(f"{file.name} cannot be read", "a readable file", str(reason.strerror)) from None
+        raise UnsupportedFormatError(f"{file.name} cannot be read", because=str(reason.strerror)) from None
 
 
 def _foreign(file: SourceFile) -> tuple[str, str, str] | None:
-    """Name of a volume in another format, what it is, and what to do. DICOM may be called .img: both halves count."""
+    """Name of a volume in another format, the format, and a remedy.
+
+    DICOM may be called .img, so both halves must exist.
+    """
     lower = file.name.lower()
     for suffix, other in _OTHER_FORMATS.items():
         if lower.endswith(suffix):

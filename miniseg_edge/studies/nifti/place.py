@@ -1,9 +1,9 @@
-"""Where a NIfTI file's voxels lie: one affine from the header's two forms, the sform and the qform.
+"""The position of a NIfTI file's voxels: one affine from the header's two forms, the sform and the qform.
 
-An sform is any affine. A qform is a rotation, a voxel size and an offset: it cannot say that the slices of a tilted
-gantry are stacked at an angle. So where both are there, the sform is read, and the qform must say the same, or what
-writers make of a sheared sform. Anything else is a contradiction, such as a registered sform beside a scanner's qform,
-and is refused. Formulas: nifti1.h, "METHOD 1" to "METHOD 3" and "QUATERNION REPRESENTATION OF ROTATION MATRIX".
+An sform is any affine. A qform is a rotation, a voxel size and an offset: it cannot express that the slices of a tilted
+gantry are stacked at an angle. So if both exist, the sform is used, and the qform must agree with it, or be what
+writers make of a sheared sform. Anything else is a contradiction and is refused, such as a registered sform with a
+scanner's qform. Formulas: nifti1.h, "METHOD 1" to "METHOD 3" and "QUATERNION REPRESENTATION OF ROTATION MATRIX".
 """
 
 import math
@@ -18,11 +18,11 @@ from miniseg_edge.errors import GeometryError, NoGeometryError
 from miniseg_edge.studies.volume import Affine, NiftiForms
 
 STEP_TOLERANCE_MM = 0.01
-"""How far a step from voxel to voxel may differ between the forms: rounded voxel sizes and quaternions."""
+"""How much a step from voxel to voxel may differ between the forms: rounded voxel sizes and quaternions."""
 OFFSET_TOLERANCE_MM = 0.1
-"""How far the first voxel may lie apart by them: rounded positions."""
+"""How far the first voxel may differ between the forms: rounded positions."""
 SHOWN_MM = 0.5
-"""From here on a difference that is tolerated is remarked: less than the finest CT pixel."""
+"""From here on a tolerated difference is remarked on: less than the finest CT pixel."""
 
 MIN_VOXEL_MM, MAX_VOXEL_MM = 0.01, 100.0
 MAX_OFFSET_MM = 1e6
@@ -35,11 +35,12 @@ _MAX_CODE = 2**15 - 1
 _RIGHT_ANGLE = 1e-3
 _UNIT_QUATERNION = 1e-3
 _QUATERNION_ERROR = 1e-3
-"""Of a direction, near half a turn: a quaternion's first number is the root of what the others, in float32, leave."""
+"""Tolerance of a direction near half a turn: a quaternion's first number is the root of what the float32 others leave.
+"""
 _HALF_TURN = 1e-7
-"""1 - b2 - c2 - d2 below this is rounding, and the rotation one by 180 degrees."""
+"""If 1 - b2 - c2 - d2 is below this, it is rounding, and the rotation is by 180 degrees."""
 _MIN_VOLUME = 0.5
-"""Of the body that three unit vectors span: of a gantry that is tilted by 60 degrees."""
+"""Minimum volume of three unit vectors: that of a gantry tilted by 60 degrees."""
 _SIZE_TOLERANCE = 0.01
 
 _Linear = npt.NDArray[np.float64]
@@ -58,8 +59,8 @@ class Place:
 
     Attributes:
         affine: (4, 4) float64, array index -> mm in NIfTI's coordinates (to the right, the front and the head).
-        forms: what a mask of the same voxels says in its header.
-        remarks: what was assumed or passed over.
+        forms: the header fields for a mask of the same voxels.
+        remarks: what was assumed or ignored.
     """
 
     affine: Affine
@@ -67,7 +68,7 @@ class Place:
     remarks: tuple[str, ...]
 
 
-@np.errstate(all="ignore")  # what overflows is refused in words
+@np.errstate(all="ignore")  # overflow is reported as an error
 def place_from_forms(forms: NiftiForms, shape: tuple[int, ...], name: str) -> Place:
     """Where voxels lie.
 
@@ -77,8 +78,8 @@ def place_from_forms(forms: NiftiForms, shape: tuple[int, ...], name: str) -> Pl
         name: of the file, in errors.
 
     Raises:
-        GeometryError: the forms contradict each other, or one that is needed is invalid.
-        NoGeometryError: neither form, and no voxel size.
+        GeometryError: the forms contradict each other, or the one that is needed is invalid.
+        NoGeometryError: there is neither form, and no voxel size.
     """
     unit = forms.units & _SPACE_UNITS
     mm = _MM_OF_UNIT.get(unit, 1.0)
@@ -111,7 +112,7 @@ def _scaled(affine: Affine, mm: float) -> Affine:
 def _sform(forms: NiftiForms, name: str) -> Affine:
     affine = np.array([*forms.sform, (0.0, 0.0, 0.0, 1.0)])
     if not np.isfinite(affine).all():
-        raise GeometryError(f"the sform of {name} is invalid", "finite numbers", "NaN or infinity")
+        raise GeometryError(f"the sform of {name} is invalid", expected="finite numbers", got="NaN or infinity")
     return affine
 
 
@@ -119,11 +120,13 @@ def _qform(forms: NiftiForms, name: str) -> Affine:
     """The matrix of a qform, as nifti_quatern_to_mat44 makes it."""
     quaternion, offset, sign = np.array(forms.quaternion), np.array(forms.offset), forms.pixdim[0]
     if not (np.isfinite(quaternion).all() and np.isfinite(offset).all() and math.isfinite(sign)):
-        raise GeometryError(f"the qform of {name} is invalid", "finite numbers", "NaN or infinity")
+        raise GeometryError(f"the qform of {name} is invalid", expected="finite numbers", got="NaN or infinity")
     square = float(quaternion @ quaternion)
     if square > 1 + _UNIT_QUATERNION:
         raise GeometryError(
-            f"the qform of {name} is invalid", "b, c and d of a unit quaternion", f"length {math.sqrt(square):.4g}"
+            f"the qform of {name} is invalid",
+            expected="b, c and d of a unit quaternion",
+            got=f"length {math.sqrt(square):.4g}",
         )
     rest = 1 - square
     a, (b, c, d) = (math.sqrt(rest), quaternion) if rest >= _HALF_TURN else (0.0, quaternion / math.sqrt(square))
@@ -139,7 +142,7 @@ def _qform(forms: NiftiForms, name: str) -> Affine:
 
 
 def _unknown(forms: NiftiForms, shape: tuple[int, ...], name: str) -> Affine:
-    """Neither form: radiological order around the volume's centre, as nibabel, FSL and SPM read it."""
+    """Neither form: radiological order around the volume's centre, as in nibabel, FSL and SPM."""
     steps = np.diag(_voxel_sizes(forms, name, NoGeometryError) * (-1, 1, 1))
     return _affine(steps, -steps @ (np.array(shape[:3]) - 1) / 2)
 
@@ -148,7 +151,10 @@ def _voxel_sizes(forms: NiftiForms, name: str, error: type[GeometryError]) -> np
     sizes = np.array(forms.pixdim[1:])
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise error(
-            f"the voxel size of {name} is invalid", "finite pixdim above 0", _times(sizes), "Correct the header."
+            f"the voxel size of {name} is invalid",
+            expected="finite pixdim above 0",
+            got=_times(sizes),
+            remedy="Correct the header.",
         )
     return sizes
 
@@ -160,7 +166,7 @@ def _affine(linear: _Linear, offset: npt.NDArray[np.float64]) -> Affine:
 
 
 def _judged(sform: Affine, qform: Affine, shape: tuple[int, ...], name: str) -> tuple[bool, list[str]]:
-    """Whether the qform says what the sform says, and remarks. Raises: GeometryError (they contradict each other)."""
+    """Whether the qform agrees with the sform, and remarks. Raises: GeometryError if they contradict each other."""
     offset_agrees = np.abs(sform[:3, 3] - qform[:3, 3]).max() <= OFFSET_TOLERANCE_MM
 
     limit = max(STEP_TOLERANCE_MM, _QUATERNION_ERROR * float(np.linalg.norm(sform[:3, :3], axis=0).max()))
@@ -174,22 +180,23 @@ def _judged(sform: Affine, qform: Affine, shape: tuple[int, ...], name: str) -> 
     if any(agrees(linear) for linear in _without_shear(sform[:3, :3])):
         return False, ["the sform has shear, which the qform cannot say; read by the sform"]
     raise GeometryError(
-        f"{name} lies in two places", "qform and sform alike", _difference(sform, qform, shape),
-        "Set the code of the form that is wrong to 0.",
+        f"{name} has two contradictory positions", expected="equal qform and "
+        "sform", got=_difference(sform, qform, shape),
+        remedy="Set the code of the form that is wrong to 0.",
     )  # fmt: skip
 
 
 def _farthest(difference: Affine, shape: tuple[int, ...]) -> float:
-    """How far apart two affines put the same voxel, at most, in mm: at one of the corners."""
+    """Maximum distance in mm between a voxel's positions by two affines; it occurs at a corner."""
     corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape[:3]))])
     return float(np.linalg.norm((difference @ corners.T)[:3], axis=0).max())
 
 
 def _without_shear(linear: _Linear) -> Iterator[_Linear]:
-    """What writers make of steps (3, 3), a column an axis, where only a rotation and sizes can be said.
+    """What writers make of steps (3, 3), one column per axis, in a format that only has a rotation and sizes.
 
     The rotation is the nearest one (nifti_mat44_to_quatern), or keeps two axes at a right angle and stacks along their
-    normal; the size along the third is the step's length, or its part along that normal.
+    normal. The size along the third axis is the step's length, or its component along that normal.
     """
     lengths = np.linalg.norm(linear, axis=0)
     directions = linear / lengths
@@ -216,7 +223,7 @@ def _nearest(linear: _Linear) -> _Linear:
 
 
 def _difference(sform: Affine, qform: Affine, shape: tuple[int, ...]) -> str:
-    """How the forms differ, in words and figures; only what differs."""
+    """A description of how the forms differ, with figures; only the differences."""
     centre = np.array([*((n - 1) / 2 for n in shape[:3]), 1.0])
     shift = float(np.linalg.norm(((sform - qform) @ centre)[:3]))
     turn = _nearest(sform[:3, :3] / np.linalg.norm(sform[:3, :3], axis=0)).T @ _nearest(qform[:3, :3])
@@ -232,7 +239,7 @@ def _difference(sform: Affine, qform: Affine, shape: tuple[int, ...]) -> str:
 
 
 def _voxel_size_remarks(forms: NiftiForms, sform: Affine, mm: float) -> list[str]:
-    """A remark if pixdim, which a lone sform makes superfluous, says another size than it."""
+    """A remark if pixdim, which a lone sform makes superfluous, contradicts its voxel size."""
     by_sform, by_pixdim = np.linalg.norm(sform[:3, :3], axis=0), np.array(forms.pixdim[1:]) * mm
     if np.allclose(by_pixdim, by_sform, rtol=_SIZE_TOLERANCE, atol=0):
         return []
@@ -244,18 +251,20 @@ def _checked(affine: Affine, what: str) -> Affine:
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     if not ((sizes >= MIN_VOXEL_MM) & (sizes <= MAX_VOXEL_MM)).all():
         raise GeometryError(
-            f"{what} is invalid", f"voxels of {MIN_VOXEL_MM:g} to {MAX_VOXEL_MM:g} mm",
-            f"{_times(sizes)} mm", "Correct the header's affine, or its unit (xyzt_units).",
+            f"{what} is invalid", expected=f"voxels of {MIN_VOXEL_MM:g} to {MAX_VOXEL_MM:g} mm",
+            got=f"{_times(sizes)} mm", remedy="Correct the header's affine, or its unit (xyzt_units).",
         )  # fmt: skip
     if (far := float(np.abs(affine[:3, 3]).max())) > MAX_OFFSET_MM:
-        raise GeometryError(f"{what} is invalid", f"positions within {MAX_OFFSET_MM:g} mm", f"{far:.3g} mm")
+        raise GeometryError(
+            f"{what} is invalid", expected=f"positions within {MAX_OFFSET_MM:g} mm", got=f"{far:.3g} mm"
+        )
     if abs(np.linalg.det(affine[:3, :3] / sizes)) < _MIN_VOLUME:
-        raise GeometryError(f"{what} is invalid", "three axes in space", "axes that nearly coincide")
+        raise GeometryError(f"{what} is invalid", expected="three axes in space", got="axes that nearly coincide")
     return affine
 
 
 def _mask_forms(forms: NiftiForms, affine: Affine, mm: float, *, qform_says: bool) -> NiftiForms:
-    """The forms of a mask: the source's, but for a qform that says another affine or none."""
+    """The forms of a mask: the source's, except for a qform with another affine or none."""
     units = forms.units & _SPACE_UNITS
     found = replace(
         forms,

@@ -1,4 +1,4 @@
-"""NIfTI (.nii, .nii.gz) as a study, and as labels: turned to lie like a CT series, whatever the storage order."""
+"""Opens NIfTI (.nii, .nii.gz) as a study or as labels, turned to lie like a CT series whatever the storage order."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ from miniseg_edge.studies.volume import (
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MAX_PIXEL_RATIO = 2.0
-"""Of an axial pixel's sides; beyond it the volume was stacked along one of them, in coronal or sagittal slices."""
+"""Maximum ratio of an axial pixel's sides; beyond it, the volume was stacked from coronal or sagittal slices."""
 MAX_SLICES = 2**16
-"""Each takes memory before it is read; a body has a thousand."""
+"""Each slice takes memory before it is read; a body has a thousand."""
 LABEL_INTENTS = (1002, 1003)
 """NIFTI_INTENT_LABEL and NIFTI_INTENT_NEURONAME."""
 
@@ -42,7 +42,7 @@ _RIGHT_ANGLE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class _Grid:
-    """A file's voxels, (column, row, slice) as in a CT series, and where they lie."""
+    """A file's voxels, (column, row, slice) as in a CT series, and their position."""
 
     header: NiftiHeader
     voxels: npt.NDArray[np.generic]
@@ -56,25 +56,27 @@ class _Grid:
         return self.voxels[:, :, index].T
 
     def study(self, read: Callable[[int], SliceHu]) -> Study:
-        """The grid with what reads its slices."""
+        """The grid with a function that reads its slices."""
         size = (int(self.voxels.shape[1]), int(self.voxels.shape[0]))
         remarks = (*self.remarks, *self.geometry.remarks)
         return Study(self.geometry, Origin("nifti", layout=self.layout), size, remarks, read)
 
 
 def study_from_nifti(file: SourceFile, phase: int | None) -> Study:
-    """Opens a NIfTI file of HU; NaN, which writers put around what was scanned, is read as air. See `open_study`."""
+    """Opens a NIfTI file of HU. NaN, which writers put around the scanned area, is read as air. See `open_study`."""
     grid = _grid(file, phase)
     if grid.header.intent in LABEL_INTENTS:
-        raise WrongModalityError(f"{file.name} is a label map by its header's intent", "CT in HU", "labels")
+        raise WrongModalityError(
+            f"{file.name} is a label map by its header's intent", expected="CT in HU", got="labels"
+        )
     _check_axial(grid.geometry, file.name)
     if all(_missing(grid.stored(index)).all() for index in range(grid.voxels.shape[2])):
-        raise InputError(f"{file.name} holds no HU", "finite values", "NaN alone")
+        raise InputError(f"{file.name} contains no HU", expected="finite values", got="only NaN")
     return grid.study(lambda index: _hu(grid, index))
 
 
 def labels_from_nifti(file: SourceFile) -> Study:
-    """Opens a NIfTI file of labels: its slices hold the stored values. Raises: as `open_study`."""
+    """Opens a NIfTI file of labels: its slices contain the stored values. Raises: as `open_study`."""
     grid = _grid(file, None)
     return grid.study(lambda index: _labels(grid, index))
 
@@ -120,21 +122,24 @@ def _grid(file: SourceFile, phase: int | None) -> _Grid:
 
 
 def _check_budget(shape: tuple[int, ...], name: str) -> None:
-    """Of (columns, rows, slices): the file's own order of axes says nothing about its slices. Raises: InputError."""
+    """Checks (columns, rows, slices): the file's own axis order does not identify its slices. Raises: InputError."""
     width, height, depth = shape
     check_volume_budget(depth, height, width)
     if depth > MAX_SLICES:
-        raise InputError(f"{name} has too many slices", f"at most {MAX_SLICES}", f"{depth}")
+        raise InputError(f"{name} has too many slices", expected=f"at most {MAX_SLICES}", got=f"{depth}")
 
 
 def _one_phase(raw: npt.NDArray[np.generic], phase: int | None) -> npt.NDArray[np.generic]:
     phases = int(np.prod(raw.shape[3:]))
     if phases > 1 and phase is None:
         raise AmbiguousStudyError(
-            f"the file has {phases} phases", "one, or a choice", f"0..{phases - 1}", "Choose: --phase N, or phase=N."
+            f"the file has {phases} phases",
+            expected="one, or a choice",
+            got=f"0..{phases - 1}",
+            remedy="Choose with --phase N or phase=N.",
         )
     if not 0 <= (phase or 0) < phases:
-        raise AmbiguousStudyError("no such phase", f"0..{phases - 1}", f"{phase}")
+        raise AmbiguousStudyError("the phase does not exist", expected=f"0..{phases - 1}", got=f"{phase}")
     return raw.reshape((*raw.shape[:3], phases), order="F")[..., phase or 0]
 
 
@@ -144,7 +149,9 @@ def _geometry(affine: Affine, depth: int, name: str) -> Geometry:
     if abs(row @ column) > _RIGHT_ANGLE:
         angle = np.degrees(np.arccos(row @ column))
         raise GeometryError(
-            f"the slices of {name} are sheared", "rows and columns at a right angle", f"{angle:.2f} degrees"
+            f"the slices of {name} are sheared",
+            expected="rows and columns at a right angle",
+            got=f"{angle:.2f} degrees",
         )
     spacing = float(step @ np.cross(row, column))
     positions = tuple(_point(affine[:3, 3] + k * step) for k in range(depth))
@@ -167,23 +174,25 @@ def _check_axial(geometry: Geometry, name: str) -> None:
         degrees = np.degrees(np.arccos(abs(geometry.normal[2])))
         raise NotAxialError(
             f"the slices of {name} are not axial",
-            "a normal within 45 degrees of the body's axis",
-            f"{degrees:.0f}",
-            remedy,
+            expected="a normal within 45 degrees of the body's axis",
+            got=f"{degrees:.0f}",
+            remedy=remedy,
         )
     rows, columns = geometry.pixel_spacing_mm
     if max(rows, columns) > MAX_PIXEL_RATIO * min(rows, columns):
         raise NotAxialError(
             f"{name} is a stack of {'coronal' if rows > columns else 'sagittal'} slices",
-            "axial slices, or voxels of nearly one size", f"axial pixels of {columns:.3g} x {rows:.3g} mm", remedy,
-        )  # fmt: skip
+            expected="axial slices, or voxels of nearly one size",
+            got=f"axial pixels of {columns:.3g} x {rows:.3g} mm",
+            remedy=remedy,
+        )
 
 
 def _scaled(stored: npt.NDArray[np.generic], header: NiftiHeader) -> tuple[FloatArray, tuple[str, ...]]:
     """Stored values in HU, as `hu_in_range`."""
     if stored.dtype.kind != "f":
         return hu_from_stored(stored, header.slope, header.intercept)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinity is refused in words
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity is reported as an error
         return hu_in_range(stored.astype(np.float64) * header.slope + header.intercept)
 
 

@@ -1,1 +1,1 @@
-"""Results that people read where they read studies: a structured report, secondary captures, a page."""
+"""Results for radiologists' viewers: a structured report, secondary captures, a page."""

@@ -1,4 +1,4 @@
-"""Slices with their lesion drawn in, as a series of DICOM secondary captures that any viewer shows."""
+"""Slices with their lesion outlined, as a series of DICOM secondary captures that any viewer shows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,14 +25,14 @@ SERIES_DESCRIPTION = "COVID-19 lesions drawn in, research only"
 _SERIES_NUMBER_OFFSET = 3000
 
 _MIN_WIDTH = 320
-"""In narrower pictures the words would not be legible, so each pixel becomes several."""
+"""Narrower pictures are enlarged by a whole factor, because the text would be illegible."""
 
 _MARGIN, _LINE = 8, 20
 _FONT_SCALE = 0.45
 _WHITE = (255, 255, 255)
 _LETTERS = (("L", "R"), ("P", "A"), ("H", "F"))
 _OBLIQUE = 0.1
-"""A direction's components below this are not named."""
+"""A direction's components below this are ignored."""
 
 
 @host_limits()
@@ -41,18 +41,18 @@ def dicom_sc_from_slice(
 ) -> bytes:
     """A secondary capture of one slice in memory: through the lung window, lesion tinted and outlined, RGB.
 
-    Above the slice stand "research only", the bundle, the slice's number and the lesion's area. They hide no anatomy
-    and do not name the patient, so Burned In Annotation is NO. The same picture gets the same UIDs each time.
+    Above the slice are the words "research only", the bundle, the slice's number and the lesion's area. They hide no
+    anatomy and do not name the patient, so Burned In Annotation is NO. The same picture gets the same UIDs each time.
 
     Args:
         slice_hu: (H, W) float32, HU, upright.
         mask: (H, W) uint8, lesion above 0, upright.
         index: of the slice, from 0.
         sources: from `seg_sources`, of the volume.
-        bundle_digest, ran: as `dicom_seg_from_mask` takes them.
+        bundle_digest, ran: as in `dicom_seg_from_mask`.
 
     Raises:
-        DicomSegError: pydicom or highdicom refuse to make one.
+        DicomSegError: pydicom or highdicom refuse to create it.
         MissingDependencyError: the extra `dicom` is not installed.
 
     Thread-safety: no state is shared.
@@ -70,7 +70,7 @@ def dicom_sc_from_slice(
 
 
 def _with_words(picture: ByteArray, words: Sequence[str]) -> ByteArray:
-    """The RGB picture, enlarged if it is small, below a black band with the words."""
+    """The RGB picture, enlarged if it is small, below a black band with the text."""
     from miniseg_edge.host.opencv import cv2
 
     times = -(-_MIN_WIDTH // picture.shape[1])
@@ -101,7 +101,7 @@ def _capture(picture: ByteArray, index: int, sources: SegSources, uids: ResultUi
         specific_character_set=str(header.SpecificCharacterSet),
     )
     made.copy_patient_and_study_information(first_image(sources))
-    made.Laterality = ""  # of a chest it says nothing, and verifiers miss it
+    made.Laterality = ""  # empty for a chest, which verifiers report as missing
     plane = sources.plane
     made.PatientOrientation = [_letters(plane.row_direction), _letters(plane.column_direction)]
     made.BurnedInAnnotation = "NO"
@@ -115,6 +115,6 @@ def _capture(picture: ByteArray, index: int, sources: SegSources, uids: ResultUi
 
 
 def _letters(direction: Point) -> str:
-    """A direction as DICOM names it: the largest component first, such as "LP"."""
+    """A direction in DICOM's notation: the largest component first, such as "LP"."""
     order = sorted(range(3), key=lambda axis: -abs(direction[axis]))
     return "".join(_LETTERS[axis][direction[axis] < 0] for axis in order if abs(direction[axis]) > _OBLIQUE)

@@ -29,7 +29,7 @@ _CHEST_CT = ("169069000", "SCT", "Computed tomography of chest")
 
 @dataclass(frozen=True)
 class _Frames:
-    """Frames of the SEG, numbered from 1, and the image that each was drawn on."""
+    """Frames of the SEG, numbered from 1, and the source image of each."""
 
     numbers: tuple[int, ...]
     images: tuple[SourceImage, ...]
@@ -37,9 +37,9 @@ class _Frames:
 
 @host_limits()
 def dicom_sr_from_findings(findings: Findings, mask: ByteArray, sources: SegSources, seg: bytes) -> bytes:
-    """A structured report in memory: volume in ml, number of lesions, what drew them, and what they were drawn on.
+    """A structured report in memory: volume in ml, number of lesions, and what segmented which images.
 
-    It is unverified and preliminary, and says that it is for research only. The same findings get the same UIDs each
+    It is unverified and preliminary, and states that it is for research only. The same findings get the same UIDs each
     time (`derived_uids`).
 
     Args:
@@ -49,8 +49,8 @@ def dicom_sr_from_findings(findings: Findings, mask: ByteArray, sources: SegSour
         seg: the DICOM SEG of the mask, from `dicom_seg_from_mask`.
 
     Raises:
-        DicomSegError: pydicom or highdicom refuse to make one.
-        HostMemoryError: it does not fit into memory.
+        DicomSegError: pydicom or highdicom refuse to create it.
+        HostMemoryError: the report does not fit into memory.
         MissingDependencyError: the extra `dicom` is not installed.
 
     Thread-safety: no state is shared.
@@ -62,7 +62,7 @@ def dicom_sr_from_findings(findings: Findings, mask: ByteArray, sources: SegSour
 
 
 def _frames(segmentation: Dataset, mask: ByteArray, images: Sequence[SourceImage]) -> _Frames:
-    """Those with lesion; all, where there is none."""
+    """The images with lesion; all images if there is none."""
     slices = {(image.sop_instance_uid, image.frame): index for index, image in enumerate(images)}
     drawn_on = []
     for group in segmentation.PerFrameFunctionalGroupsSequence:
@@ -113,7 +113,7 @@ def _content(findings: Findings, segmentation: Dataset, frames: _Frames) -> Any:
         imaging_measurements=[_measured(findings, segmentation, frames)],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    # Behind the measurements, where TID 1500 may be extended; in front of them readers would look for its own rows.
+    # Placed after the measurements, where TID 1500 may be extended; before them, readers would look for its own rows.
     report[0].ContentSequence.append(
         sr.TextContentItem(
             name=codes.DCM.Comment, value=_comment(findings), relationship_type=sr.RelationshipTypeValues.CONTAINS
@@ -150,7 +150,7 @@ def _measured(findings: Findings, segmentation: Dataset, frames: _Frames) -> Any
         frame_numbers=list(frames.numbers),
         source_images=[_source_image(sr, image) for image in frames.images],
     )
-    # Frames alone: each is of the one segment, and DICOM allows one of the two.
+    # Only frames: each belongs to the one segment, and DICOM allows only one of the two.
     del segment[0].ReferencedSOPSequence[0].ReferencedSegmentNumber
     volume = float(f"{findings.lesion_volume_ml:.6g}")
     lesions = sr.Measurement(

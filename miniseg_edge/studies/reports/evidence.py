@@ -1,4 +1,4 @@
-"""The images that a report refers to, as datasets that highdicom takes for them."""
+"""The images that a report refers to, as datasets that highdicom accepts."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def first_image(sources: SegSources) -> Dataset:
 
 
 def all_images(sources: SegSources) -> list[Dataset]:
-    """Each image once, an enhanced one too, the first one as `first_image`."""
+    """Each image once, also an enhanced one, the first as `first_image`."""
     each = {image.sop_instance_uid: image for image in sources.images}
     return [first_image(sources), *(_image(sources, image) for image in list(each.values())[1:])]
 

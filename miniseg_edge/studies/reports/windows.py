@@ -1,4 +1,4 @@
-"""The windows that radiologists read chests through."""
+"""The windows that radiologists use for chests."""
 
 from miniseg_edge.slices.preprocessing import Window
 

@@ -1,3 +1,3 @@
-"""What every result that people read says of itself."""
+"""The notice that every result for people carries."""
 
 RESEARCH_ONLY = "Research only, not for diagnosis"

@@ -1,4 +1,4 @@
-"""A volume's mask as a DICOM Segmentation object that refers to the images it was drawn on."""
+"""A volume's mask as a DICOM Segmentation object that refers to its source images."""
 
 import io
 from collections.abc import Sequence
@@ -26,29 +26,29 @@ MANUFACTURER, MODEL = "MiniSeg Edge", "MiniSeg"
 SERIES_DESCRIPTION = "COVID-19 lesions, research only"
 SERIES_NUMBER_OFFSET = 1000
 KIND = "dicom-seg"
-"""Of result, in what its UIDs are derived from."""
+"""The kind of result, as an input to its UIDs."""
 
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 _PLACEHOLDER = "2.25."
-"""What stands for an image while the SEG is built, with the image's index."""
+"""Placeholder for an image's UID while the SEG is built, with the image's index."""
 
 _OF_EACH = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
 
 @host_limits()
 def seg_sources(geometry: Geometry, origin: Origin) -> SegSources:
-    """All that a DICOM SEG needs of the images to be segmented; what makes one impossible is found here.
+    """Everything that a DICOM SEG needs from the source images; detects what would make a SEG impossible.
 
     Args:
         geometry, origin: of the volume, which must come from DICOM; its first file's header is read again.
 
     Raises:
-        DicomSegError: no SEG can be made of this series, with the element that is wrong, never its value.
-        InputError: the first file is another than the one that was opened.
+        DicomSegError: no SEG can be made of this series; names the element that is wrong, never its value.
+        InputError: the first file differs from the one that was opened.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     sources = sources_of(geometry, origin)
-    with distrusted(origin.images[0].file.name, no_seg):  # a rehearsal with one empty slice
+    with distrusted(origin.images[0].file.name, no_seg):  # a trial with one empty slice
         encoded(_segmentation(np.zeros((1, *sources.size), np.uint8), sources, range(1), "", ""))
     return sources
 
@@ -59,29 +59,31 @@ def dicom_seg_from_mask(
 ) -> bytes:
     """A DICOM SEG (BINARY, one segment) in memory. It carries the patient and study of its source images.
 
-    Viewers misplace segments whose frames have gaps, so by default it has none. The same mask of the same images by the
-    same bundle gets the same UIDs each time (`derived_uids`).
+    Viewers misplace segments whose frames have gaps, so by default there are none. The same mask of the same images by
+    the same bundle gets the same UIDs each time (`derived_uids`).
 
     Args:
         mask: (D, H, W) uint8, lesion above 0, of the volume's upright slices in their order; it may be empty.
         sources: from `seg_sources`, of the same volume.
-        bundle_digest: goes into the object as the device's serial number: what drew it.
-        ran: runtime, precision and device in words, beside the software's version; "" leaves it out.
+        bundle_digest: stored as the device's serial number, to identify what made the mask.
+        ran: runtime, precision and device as text, stored with the software's version; "" omits it.
         frames: which slices become frames: "lesion" those with lesion, "range" from the first of them to the last,
-            "all" all. All of them if there is no lesion, which says that they were looked at.
+            "all" all. Without lesion all slices do, which documents that they were examined.
 
     Raises:
-        InputError: the mask has not the volume's slices.
-        UsageError: no such `frames`.
-        DicomSegError: pydicom or highdicom refuse to make one.
-        HostMemoryError: it does not fit into memory.
+        InputError: the mask does not match the volume's slices.
+        UsageError: unknown `frames`.
+        DicomSegError: pydicom or highdicom refuse to create it.
+        HostMemoryError: the SEG does not fit into memory.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     check_seg_frames(frames)
     count, size = len(sources.images), sources.size
     if mask.ndim != 3 or (stored := sources.turn.stored(mask)).shape != (count, *size):
         height, width = reversed(size) if sources.turn.transposed else size
-        raise InputError("the mask does not fit the study", f"({count}, {height}, {width})", str(mask.shape))
+        raise InputError(
+            "the mask does not fit the study", expected=f"({count}, {height}, {width})", got=str(mask.shape)
+        )
     with distrusted(sources.images[0].file.name, no_seg):
         chosen = chosen_slices(stored, frames)
         pixels = stored[chosen[0] : chosen[-1] + 1] if isinstance(chosen, range) else stored[chosen]
@@ -92,7 +94,7 @@ def dicom_seg_from_mask(
 def check_seg_frames(frames: str) -> None:
     """Raises: UsageError."""
     if frames not in SEG_FRAMES:
-        raise UsageError("no such slices of a DICOM SEG", ", ".join(SEG_FRAMES), frames[:16])
+        raise UsageError("the choice of DICOM SEG frames is invalid", expected=", ".join(SEG_FRAMES), got=frames[:16])
 
 
 def chosen_slices(mask: ByteArray, frames: SegFrames) -> Sequence[int]:
@@ -137,20 +139,20 @@ def _segmentation(
         omit_empty_frames=False,
     )
     _refer(made, sources.images)
-    if sources.slice_spacing_mm is None:  # highdicom makes one up
+    if sources.slice_spacing_mm is None:  # highdicom invents one
         (measures,) = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
         measures.pop("SpacingBetweenSlices", None)
     return made
 
 
 def series_number(header: Dataset, offset: int) -> int:
-    """Behind the scanner's own series by `offset`, where that is a number that DICOM allows."""
+    """The scanner's series number plus `offset`, if DICOM allows that number."""
     number = int(header.get("SeriesNumber") or 0) + offset
     return number if 0 < number < 2**31 else offset
 
 
 def mark_equipment(made: Dataset, bundle_digest: str, ran: str) -> None:
-    """Says in an object what drew it: us, the bundle as the device, and in words how it ran ("" leaves these out)."""
+    """Records what made the mask in an object: this package, the bundle as the device, and how it ran ("" omits it)."""
     version = software_version()
     made.Manufacturer, made.ManufacturerModelName = MANUFACTURER, MODEL
     made.SoftwareVersions = [version, ran] if ran else version
@@ -163,9 +165,9 @@ def software_version() -> str:
 
 
 def _stand_ins(sources: SegSources, chosen: Sequence[int]) -> list[Dataset]:
-    """An image in the place of each slice, all of classic CT and with placeholders for identifiers.
+    """A substitute image for each slice, all of classic CT and with placeholders for identifiers.
 
-    So the SEG is built alike from one file for each slice, from one for all, and from several with several each.
+    So the SEG is built in the same way from one file per slice, from one for all, and from several multi-frame files.
     """
     pydicom: Any = require("pydicom", "dicom")
     number = pydicom.valuerep.format_number_as_ds
@@ -182,7 +184,7 @@ def _stand_ins(sources: SegSources, chosen: Sequence[int]) -> list[Dataset]:
         image.SOPInstanceUID = f"{_PLACEHOLDER}{index}"
         image.ImagePositionPatient = [number(float(c)) for c in sources.images[index].position_mm]
         made.append(image)
-    first = made[0]  # highdicom copies the patient, and takes the pixels' size, from the first alone
+    first = made[0]  # highdicom takes the patient and the pixel size from the first only
     for element in sources.header:
         first.add(element)
     first.PixelSpacing = [number(float(side)) for side in plane.pixel_spacing_mm]
@@ -193,7 +195,7 @@ def _stand_ins(sources: SegSources, chosen: Sequence[int]) -> list[Dataset]:
 
 
 def _refer(made: Dataset, images: Sequence[SourceImage]) -> None:
-    """Puts references to the real images in the place of placeholders; to all of the series, not the frames' alone."""
+    """Replaces placeholders by references to the real images, to all of the series and not only those of the frames."""
     pydicom: Any = require("pydicom", "dicom")
     references = []
     for class_uid, instance_uid in dict.fromkeys((image.sop_class_uid, image.sop_instance_uid) for image in images):

@@ -1,7 +1,7 @@
-"""A clean copy of what a DICOM SEG takes from its source's header, and in words what could not be copied as it is.
+"""A clean copy of the source header's elements for a DICOM SEG, and remarks about what could not be copied unchanged.
 
-Each value is read from the bytes in the file, checked against its value representation, and written in UTF-8. Only
-keywords of elements are told, never what they hold.
+Each value is read from the file's bytes, checked against its value representation, and written in UTF-8. Remarks only
+name keywords, never values.
 """
 
 import functools
@@ -27,7 +27,7 @@ from miniseg_edge.studies.seg.seg_elements import (
 
 UTF_8 = "ISO_IR 192"
 MAX_BYTES = 2**16
-"""Of one value; none of those that are copied has use for more."""
+"""Maximum length of one value; none of the copied elements needs more."""
 
 MAX_ITEMS = 64
 """Of one sequence."""
@@ -36,7 +36,7 @@ _CHARACTER_SET = "SpecificCharacterSet"
 
 
 class Fate(IntEnum):
-    """What became of an element; of several, the worst."""
+    """What happened to an element; of several, the worst."""
 
     COPIED = 0
     CORRECTED = 1
@@ -55,7 +55,7 @@ def copied(header: Dataset) -> tuple[Dataset, tuple[str, ...]]:
     """A new pydicom Dataset of the elements in `seg_elements`, valid, in UTF-8; and remarks.
 
     Args:
-        header: read with the keywords of `seg_elements`; none of its values was asked for yet.
+        header: read with the keywords of `seg_elements`; none of its values may have been accessed yet.
 
     Raises:
         MissingDependencyError: the extra `dicom` is not installed.
@@ -83,7 +83,7 @@ def _remarks(fates: Mapping[str, Fate]) -> tuple[str, ...]:
 
 
 def _elements(source: Dataset, keywords: tuple[str, ...], characters: CharacterSet) -> tuple[Dataset, dict[str, Fate]]:
-    """Those of the elements that can be copied, and what became of each."""
+    """The elements that can be copied, and what happened to each."""
     copy, fates = require("pydicom", "dicom").Dataset(), {}
     for keyword in keywords:
         element, fates[keyword] = _element(source, keyword, characters)
@@ -93,12 +93,12 @@ def _elements(source: Dataset, keywords: tuple[str, ...], characters: CharacterS
 
 
 def _items(header: Dataset, keyword: str, whole: Whole, characters: CharacterSet) -> tuple[list[Dataset], Fate]:
-    """A sequence's items as far as they are whole."""
+    """A sequence's items as far as they are complete."""
     if _entry(keyword)[0] not in header:
         return [], Fate.COPIED
     try:
         items = list(header.get(keyword) or ())
-    except Exception:  # pydicom raises many kinds about a broken sequence
+    except Exception:  # pydicom raises many exception types for a broken sequence
         return [], Fate.LOST
     if keyword in SINGLE_ITEMS and len(items) > 1:
         return [], Fate.LOST
@@ -112,7 +112,7 @@ def _items(header: Dataset, keyword: str, whole: Whole, characters: CharacterSet
 
 
 def _made_whole(copy: Dataset, whole: Whole) -> list[str]:
-    """Adds what is missing and may be empty, or removes all if what may not be empty is missing; what was removed."""
+    """Adds missing elements that may be empty, or removes (and returns) everything if a required value is missing."""
     complete = [group for group in whole.either if all(keyword in copy for keyword in group)]
     kept = (*sum(complete, ()), *whole.empty, *whole.optional) if complete else ()
     removed = [keyword for keyword in whole.keywords if keyword in copy and keyword not in kept]
@@ -125,7 +125,7 @@ def _made_whole(copy: Dataset, whole: Whole) -> list[str]:
 
 
 def _characters(source: Dataset, inherited: CharacterSet) -> CharacterSet:
-    """Of a header or an item; pydicom has converted this element alone."""
+    """Raw element of a header or an item; pydicom has only converted this element."""
     element = source.get_item(_entry(_CHARACTER_SET)[0])
     if element is None:
         return inherited
@@ -136,7 +136,7 @@ def _characters(source: Dataset, inherited: CharacterSet) -> CharacterSet:
 
 
 def _element(source: Dataset, keyword: str, characters: CharacterSet) -> tuple[Any | None, Fate]:
-    """A clean pydicom DataElement; None if there is none, if it is empty, and if it cannot be copied."""
+    """A clean pydicom DataElement; None if it is missing, empty, or cannot be copied."""
     tag, vr, single = _entry(keyword)
     raw = source.get_item(tag, keep_deferred=True)
     if raw is None or raw.value is None:
@@ -165,7 +165,7 @@ def _element(source: Dataset, keyword: str, characters: CharacterSet) -> tuple[A
 
 @functools.cache
 def _entry(keyword: str) -> tuple[Any, str, bool]:
-    """Of the dictionary: tag, value representation, and whether there is a single value."""
+    """Dictionary entry: tag, value representation, and whether there is a single value."""
     dictionary = require("pydicom.datadict", "dicom")
     tag = require("pydicom.tag", "dicom").Tag(keyword)
     return tag, dictionary.dictionary_VR(tag), dictionary.dictionary_VM(tag) == "1"
@@ -178,7 +178,7 @@ def _numbers(raw: Any) -> list[str]:
 
 
 def _texts(vr: str, data: bytes, characters: CharacterSet) -> tuple[list[str], Fate]:
-    """The values of an element, decoded before they are parted: a backslash may be half of a character.
+    """The values of an element, decoded before they are split: a backslash may be half of a character.
 
     Raises: UnicodeError.
     """
@@ -198,7 +198,7 @@ def _decoded(data: bytes, characters: CharacterSet, *, name: bool) -> tuple[str,
 
 
 def _value(keyword: str, vr: str, text: str) -> str:
-    """A single value in form. Raises: ValueError."""
+    """A single value in valid form. Raises: ValueError."""
     value = text if vr == "US" else mended(vr, text)
     value = SYNONYMS.get(keyword, {}).get(value, value)
     if value and keyword in TERMS and value not in TERMS[keyword]:

@@ -1,4 +1,4 @@
-"""Which elements of its source's header a DICOM SEG copies, as tables: modules of DICOM PS3.3, C.7.1 to C.7.3."""
+"""The elements that a DICOM SEG copies from its source's header, as tables: DICOM PS3.3, C.7.1 to C.7.3."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ TYPE_2 = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
     "StudyID", "AccessionNumber", "PositionReferenceIndicator",
 )  # fmt: skip
-"""Must be there, and may be empty."""
+"""Required, but may be empty."""
 
 OPTIONAL = (
     # the patient
@@ -38,7 +38,7 @@ TERMS: dict[str, tuple[str, ...]] = {
 """Enumerated values."""
 
 SYNONYMS = {"PatientSex": {"MALE": "M", "FEMALE": "F", "OTHER": "O"}}
-"""What is written in the place of an enumerated value, and can mean nothing else."""
+"""Unambiguous corrections of enumerated values."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Whole:
     """Elements that are copied together or not at all.
 
     Attributes:
-        either: groups of elements, of which one must be complete.
-        empty: elements that must be there, and may be empty.
-        optional: elements that may be there.
+        either: groups of elements, one of which must be complete.
+        empty: elements that are required but may be empty.
+        optional: elements that may be present.
     """
 
     either: tuple[tuple[str, ...], ...]
@@ -79,7 +79,7 @@ SEQUENCES = {
     "IssuerOfAdmissionIDSequence": ISSUER,
     "DeidentificationMethodCodeSequence": CODE,
 }
-"""Sequence -> what each of its items is made of; others are left in the source."""
+"""Sequence -> the elements of its items; others are not copied."""
 
 SINGLE_ITEMS = (
     "ReferencedPatientSequence", "IssuerOfAccessionNumberSequence", "RequestingServiceCodeSequence",
@@ -100,7 +100,7 @@ WHOLES = (
 
 _IN_WHOLES = dict.fromkeys(keyword for whole in WHOLES for keyword in whole.keywords)
 ELEMENTS = (*UIDS, *TYPE_2, *OPTIONAL, *(keyword for keyword in _IN_WHOLES if keyword not in SEQUENCES))
-"""All that is copied but sequences."""
+"""Everything that is copied, except sequences."""
 
 KEYWORDS = ("SpecificCharacterSet", *ELEMENTS, *SEQUENCES)
-"""What to read of a header."""
+"""The keywords to read from a header."""

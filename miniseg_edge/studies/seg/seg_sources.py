@@ -1,4 +1,4 @@
-"""The images that a DICOM SEG refers to: all that it needs of them, checked before anything is segmented."""
+"""The images that a DICOM SEG refers to: everything it needs of them, checked before anything is segmented."""
 
 import math
 from collections import Counter, defaultdict
@@ -23,23 +23,23 @@ from miniseg_edge.studies.volume import Geometry, Origin, Plane, SourceImage
 
 _ALL_KEYWORDS = tuple(dict.fromkeys((*FRAME_KEYWORDS, *KEYWORDS)))
 _ANY_RESCALE = (1.0, 0.0)
-"""For headers that have none: a SEG needs no HU."""
+"""A default for headers without rescale: a SEG needs no HU."""
 
 _REMEDY = "The other formats do not need it."
 
 
 @dataclass(frozen=True, eq=False)
 class SegSources:
-    """What a DICOM SEG takes from its sources.
+    """What a DICOM SEG needs from its sources.
 
     Attributes:
         header: a valid pydicom Dataset of patient, study, series and scanner, in UTF-8.
         images: in the order of the slices.
-        size: (H, W) of each, as it is stored.
-        turn: that made the stored slices upright.
-        plane: of the first image, as it is stored.
+        size: (H, W) of each, as stored.
+        turn: the turn that made the stored slices upright.
+        plane: of the first image, as stored.
         slice_spacing_mm: between planes along their normal; None for a single slice.
-        remarks: what could not be copied as it is, by the elements' keywords.
+        remarks: what could not be copied unchanged, by keyword.
     """
 
     header: Dataset
@@ -52,23 +52,23 @@ class SegSources:
 
 
 def sources_of(geometry: Geometry, origin: Origin) -> SegSources:
-    """Reads the first image's header again, and checks what a SEG refers to.
+    """Reads the first image's header again, and checks the images that a SEG refers to.
 
     Raises:
-        DicomSegError: no DICOM, or images that a SEG cannot refer to.
-        InputError: the first file is another than the one that was opened.
+        DicomSegError: not DICOM, or images that a SEG cannot refer to.
+        InputError: the first file differs from the one that was opened.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     images = origin.images
     if not images:
-        raise DicomSegError("a DICOM SEG refers to DICOM images", "a DICOM study", origin.format)
+        raise DicomSegError("a DICOM SEG refers to DICOM images", expected="a DICOM study", got=origin.format)
     _check_references(images)
     name = images[0].file.name
     with distrusted(name, no_seg):
         first = header_from_file(images[0].file, _ALL_KEYWORDS)
-        header, remarks = copied(first.dataset)  # before anything asks for a value
+        header, remarks = copied(first.dataset)  # before any value is accessed
         if uid_of(first.dataset, "SOPInstanceUID") != images[0].sop_instance_uid:
-            raise InputError(f"{name} changed while it was read", "the file that was opened", "another")
+            raise InputError(f"{name} changed while it was read", expected="the file that was opened", got="another")
         frame = frames_from_header(first, _ANY_RESCALE)[images[0].frame]
         plane, about_thickness = _with_thickness(_with_unit_directions(frame.plane), geometry)
         spacing = geometry.slice_spacing_mm if len(images) > 1 else None
@@ -77,20 +77,22 @@ def sources_of(geometry: Geometry, origin: Origin) -> SegSources:
 
 
 def no_seg(kind: str) -> DicomSegError:
-    """For what a library raised, of which only the kind is told."""
-    return DicomSegError("no DICOM SEG can be made of this series", "headers that a SEG can copy", kind, _REMEDY)
+    """For a library's exception, of which only the type is named."""
+    return DicomSegError(
+        "this series cannot be written as DICOM SEG", expected="headers that a SEG can copy", got=kind, remedy=_REMEDY
+    )
 
 
 def _check_references(images: Sequence[SourceImage]) -> None:
-    """Whether each image can be told from the others. Raises: DicomSegError."""
+    """Whether the images can be distinguished. Raises: DicomSegError."""
     for keyword, uids in (
         ("SOPClassUID", [image.sop_class_uid for image in images]),
         ("SOPInstanceUID", [image.sop_instance_uid for image in images]),
     ):
         if invalid := sum(not is_uid(uid) for uid in uids):
             raise DicomSegError(
-                f"a DICOM SEG cannot refer to images without a valid {keyword}", f"{len(uids)} that have one",
-                f"{invalid} without", _REMEDY,
+                f"a DICOM SEG cannot refer to images without a valid {keyword}", expected=f"{len(uids)} that have one",
+                got=f"{invalid} without", remedy=_REMEDY,
             )  # fmt: skip
     files: dict[str, set[SourceFile]] = defaultdict(set)
     for image in images:
@@ -100,34 +102,36 @@ def _check_references(images: Sequence[SourceImage]) -> None:
                  for image in images)  # fmt: skip
     if shared:
         raise DicomSegError(
-            "a DICOM SEG cannot refer to images that share a SOPInstanceUID", "one for each image",
-            f"{shared} of {len(images)} that share one", _REMEDY,
+            "a DICOM SEG cannot refer to images that share a SOPInstanceUID", expected="one for each image",
+            got=f"{shared} of {len(images)} that share one", remedy=_REMEDY,
         )  # fmt: skip
 
 
 def _identified(header: Dataset, images: Sequence[SourceImage]) -> tuple[str, ...]:
-    """Gives the header UIDs of its own where a SEG can do with them; remarks. Raises: DicomSegError."""
+    """Gives the header new UIDs where a SEG permits it; returns remarks. Raises: DicomSegError."""
     if "StudyInstanceUID" not in header:
         raise DicomSegError(
-            "a DICOM SEG cannot belong to a study without a valid StudyInstanceUID", "a unique identifier", "none",
-            _REMEDY,
-        )  # fmt: skip
+            "a DICOM SEG cannot belong to a study without a valid StudyInstanceUID",
+            expected="a unique identifier",
+            got="none",
+            remedy=_REMEDY,
+        )
     missing = [keyword for keyword in ("SeriesInstanceUID", "FrameOfReferenceUID") if keyword not in header]
     for keyword in missing:
-        # The same for all segmentations of these images, so that they can be shown together.
+        # The same for all segmentations of these images, so that they can be displayed together.
         sources = [keyword, str(header.StudyInstanceUID), *sorted(image.sop_instance_uid for image in images)]
         setattr(header, keyword, derived_uid(*sources))
     return tuple(f"DICOM SEG: the series has no valid {keyword}; the SEG has one of its own" for keyword in missing)
 
 
 def _with_unit_directions(plane: Plane) -> Plane:
-    """The plane with directions of length 1 at a right angle, as a SEG must have them."""
+    """The plane with orthonormal directions, as a SEG requires them."""
     row, column = unit_directions(np.array([(plane.row_direction, plane.column_direction)]))[0].tolist()
     return replace(plane, row_direction=tuple(row), column_direction=tuple(column))
 
 
 def _with_thickness(plane: Plane, geometry: Geometry) -> tuple[Plane, tuple[str, ...]]:
-    """The plane with a thickness, which a SEG must have; remarks."""
+    """The plane with a thickness, which a SEG requires; and remarks."""
     if plane.thickness_mm is not None and math.isfinite(plane.thickness_mm) and plane.thickness_mm > 0:
         return plane, ()
     remark = "DICOM SEG: the series has no valid SliceThickness; the SEG has the distance between its slices"

@@ -1,4 +1,4 @@
-"""The augmentation of the paper: crop and resize, flip upside down, each for every other slice."""
+"""The augmentation of the paper: crop and resize, and flip upside down, each with probability 1/2."""
 
 import numpy as np
 
@@ -11,13 +11,13 @@ _PROBABILITY = 0.5
 def augmented(
     image: FloatArray, label: ByteArray, max_crop_px: int, generator: np.random.Generator
 ) -> tuple[FloatArray, ByteArray]:
-    """A slice and its label, both cropped and both flipped, or not; sizes stay.
+    """A slice and its label, both cropped and flipped or neither; sizes are preserved.
 
     Args:
         image: (H, W) float32.
         label: (H, W) uint8.
-        max_crop_px: a crop takes 0 to so many pixels from each of the four sides; less than half a side.
-        generator: the same one in the same state gives the same result.
+        max_crop_px: a crop removes 0 to this many pixels from each of the four sides; less than half a side.
+        generator: its state determines the result.
     """
     if generator.random() < _PROBABILITY:
         image, label = _cropped(image, label, max_crop_px, generator)
@@ -40,6 +40,6 @@ def _cropped(
     height, width = label.shape
     top, bottom, left, right = (int(px) for px in generator.integers(0, max_crop_px, 4, endpoint=True))
     kept = np.s_[top : height - bottom, left : width - right]
-    # OpenCV wants rows without gaps between them.
+    # OpenCV needs contiguous rows.
     image, label = np.ascontiguousarray(image[kept]), np.ascontiguousarray(label[kept])
     return resized(image, (height, width)), resized_label(label, (height, width))

@@ -17,7 +17,7 @@ def epoch_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of one epoch: images (N, 1 or C, S, S) float32, normalised, and labels (N, S, S) int64.
 
-    A last batch that would be smaller is dropped; the same generator in the same state gives the same batches.
+    A last batch that would be smaller is dropped; the generator's state determines the batches.
     """
     for one in recipe.passes:
         side = recipe.side_px(one)
@@ -43,5 +43,5 @@ def channels_first(image: FloatArray) -> FloatArray:
 
 
 def as_input(images: Tensor, in_channels: int) -> Tensor:
-    """(N, 1, H, W) grey -> (N, C, H, W), as many equal channels as the network has; C different ones stay."""
+    """(N, 1, H, W) grey -> (N, C, H, W), repeated for each channel of the network; C different channels are kept."""
     return images if images.shape[1] == in_channels else images.expand(-1, in_channels, -1, -1)

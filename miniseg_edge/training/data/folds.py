@@ -1,4 +1,4 @@
-"""Folds: which slices are held out of a training, one patient's always together."""
+"""Folds: which slices are held out of a training; one patient's slices stay together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,14 +25,16 @@ class Fold:
 
 
 def folds_of(samples: Sequence[Sample], count: int, seed: int) -> tuple[Fold, ...]:
-    """`count` folds; each slice is held out in exactly one of them, and folds have about as many groups.
+    """`count` folds; each slice is held out in exactly one of them, and folds have similar numbers of groups.
 
     Raises:
         UsageError: fewer than two folds, or fewer groups than folds.
     """
     groups = sorted({sample.group for sample in samples})
     if not 2 <= count <= len(groups):
-        raise UsageError("no such folds", f"2 to {len(groups)}, the number of groups", str(count))
+        raise UsageError(
+            "the number of folds is invalid", expected=f"2 to {len(groups)}, the number of groups", got=str(count)
+        )
     order = np.random.default_rng(seed).permutation(len(groups))
     place = {groups[index]: position % count for position, index in enumerate(order)}
     return tuple(

@@ -17,7 +17,7 @@ class Sample:
 
     Attributes:
         name: for people.
-        group: slices of one group are never torn apart between training and validation.
+        group: slices of one group are never split between training and validation.
         image: (H, W) uint8 grey, or (H, W, C) channels that differ; 0..255.
         label: (H, W) uint8; 0..classes - 1, or 255 for pixels to ignore.
     """
@@ -30,11 +30,11 @@ class Sample:
     def __post_init__(self) -> None:
         if self.image.shape[:2] != self.label.shape:
             size = str(self.image.shape[:2])
-            raise InputError(f"the label of {self.name} has another size", size, str(self.label.shape))
+            raise InputError(f"the label of {self.name} has a different size", expected=size, got=str(self.label.shape))
 
     @cached_property
     def sha256(self) -> str:
-        """Of shape, pixels and label, hex: what was trained on, without a name."""
+        """SHA-256 of shape, pixels and label, in hex: identifies the training data without names."""
         digest = hashlib.sha256(repr(self.image.shape).encode())
         digest.update(np.ascontiguousarray(self.image).data)
         digest.update(np.ascontiguousarray(self.label).data)
@@ -42,23 +42,23 @@ class Sample:
 
 
 def training_statistics(images: Sequence[ByteArray]) -> Statistics:
-    """Averages over the slices of each one's mean and of each one's standard deviation, on the 0..1 scale.
+    """Averages of each slice's mean and standard deviation, on the 0..1 scale.
 
     Args:
         images: (H, W) or (H, W, C) uint8 each; 0..255.
 
     Raises:
         InputError: no slices.
-        StatisticsError: they are all constant.
+        StatisticsError: all slices are constant.
     """
     if not images:
-        raise InputError("there are no training slices", "at least one", "none")
+        raise InputError("there are no training slices", expected="at least one", got="none")
     means = [float(np.mean(image, dtype=np.float64)) for image in images]
     deviations = [float(np.std(image, dtype=np.float64)) for image in images]
     return Statistics(float(np.mean(means)) / GREY_MAX, float(np.mean(deviations)) / GREY_MAX)
 
 
 def normalised(image: ByteArray, statistics: Statistics) -> FloatArray:
-    """Grey uint8 of any shape -> float32: on the 0..1 scale, less the mean, over the deviation."""
+    """Grey uint8 of any shape -> float32: on the 0..1 scale, minus the mean, over the deviation."""
     grey = image.astype(np.float32) / np.float32(GREY_MAX)
     return (grey - np.float32(statistics.mean)) / np.float32(statistics.std)

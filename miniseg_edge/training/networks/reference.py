@@ -1,4 +1,4 @@
-"""The network of a bundle from its reference weights: what parity is judged against and peers are made of."""
+"""Rebuilds the network of a bundle from its reference weights, for parity and for peers."""
 
 from collections.abc import Mapping
 
@@ -15,18 +15,18 @@ def reference_network(record: NetworkRecord, weights: Mapping[str, Tensor]) -> M
     """The network as trained, in eval mode, on the CPU.
 
     Args:
-        record: what the bundle says of it.
+        record: the bundle's description of it.
         weights: its state dict, without MiniSeg's training heads.
 
     Raises:
-        BundleError: the weights are those of another network.
-        IncompatibleError: nobody registers this network here, or it needs a package that is not installed.
+        BundleError: the weights belong to another network.
+        IncompatibleError: the network is not registered here, or needs a package that is not installed.
     """
     network = _without_weights(record)
     wanted = {key: value.shape for key, value in stored(network).state_dict().items()}
     if {key: value.shape for key, value in weights.items()} != wanted:
         shape = str(record.architecture or record.name)
-        raise BundleError("the reference weights do not fit the manifest's network", shape, "other shapes")
+        raise BundleError("the reference weights do not fit the manifest's network", expected=shape, got="other shapes")
     stored(network).load_state_dict(weights, strict=True, assign=True)
     return network.eval()
 
@@ -36,6 +36,6 @@ def _without_weights(record: NetworkRecord) -> MiniSeg | RegisteredNetwork:
         try:
             return build_network(record.name, record.in_channels, record.classes)
         except (UsageError, MissingDependencyError) as error:
-            raise IncompatibleError(error.problem, error.expected, error.got, error.remedy) from error
-    with torch.device("meta"):  # a manifest may ask for much, and the weights are those of the file
+            raise IncompatibleError(error.problem, **error.details) from error
+    with torch.device("meta"):  # a manifest may claim anything; the weights come from the file
         return MiniSeg(record.architecture, auxiliary=False)

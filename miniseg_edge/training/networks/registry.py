@@ -1,8 +1,8 @@
-"""Networks by name: the registry that builds them.
+"""Networks by name, and the registry that builds them.
 
-A name comes from a checkpoint, a bundle or a command line; what it builds comes from code that is installed here, and
-from nowhere else. Three sources, in this order: MiniSeg's presets, `register_network`, and the entry points of
-installed packages in the group `miniseg_edge.networks`, which is how the command lines find networks of others.
+A name comes from a checkpoint, a bundle or a command line; the code that it builds is always installed here. There are
+three sources, in this order: MiniSeg's presets, `register_network`, and the entry points of installed packages in the
+group `miniseg_edge.networks`, through which the command lines find other networks.
 """
 
 import re
@@ -37,10 +37,10 @@ class NetworkIdentity:
 
 
 class RegisteredNetwork(SegmentationNetwork):
-    """Anybody's module as a `SegmentationNetwork`; checkpoints hold the module's own state dict, see `stored`.
+    """Any module as a `SegmentationNetwork`; checkpoints contain the module's own state dict, see `stored`.
 
-    The module gives logits, or a list or tuple of logits: the main head's first, then those for training only, which
-    it had better not work out in eval mode.
+    The module returns logits, or a list or tuple of logits: first the main head's, then those for training only, which
+    it should not compute in eval mode.
     """
 
     def __init__(self, identity: NetworkIdentity, module: nn.Module) -> None:
@@ -69,29 +69,33 @@ class RegisteredNetwork(SegmentationNetwork):
 
 
 def stored(network: SegmentationNetwork) -> nn.Module:
-    """The module whose state dict checkpoints and bundles hold: the network as its author wrote it."""
+    """The module whose state dict checkpoints and bundles contain: the network as its author wrote it."""
     return network.module if isinstance(network, RegisteredNetwork) else network
 
 
 def register_network(name: str, build: NetworkBuilder) -> None:
-    """Makes a network known to training, export and the benchmark, in this process.
+    """Registers a network for training, export and the benchmark in this process.
 
     Args:
         name: lower-case letters, digits, `.`, `_` and `-`.
         build: see `NetworkBuilder`.
 
     Raises:
-        UsageError: the name is taken or makes no sense.
+        UsageError: the name is taken or invalid.
     """
     if _NAME.fullmatch(name) is None:
-        raise UsageError("no name for a network", "lower-case letters, digits, . _ and -, at most 64", repr(name)[:80])
+        raise UsageError(
+            "the network's name is invalid",
+            expected="lower-case letters, digits, . _ and -, at most 64",
+            got=repr(name)[:80],
+        )
     if name in network_names():
-        raise UsageError(f"the network {name} is there already", "a name of its own", name)
+        raise UsageError(f"the network {name} is already registered", expected="a name of its own", got=name)
     _registered[name] = build
 
 
 def network_names() -> tuple[str, ...]:
-    """Everything that `build_network` takes; what is registered by an entry point may lack its package."""
+    """All names that `build_network` accepts; a network from an entry point may lack its package."""
     return tuple(dict.fromkeys((*PRESETS, *_registered, *sorted(entry_points(group=ENTRY_POINT_GROUP).names))))
 
 
@@ -104,17 +108,17 @@ def build_network(name: str, in_channels: int = 3, classes: int = 2) -> MiniSeg 
         classes: of the output, background included.
 
     Raises:
-        UsageError: nothing of that name is registered, or what was registered is no network.
-        MissingDependencyError: it needs a package that is not installed.
+        UsageError: the name is not registered, or the registered object does not build a network.
+        MissingDependencyError: the network needs a package that is not installed.
     """
     if not (1 <= in_channels <= MAX_CHANNELS and 2 <= classes <= MAX_CLASSES):
         wanted = f"1..{MAX_CHANNELS} channels and 2..{MAX_CLASSES} classes"
-        raise UsageError(f"no {name} has this shape", wanted, f"{in_channels} and {classes}")
+        raise UsageError(f"no {name} has this shape", expected=wanted, got=f"{in_channels} and {classes}")
     if name in PRESETS:
         return MiniSeg(replace(PRESETS[name], classes=classes, in_channels=in_channels))
     module = _builder(name)(in_channels, classes)
     if not isinstance(module, nn.Module):
-        raise UsageError(f"what {name} builds is no network", "a torch.nn.Module", type(module).__name__)
+        raise UsageError(f"{name} does not build a network", expected="a torch.nn.Module", got=type(module).__name__)
     return RegisteredNetwork(NetworkIdentity(name, in_channels, classes), module)
 
 
@@ -124,10 +128,17 @@ def _builder(name: str) -> NetworkBuilder:
     found = entry_points(group=ENTRY_POINT_GROUP, name=name)
     if not found:
         raise UsageError(
-            "no network has that name", f"one of {', '.join(network_names())}", repr(name)[:80],
-            f"register_network(name, build), or an entry point in the group {ENTRY_POINT_GROUP}: see docs/networks.md.",
-        )  # fmt: skip
+            "the network is unknown",
+            expected=f"one of {', '.join(network_names())}",
+            got=repr(name)[:80],
+            remedy=(
+                "Call register_network(name, build), or add an entry point in the group "
+                f"{ENTRY_POINT_GROUP} (docs/networks.md)."
+            ),
+        )
     if len(found) > 1:
-        raise UsageError(f"several packages register {name}", "one", ", ".join(sorted(point.value for point in found)))
+        raise UsageError(
+            f"several packages register {name}", expected="one", got=", ".join(sorted(point.value for point in found))
+        )
     build: NetworkBuilder = loaded(next(iter(found)))
     return build

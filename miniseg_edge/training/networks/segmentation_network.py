@@ -1,4 +1,4 @@
-"""What training and export ask of a network, whoever wrote it."""
+"""The interface of a network for training and export, whoever its author is."""
 
 from abc import ABC, abstractmethod
 
@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 
 class SegmentationNetwork(nn.Module, ABC):
-    """A 2-D segmentation network with a few facts about itself; `MiniSeg` is one."""
+    """A 2-D segmentation network with a few properties; `MiniSeg` is one."""
 
     @property
     @abstractmethod
     def in_channels(self) -> int:
-        """Channels of the input; a grey slice is fed as so many equal ones."""
+        """Channels of the input; a grey slice is repeated for each."""
 
     @property
     @abstractmethod

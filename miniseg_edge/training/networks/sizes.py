@@ -1,4 +1,4 @@
-"""Which sizes of slices a network takes, found out by asking it."""
+"""Finds out by trial which slice sizes a network accepts."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 @dataclass(frozen=True)
 class TakenSize:
-    """A size that a network takes: (height, width), which are multiples of `multiple`."""
+    """A size that a network accepts: (height, width), multiples of `multiple`."""
 
     multiple: int
     height: int
@@ -22,14 +22,14 @@ class TakenSize:
 
 @dataclass(frozen=True)
 class SizeRefusal:
-    """Why a network does not take a size, in its own words, and the next larger that it takes, if one was found."""
+    """Why a network rejects a size (its own message), and the next larger size that it accepts, if one was found."""
 
     obstacle: str
     instead: TakenSize | None
 
 
 def size_refusal(network: SegmentationNetwork, size: Size) -> SizeRefusal | None:
-    """Runs a network, which is left in eval mode, on an empty slice (H, W); None: it takes such slices."""
+    """Runs a network on an empty slice (H, W) and leaves it in eval mode; returns None if it accepts such slices."""
     obstacle = obstacle_to(network, size)
     if obstacle is None:
         return None
@@ -41,11 +41,11 @@ def size_refusal(network: SegmentationNetwork, size: Size) -> SizeRefusal | None
 
 
 def obstacle_to(network: SegmentationNetwork, size: Size) -> str | None:
-    """Why a network, which is left in eval mode, cannot segment slices (H, W), in words, or None."""
+    """Why a network cannot segment slices (H, W), as text, or None; it is left in eval mode."""
     try:
         with torch.inference_mode():
             found = tuple(network.eval()(torch.zeros(1, network.in_channels, *size)).shape)
-    except Exception as error:  # somebody else's module raises what it likes; all of it means the same
+    except Exception as error:  # another author's module may raise anything; all of it means the same
         return " ".join(str(error).split())[:200] or type(error).__name__
     wanted = (1, network.classes, *size)
     return None if found == wanted else f"an output of shape {found} where {wanted} belongs"

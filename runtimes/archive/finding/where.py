@@ -27,5 +27,7 @@ def chosen(series: Any, where: str) -> set[str]:
             found = database.from_arrow(series.select(list(ASKED_FOR))).filter(where).project("key").fetchall()
         except duckdb.Error as error:
             said = str(error).strip().splitlines()[0]
-            raise UsageError("--where is no condition", f"SQL about {', '.join(ASKED_FOR)}", said) from error
+            raise UsageError(
+                "--where is not a condition", expected=f"SQL about {', '.join(ASKED_FOR)}", because=said
+            ) from error
     return {key for (key,) in found}

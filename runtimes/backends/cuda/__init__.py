@@ -1,1 +1,1 @@
-"""CUDA, for every runtime that feeds a GPU: calls, GPUs, buffers, and a lane for each call under way."""
+"""CUDA for every GPU runtime: calls, GPUs, buffers, and a lane per running call."""

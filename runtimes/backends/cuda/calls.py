@@ -1,4 +1,4 @@
-"""CUDA through `cuda-python`: every return code is looked at, and each becomes an error of ours."""
+"""CUDA through `cuda-python`: every return code is checked, and each failure becomes our error."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from miniseg_edge.errors import DeviceLostError, DeviceMemoryError, InferenceErr
 from miniseg_edge.host.dependencies import require
 
 EXTRA = "tensorrt-rtx"
-"""Installs `cuda-python`; the extra `tensorrt` does too, but also wants a package that cannot be had everywhere."""
+"""Installs `cuda-python`; so does the extra `tensorrt`, but its other package is not available everywhere."""
 
 _NO_MEMORY = {"cudaErrorMemoryAllocation"}
 _NO_DRIVER = {
@@ -19,14 +19,14 @@ _NO_DRIVER = {
     "cudaErrorSystemNotReady",
     "cudaErrorCompatNotSupportedOnDevice",
 }
-# Somebody else has the GPU, or its service is not ready: nothing of this process is broken.
+# Another process has the GPU, or its service is not ready: nothing in this process is broken.
 _BUSY = {
     "cudaErrorDevicesUnavailable",
     "cudaErrorMpsMaxClientsReached",
     "cudaErrorMpsMaxConnectionsReached",
     "cudaErrorMpsServerNotReady",
 }
-# After these the process's CUDA context is gone; only a new process, or a repaired machine, goes on.
+# After these, the process's CUDA context is lost; only a new process, or a repaired machine, can continue.
 _LOST = {
     "cudaErrorAssert",
     "cudaErrorContained",
@@ -62,11 +62,11 @@ def cuda_driver() -> Any:
 
 
 def checked(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
-    """Calls a function of `cuda_runtime()` or `cuda_driver()`: its one result, or None if it has none.
+    """Calls a function of `cuda_runtime()` or `cuda_driver()`; returns its only result, or None if it has none.
 
     Raises:
-        RuntimeUnavailableError: no driver, or none that this CUDA can use, or no GPU, or another process has it.
-        DeviceMemoryError: the GPU, or pinned host memory, is exhausted; the next call may succeed.
+        RuntimeUnavailableError: no driver, a driver too old for this CUDA, no GPU, or one that another process uses.
+        DeviceMemoryError: the GPU's memory, or pinned host memory, is exhausted; the next call may succeed.
         DeviceLostError: the GPU failed; this process cannot use it again.
         InferenceError: anything else.
     """
@@ -78,31 +78,48 @@ def checked(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
 
 def error_of(call: str, status: str, explained: str) -> InferenceError | RuntimeUnavailableError:
     """The error for a status by its name in `cudaError_t`."""
-    got = f"{status} ({explained})" if explained else status
+    explained_status = f"{status} ({explained})" if explained else status
     if status in _NO_DRIVER:
         return RuntimeUnavailableError(
-            "there is no NVIDIA GPU that can be used here", "a GPU, and a driver as new as CUDA wants it", got,
-            "Install or update the NVIDIA driver; in a container, hand the GPU in. In a fork, start it with spawn.",
-        )  # fmt: skip
+            "there is no usable NVIDIA GPU",
+            expected="a GPU, and a driver recent enough for CUDA",
+            because=explained_status,
+            remedy=(
+                "Install or update the NVIDIA driver. In a container, pass the GPU "
+                "through. Start child processes with spawn, not fork."
+            ),
+        )
     if status in _BUSY:
         return RuntimeUnavailableError(
-            "the GPU is busy", "a GPU that takes one more process", got,
-            "It may be in exclusive mode (nvidia-smi -q -d COMPUTE), or its MPS service is full or not ready.",
-        )  # fmt: skip
+            "the GPU is busy",
+            expected="a GPU that takes one more process",
+            because=explained_status,
+            remedy="It may be in exclusive mode (nvidia-smi -q -d COMPUTE), or its MPS service is full or not ready.",
+        )
     if status in _NO_MEMORY:
-        return DeviceMemoryError(f"{call} found no memory", "free memory on the GPU", got, "Use fewer threads.")
+        return DeviceMemoryError(
+            f"{call} ran out of memory",
+            expected="free memory on the GPU",
+            because=explained_status,
+            remedy="Use fewer threads.",
+        )
     if status in _LOST:
-        return DeviceLostError(f"the GPU failed at {call}", "a GPU that answers", got, "Start the process again.")
-    return InferenceError(f"{call} failed", "cudaSuccess", got)
+        return DeviceLostError(
+            f"the GPU failed at {call}",
+            expected="a GPU that answers",
+            because=explained_status,
+            remedy="Start the process again.",
+        )
+    return InferenceError(f"{call} failed", expected="cudaSuccess", because=explained_status)
 
 
 def error_of_number(call: str, number: int, said: str = "") -> InferenceError | RuntimeUnavailableError:
-    """The error for a status by its number, which CUDA's runtime and its driver have in common.
+    """The error for a status by its number; CUDA's runtime and driver share the numbers.
 
     Args:
         call: what failed.
         number: of `cudaError_t` or `CUresult`.
-        said: what the caller knows of it; else CUDA is asked.
+        said: what the caller knows about it; by default CUDA is asked.
     """
     status = _status(number)
     if status is None:
@@ -111,7 +128,7 @@ def error_of_number(call: str, number: int, said: str = "") -> InferenceError | 
 
 
 def lost(call: str) -> DeviceLostError | None:
-    """The error that a vendor's call hid, if the GPU is lost: every later call of CUDA gives it again."""
+    """The error behind a vendor's failed call if the GPU is lost: every later CUDA call returns it again."""
     cuda = cuda_runtime()
     for ask in (cuda.cudaGetLastError, cuda.cudaMemGetInfo):
         status = ask()[0]
@@ -125,7 +142,7 @@ def lost(call: str) -> DeviceLostError | None:
 def _status(number: int) -> Any:
     try:
         return cuda_runtime().cudaError_t(number)
-    except ValueError:  # newer than these bindings, or the driver's alone
+    except ValueError:  # newer than these bindings, or specific to the driver
         return None
 
 

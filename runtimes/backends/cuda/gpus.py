@@ -1,4 +1,4 @@
-"""The machine that an engine is built for or opened on: its system and its GPUs."""
+"""The machine for which an engine is built or on which it is opened: its system and its GPUs."""
 
 import platform
 import re
@@ -11,13 +11,13 @@ from miniseg_edge.runtimes.backends.cuda.nvml import driver_by_nvml
 from miniseg_edge.runtimes.backends.forks import claim
 
 CUDA = "CUDA"
-"""Its name among the libraries that work on one side of a fork alone."""
+"""Its name among the libraries that only work on one side of a fork."""
 
 _DRIVER = Path("/proc/driver/nvidia/version")
-"""Where Linux's kernel module says which it is."""
+"""Where Linux's kernel module states its version."""
 
 _PROCESSORS = {"amd64": "x86_64", "arm64": "aarch64"}
-"""Windows' and macOS' names of what Linux calls otherwise."""
+"""Processor names of Windows and macOS that differ from Linux's."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Gpu:
     """A GPU.
 
     Attributes:
-        index: CUDA's number of it.
-        name: as its vendor calls it.
+        index: CUDA's index.
+        name: the vendor's name.
         compute_capability: such as "8.6".
-        driver: the highest CUDA version that the driver serves, such as "13.0".
+        driver: the highest CUDA version that the driver supports, such as "13.0".
         integrated: whether it shares the host's memory, as on a Jetson.
-        multiprocessors: how many it has; GPUs of one name may differ in that.
-        memory_bytes: its memory; the host's, if it shares that.
-        driver_version: the driver's own, such as "580.159.04"; "" if the system does not tell.
+        multiprocessors: their number; GPUs of one name may differ in it.
+        memory_bytes: its memory; the host's, if shared.
+        driver_version: of the driver itself, such as "580.159.04"; "" if unknown.
     """
 
     index: int
@@ -46,7 +46,7 @@ class Gpu:
 
     @property
     def device(self) -> str:
-        """As runtimes name it: `cuda:0`."""
+        """Its name for runtimes: `cuda:0`."""
         return f"cuda:{self.index}"
 
 
@@ -55,7 +55,7 @@ def gpus() -> tuple[Gpu, ...]:
 
     Raises:
         MissingDependencyError: `cuda-python` is not installed.
-        RuntimeUnavailableError: no driver, no GPU, or one that cannot be asked, whatever CUDA says of it.
+        RuntimeUnavailableError: there is no driver, no GPU, or one that does not answer.
         ForkedError: this process was forked from one that uses a GPU.
     """
     claim(CUDA, used=False)
@@ -67,33 +67,37 @@ def gpus() -> tuple[Gpu, ...]:
         found = tuple(_gpu(index, driver, version) for index in range(count))
     except (MissingDependencyError, RuntimeUnavailableError, ForkedError):
         raise
-    except Exception as error:  # a GPU that lost its power, rights or libraries; those raise kinds of their own
+    except Exception as error:  # a GPU without power, permissions or libraries; those raise other exceptions
         raise RuntimeUnavailableError(
-            "there is no NVIDIA GPU that can be used here", "a GPU that answers", " ".join(str(error).split())[:300],
-            "Look at nvidia-smi; after a suspend, load the driver again or restart the machine.",
-        ) from error  # fmt: skip
+            "there is no usable NVIDIA GPU",
+            expected="a GPU that answers",
+            because=" ".join(str(error).split())[:300],
+            remedy="Look at nvidia-smi; after a suspend, load the driver again or restart the machine.",
+        ) from error
     if not found:
-        raise RuntimeUnavailableError("there is no NVIDIA GPU that can be used here", "at least one", "none")
+        raise RuntimeUnavailableError("there is no usable NVIDIA GPU", expected="at least one", got="none")
     claim(CUDA)
     return found
 
 
 def gpu_named(device: str) -> Gpu:
-    """The GPU of a device's name, such as `cuda:1`.
+    """The GPU with a device name such as `cuda:1`.
 
     Raises:
         MissingDependencyError, ForkedError: as `gpus`.
-        RuntimeUnavailableError: as `gpus`, or there is none of that name.
+        RuntimeUnavailableError: as `gpus`, or no GPU has this name.
     """
     here = gpus()
     found = next((gpu for gpu in here if gpu.device == device), None)
     if found is None:
-        raise RuntimeUnavailableError("there is no such GPU here", ", ".join(gpu.device for gpu in here), device)
+        raise RuntimeUnavailableError(
+            "this GPU does not exist", expected=", ".join(gpu.device for gpu in here), got=device
+        )
     return found
 
 
 def driver_version() -> str:
-    """The driver's own version; "" if the system does not tell."""
+    """The driver's own version; "" if unknown."""
     try:
         said = _DRIVER.read_text(encoding="utf-8", errors="replace")[:1000]
     except OSError:

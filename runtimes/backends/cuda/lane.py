@@ -1,4 +1,4 @@
-"""A lane: a network with a stream and buffers of its own, for one call at a time."""
+"""A lane: a network with its own stream and buffers, for one call at a time."""
 
 import gc
 import threading
@@ -21,17 +21,17 @@ from miniseg_edge.tensors import ANY, TensorSpec
 _log = logger_of(__name__)
 
 _WARM_UPS = 2
-"""Runs in which vendors set up what a graph must not capture."""
+"""Warm-up runs, in which vendors do setup work that a graph must not capture."""
 
 
 class Lane:
-    """Copies a batch in, runs the network, copies the answer out; where shapes are fixed, as one CUDA graph.
+    """Copies a batch in, runs the network, copies the result out; with fixed shapes as one CUDA graph.
 
-    Thread-safety: none; a pool hands a lane to one caller at a time.
+    Not thread-safe; a pool hands a lane to one caller at a time.
     """
 
     def __init__(self, gpu: Gpu, network_on: Callable[[int], Network], input_: TensorSpec, output: TensorSpec) -> None:
-        """Takes what opens the network for a stream, which it gets as its address.
+        """Takes a function that opens the network for a stream, given by its address.
 
         Raises:
             DeviceMemoryError, DeviceLostError, InferenceError.
@@ -46,15 +46,15 @@ class Lane:
         try:
             with on_device(gpu.index):
                 self._open(network_on)
-        except BaseException:  # vendors raise kinds of their own, and people press Ctrl-C
+        except BaseException:  # vendors raise other exceptions, and users press Ctrl-C
             self.release()
             raise
 
     def run(self, values: FloatArray) -> FloatArray | ByteArray:
-        """Runs one batch (N, C, H, W) float32; gives a fresh array.
+        """Runs one batch (N, C, H, W) float32; returns a new array.
 
         Raises:
-            InputError: a shape outside the network's range.
+            InputError: the shape is outside the network's range.
             DeviceMemoryError, DeviceLostError, InferenceError: the lane must be released.
         """
         with on_device(self._gpu.index):
@@ -67,12 +67,12 @@ class Lane:
         return found
 
     def release(self) -> None:
-        """Frees what the lane holds on its GPU, from any thread; may be called twice.
+        """Frees the lane's GPU resources, from any thread; may be called twice.
 
-        What cannot be freed is logged: the GPU may be lost, and the error that lost it is the one to report.
+        Failures are logged: the GPU may be lost, and the error that lost it is the one to report.
         """
         cuda = cuda_runtime()
-        with ExitStack() as after:  # each is tried, whatever comes of the others; the last one first
+        with ExitStack() as after:  # all are released even if one fails, in reverse order
             after.enter_context(_logged())
             after.enter_context(on_device(self._gpu.index))
             after.callback(release, cuda.cudaStreamDestroy, self._stream)
@@ -101,7 +101,7 @@ class Lane:
         checked(cuda.cudaStreamSynchronize, self._stream)
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
-        """Buffers that are large enough, and the network bound to them."""
+        """Buffers that are large enough, with the network bound to them."""
         assert self._network is not None  # noqa: S101  _open made it
         taken, given = 4 * int(np.prod(shape)), self._given_bytes(shape)
         self._in = self._at_least(self._in, taken)
@@ -124,7 +124,7 @@ class Lane:
         self._out.to_host(given, self._stream)
 
     def _captured(self) -> Any:
-        """The whole call as one CUDA graph; None where it cannot be one, which costs time and nothing else.
+        """The whole call as one CUDA graph; None if that is impossible, which only costs time.
 
         Raises:
             DeviceLostError.
@@ -138,20 +138,20 @@ class Lane:
             raise
         except MiniSegError as error:
             _log.warning("no CUDA graph, each call is put together anew: %s", error)
-            cuda_runtime().cudaGetLastError()  # else the next caller would get it
+            cuda_runtime().cudaGetLastError()  # otherwise the next caller would get it
             self._run()  # the stream works without, or this error is the one to report
             return None
 
     def _instantiated(self) -> Any:
         cuda = cuda_runtime()
         with _no_collection():
-            # Other threads may allocate meanwhile; a stricter mode would fail their calls.
+            # Other threads may allocate meanwhile; a stricter mode would make their calls fail.
             mode = cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
             checked(cuda.cudaStreamBeginCapture, self._stream, mode)
             try:
                 self._enqueue()
             except BaseException:
-                cuda.cudaStreamEndCapture(self._stream)  # unchecked: the error that spoiled it is the one to report
+                cuda.cudaStreamEndCapture(self._stream)  # unchecked: the error that invalidated it is the one to report
                 raise
             graph = checked(cuda.cudaStreamEndCapture, self._stream)
         try:
@@ -173,7 +173,7 @@ _was_on = False
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keeps the collector away from a capture: what it frees in this thread would call CUDA, which spoils the graph."""
+    """Disables the garbage collector during a capture: freeing objects would call CUDA and invalidate the graph."""
     global _captures, _was_on  # noqa: PLW0603  the collector is the process's own
     with _collecting:
         if _captures == 0:

@@ -1,4 +1,4 @@
-"""What the runtimes on NVIDIA GPUs have in common: lanes from a pool, and what happens before the first slice."""
+"""Shared by the runtimes on NVIDIA GPUs: lanes from a pool, and the work before the first slice."""
 
 import weakref
 from abc import abstractmethod
@@ -18,7 +18,7 @@ from miniseg_edge.runtimes.backends.replay import replay
 from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
 
 MOST_LANES = 8
-"""Calls on a GPU at once, where nobody said how many: each takes buffers and the network's activations."""
+"""Default number of concurrent calls on a GPU: each needs buffers and the network's activations."""
 
 
 def _nothing() -> None:
@@ -27,13 +27,13 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class OnGpu:
-    """An artefact as a vendor opened it on a GPU.
+    """An artefact as opened by a vendor on a GPU.
 
     Attributes:
-        network_on: opens the network for a stream, by its address.
-        unseen: nobody has seen it run on this GPU, so the golden slices are replayed.
-        keep: called once it has run; keeps what was compiled for the next start.
-        release: called when the last lane is gone.
+        network_on: opens the network for a stream, given by its address.
+        unseen: whether it was never run on this GPU, so that the golden slices must be replayed.
+        keep: called after the first run; caches what was compiled for the next start.
+        release: called when the last lane is released.
     """
 
     network_on: Callable[[int], Network]
@@ -43,10 +43,10 @@ class OnGpu:
 
 
 class LaneRuntime(Runtime):
-    """Base of the runtimes on one GPU; each call under way has a lane of its own. Vendors implement `_open_on`."""
+    """Base class of the runtimes on one GPU; each running call has its own lane. Vendors implement `_open_on`."""
 
     bound_library = CUDA
-    streams_for_both = MOST_LANES  # a lane is made when a call finds none to spare
+    streams_for_both = MOST_LANES  # a lane is created when a call finds none free
 
     @classmethod
     def devices(cls) -> tuple[str, ...]:
@@ -55,20 +55,20 @@ class LaneRuntime(Runtime):
 
     @classmethod
     def mismatch(cls, artifact: Artifact, device: str) -> str | None:
-        """Asks the vendor, then CUDA whether the GPU takes this process; such a GPU is initialised by that."""
+        """Asks the vendor, then CUDA whether the GPU accepts this process; this initialises the GPU."""
         try:
             gpu = gpu_named(device)
             cls._check(artifact, gpu)
             with on_device(gpu.index):
                 return None
         except (IncompatibleError, RuntimeUnavailableError, InferenceError) as error:
-            return f"{error.problem}, {error.got}"
+            return error.summary
         except MiniSegError as error:
             return str(error)
 
     @classmethod
     def _check(cls, artifact: Artifact, gpu: Gpu) -> None:
-        """Refuses an artefact that this GPU cannot run, as far as its record tells. Raises: IncompatibleError."""
+        """Refuses an artefact that this GPU cannot run, judged by its record. Raises: IncompatibleError."""
 
     def close(self) -> None:
         """Releases each lane when its call is done, then the network; may be called twice."""
@@ -77,17 +77,20 @@ class LaneRuntime(Runtime):
 
     @abstractmethod
     def _open_on(self, gpu: Gpu, bundle: Bundle, files: list[bytes]) -> OnGpu:
-        """Opens the artefact from verified bytes. What it gives must not hold this object, which may be forgotten."""
+        """Opens the artefact from verified bytes.
+
+        The result must not reference this object, which may be garbage-collected.
+        """
 
     def _open(self, bundle: Bundle, files: list[bytes]) -> None:
         gpu = gpu_named(self.device)
         opened = self._open_on(gpu, bundle, files)
         input_, output = self.input, self.output
         self._lanes = Pool(lambda: Lane(gpu, opened.network_on, input_, output), opened.release, self.streams)
-        weakref.finalize(self, self._lanes.close)  # for whoever forgets: GPU memory knows no garbage collector
+        weakref.finalize(self, self._lanes.close)  # if the user forgets to close: GPU memory has no garbage collector
         try:
             with self._lanes.borrowed():
-                pass  # memory, kernels and the CUDA graph are there before the first slice comes
+                pass  # allocates memory, kernels and the CUDA graph before the first slice
             if opened.unseen:
                 replay(self, bundle)
             opened.keep()

@@ -1,4 +1,4 @@
-"""Buffers that both the host and the GPU see."""
+"""Buffers shared between host and GPU."""
 
 import ctypes
 from typing import Any
@@ -13,7 +13,7 @@ _log = logger_of(__name__)
 
 
 class Buffer:
-    """Pinned host memory and its GPU counterpart; one and the same where the GPU shares the host's memory."""
+    """Pinned host memory and its GPU counterpart; the same memory if the GPU shares the host's."""
 
     def __init__(self, size_bytes: int, *, shared: bool) -> None:
         """Raises: DeviceMemoryError."""
@@ -37,11 +37,11 @@ class Buffer:
         return np.frombuffer(memory, dtype, int(np.prod(shape))).reshape(shape)
 
     def to_device(self, size_bytes: int, stream: Any) -> None:
-        """Puts the host's side on its way to the GPU, in the order of the stream."""
+        """Copies the host's side to the GPU, in stream order."""
         self._copy(self.device, self._on_host, size_bytes, "cudaMemcpyHostToDevice", stream)
 
     def to_host(self, size_bytes: int, stream: Any) -> None:
-        """Puts the GPU's side on its way to the host, in the order of the stream."""
+        """Copies the GPU's side to the host, in stream order."""
         self._copy(self._on_host, self.device, size_bytes, "cudaMemcpyDeviceToHost", stream)
 
     def release(self) -> None:
@@ -58,7 +58,7 @@ class Buffer:
 
 
 class DeviceMemory:
-    """Memory of the GPU alone, aligned to 256 bytes at least, as CUDA gives it."""
+    """GPU memory, aligned to at least 256 bytes by CUDA."""
 
     def __init__(self, size_bytes: int) -> None:
         """Raises: DeviceMemoryError."""
@@ -73,7 +73,7 @@ class DeviceMemory:
 
 
 def release(function: Any, resource: Any) -> None:
-    """Gives a resource back. A GPU that is lost refuses that too, and the error that lost it is the one to report."""
+    """Releases a resource. A lost GPU refuses that too, and the error that lost it is the one to report."""
     if resource is not None:
         try:
             checked(function, resource)

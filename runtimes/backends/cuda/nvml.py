@@ -1,11 +1,11 @@
-"""The driver's own version, from its management library: where the system has no file that tells it, as on Windows."""
+"""The driver's version from its management library, on systems without a file that states it, such as Windows."""
 
 import ctypes
 import sys
 
 
 def driver_by_nvml() -> str:
-    """Such as "580.159.04"; "" if the library is not there or does not say. Initialises no GPU for computing."""
+    """Such as "580.159.04"; "" if the library is missing or does not answer. Does not initialise a GPU."""
     try:
         nvml = ctypes.CDLL("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1")
         if nvml.nvmlInit_v2() != 0:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on an NVIDIA GPU: what runs where no engine can be built."""
+"""ONNX Runtime on an NVIDIA GPU, for machines on which no engine can be built."""
 
 import functools
 import re
@@ -25,7 +25,7 @@ _NO_MEMORY = re.compile(r"failed to allocate memory", re.IGNORECASE)
 
 
 class OnnxRuntimeCuda(LaneRuntime):
-    """An ONNX file on one GPU; each call under way has a session, a stream and buffers of its own.
+    """An ONNX file on one GPU; each running call has its own session, stream and buffers.
 
     Parity was judged on a CPU, so the golden slices are replayed when it is opened.
     """
@@ -39,8 +39,8 @@ class OnnxRuntimeCuda(LaneRuntime):
         available = onnxruntime().get_available_providers()
         if PROVIDER not in available:
             raise RuntimeUnavailableError(
-                "this onnxruntime has no CUDA", PROVIDER, ", ".join(available),
-                'In place of the package onnxruntime: pip install "miniseg-edge[onnxruntime-cuda]"',
+                "this onnxruntime was built without CUDA", expected=PROVIDER, got=", ".join(available),
+                remedy='Replace the package onnxruntime: pip install "miniseg-edge[onnxruntime-cuda]"',
             )  # fmt: skip
         return super().devices()
 
@@ -57,8 +57,8 @@ class OnnxRuntimeCuda(LaneRuntime):
 class Session:
     """A `Network`: an InferenceSession whose kernels all run on the GPU, on one stream. For one thread at a time.
 
-    It is run on values of ONNX Runtime's own, to and from which batches are copied on the GPU: what runs on bound
-    addresses waits for its inputs, and what waits cannot go into a CUDA graph.
+    It runs on ONNX Runtime's own values, to and from which batches are copied on the GPU: with bound addresses, ONNX
+    Runtime synchronises on its inputs, which a CUDA graph cannot capture.
     """
 
     def __init__(self, model: bytes, gpu: Gpu, input_: TensorSpec, output: TensorSpec, stream: int) -> None:
@@ -67,21 +67,21 @@ class Session:
         self._gpu, self._input, self._output, self._stream = gpu, input_, output, stream
         options = session_options()
         options.intra_op_num_threads = 1
-        options.enable_mem_pattern = False  # it takes memory in the second run, which a graph must not capture
-        if ANY not in input_.shape:  # with free sides, shapes are worked out on the CPU
+        options.enable_mem_pattern = False  # it allocates memory in the second run, which a graph must not capture
+        if ANY not in input_.shape:  # with free sides, shapes are computed on the CPU
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         provider = {
             "device_id": str(gpu.index),
             "user_compute_stream": str(stream),
-            "use_tf32": "0",  # which is on where nothing is said, and rounds what convolutions read to 10 bits
-            "cudnn_conv_algo_search": "HEURISTIC",  # what is found by timing differs from session to session, in bits
+            "use_tf32": "0",  # on by default, which rounds convolution inputs to 10 bits
+            "cudnn_conv_algo_search": "HEURISTIC",  # choices by timing differ between sessions, and so would the bits
         }
         with _cuda_errors("opening the network"):
             self._session = ort.InferenceSession(model, options, providers=[(PROVIDER, provider)], enable_fallback=0)
-        if self._session.get_providers()[0] != PROVIDER:  # it would go on on the CPU without a word
+        if self._session.get_providers()[0] != PROVIDER:  # otherwise it would silently fall back to the CPU
             raise RuntimeUnavailableError(
-                f"onnxruntime did not take cuda:{gpu.index}", PROVIDER, str(self._session.get_providers()),
-                "Its CUDA and cuDNN libraries are missing or too old: docs/gpu.md says which it wants.",
+                f"onnxruntime did not take cuda:{gpu.index}", expected=PROVIDER, got=str(self._session.get_providers()),
+                remedy="Its CUDA and cuDNN libraries are missing or too old. The versions are listed in docs/gpu.md.",
             )  # fmt: skip
         self._device = ort.OrtDevice.make("cuda", gpu.index)._get_c_device()
         self._run_options = ort.RunOptions()
@@ -108,7 +108,7 @@ class Session:
         self._copy(self._given, self._answer.data_ptr(), self._answer)
 
     def can_be_captured(self) -> bool:
-        """As `Network.can_be_captured`: with fixed shapes every run does the same, and all of it on the GPU."""
+        """See `Network.can_be_captured`: with fixed shapes every run is the same and entirely on the GPU."""
         return True
 
     def release(self) -> None:
@@ -132,14 +132,14 @@ class Session:
 
 @contextmanager
 def _cuda_errors(call: str) -> Iterator[None]:
-    """Gives what ONNX Runtime says of the GPU the type that it has everywhere else.
+    """Translates ONNX Runtime's messages about the GPU into our usual error types.
 
     Raises:
         DeviceMemoryError, DeviceLostError, RuntimeUnavailableError, InferenceError.
     """
     try:
         yield
-    except Exception as error:  # a kind of its own for each status
+    except Exception as error:  # one exception type for each status
         if (translated := _translated(call, str(error))) is None:
             raise
         raise translated from error
@@ -150,12 +150,14 @@ def _translated(call: str, said: str) -> MiniSegError | None:
     if (found := _CUDA_FAILURE.search(said)) is not None:
         return error_of(call, cuda_runtime().cudaError_t(int(found[1])).name, short)
     if _NO_MEMORY.search(said):
-        return DeviceMemoryError(f"{call} found no memory", "free memory on the GPU", short, "Use fewer threads.")
+        return DeviceMemoryError(
+            f"{call} ran out of memory", expected="free memory on the GPU", because=short, remedy="Use fewer threads."
+        )
     return None
 
 
 def _load_libraries() -> None:
-    """Loads CUDA and cuDNN from NVIDIA's wheels where they are installed; else the system's loader finds them."""
+    """Loads CUDA and cuDNN from NVIDIA's wheels if installed; otherwise the system's loader finds them."""
     preload: Any = getattr(onnxruntime(), "preload_dlls", None)
     if preload is not None and installed("nvidia"):
         preload()

@@ -1,7 +1,7 @@
-"""The primary CUDA context of a GPU, which all of ours is made, used and released under.
+"""The primary CUDA context of a GPU, under which all our objects are created, used and released.
 
-The host application may have contexts of its own, also on the same GPU, and another GPU that is current in its threads.
-So nothing is set: the primary context is pushed and popped, and a GPU that is not asked for is never initialised.
+The host application may have its own contexts, also on the same GPU, and another GPU may be current in its threads. So
+nothing is set permanently: the primary context is pushed and popped, and only requested GPUs are initialised.
 """
 
 import threading
@@ -15,7 +15,7 @@ from miniseg_edge.runtimes.backends.cuda.calls import checked, cuda_driver
 _log = logger_of(__name__)
 _lock = threading.Lock()
 _retained: dict[int, Any] = {}
-"""By a GPU's number. They are kept until the process ends, as CUDA's own runtime keeps them."""
+"""By GPU index. They are kept until the process ends, as in CUDA's own runtime."""
 
 
 def _primary(index: int) -> Any:
@@ -29,9 +29,9 @@ def _primary(index: int) -> Any:
 
 @contextmanager
 def on_device(index: int) -> Iterator[None]:
-    """Makes a GPU's primary context current in this thread for a while; what was current before is so afterwards.
+    """Temporarily makes a GPU's primary context current in this thread; the previous one is restored.
 
-    Thread-safety: any thread, also the collector's.
+    Thread-safety: any thread, including the garbage collector's.
 
     Raises:
         RuntimeUnavailableError, DeviceMemoryError, DeviceLostError, InferenceError: see `checked`.
@@ -42,5 +42,5 @@ def on_device(index: int) -> Iterator[None]:
         yield
     finally:
         status, _ = cuda.cuCtxPopCurrent()
-        if int(status) != 0:  # an error on the way out is the one to report
+        if int(status) != 0:  # an exception that is being raised is the one to report
             _log.warning("the CUDA context was not taken back: %s", status)

@@ -1,4 +1,4 @@
-"""An execution context of an engine, as a lane runs it."""
+"""An execution context of an engine, as used by a lane."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ class Context:
         if not self._context.set_input_shape(self._input.name, shape):
             ranges = self._engine.record.shapes
             wanted = str(self._input) if ranges is None else f"{ranges.minimum} to {ranges.maximum}"
-            raise InputError("the engine does not serve this shape", wanted, str(shape))
+            raise InputError("the engine does not support this shape", expected=wanted, got=str(shape))
         if self._engine.memory_is_ours:
             self._give_memory(self._engine.activation_bytes(self._context))
         self._shape = shape
@@ -52,7 +52,7 @@ class Context:
             raise self._engine.log.failure("the network could not be started", "true")
 
     def can_be_captured(self) -> bool:
-        """As `Network.can_be_captured`; a vendor that compiles at the first use is asked."""
+        """See `Network.can_be_captured`; a vendor that compiles at first use is asked."""
         vendor = self._engine.vendor
         found = not vendor.builds_ahead or bool(self._context.is_stream_capturable(self._stream))
         if not found:

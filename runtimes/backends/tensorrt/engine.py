@@ -13,21 +13,21 @@ from miniseg_edge.runtimes.backends.tensorrt.vendors import Vendor
 
 
 class OpenEngine:
-    """The vendor's engine with its runtime, its log and, where the vendor has one, its cache of compiled kernels.
+    """The vendor's engine with its runtime, its log and, if the vendor has one, its cache of compiled kernels.
 
     Attributes:
-        memory_is_ours: contexts take no memory for activations; `Context` gives them what a shape needs. Else each
-            would take what the largest shape needs.
+        memory_is_ours: contexts allocate no activations; `Context` gives them what a shape needs. Otherwise each would
+            allocate for the largest shape.
 
     Thread-safety: contexts may be made and destroyed from many threads; each is for one thread at a time.
     """
 
     def __init__(self, vendor: Vendor, record: EngineRecord, data: bytes, gpu: Gpu, cache: KernelCache) -> None:
-        """Opens verified bytes; an engine is native code, so nothing else may come here.
+        """Opens verified bytes only, because an engine is native code.
 
         Raises:
             MissingDependencyError: the vendor's package is not installed.
-            IncompatibleError: an engine of another vendor, version, system or GPU, or a broken one.
+            IncompatibleError: an engine for another vendor, version, system or GPU, or a broken one.
             RuntimeUnavailableError: the vendor cannot start on this GPU.
             DeviceMemoryError, DeviceLostError, InferenceError: the vendor cannot open it.
         """
@@ -36,7 +36,8 @@ class OpenEngine:
         self.vendor, self.record, self.gpu = vendor, record, gpu
         self.memory_is_ours = record.shapes is not None
         self._cache = cache
-        # The vendors promise nothing for two at once. The collector may destroy contexts while this thread makes one.
+        # The vendors do not promise thread-safety. The garbage collector may destroy contexts while this thread makes
+        # one.
         self._making = threading.RLock()
         with on_device(gpu.index):
             found = opened(vendor, data, version_compatible="VERSION_COMPATIBLE" in record.flags)
@@ -45,7 +46,7 @@ class OpenEngine:
 
     def _configured(self, trt: Any) -> Any:
         config = self._engine.create_runtime_config()
-        # Otherwise kernels for a free shape are exchanged in the background, and the same slice gives other bits.
+        # Otherwise kernels for a free shape are replaced in the background, and the same slice gives other bits.
         eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
         config.dynamic_shapes_kernel_specialization_strategy = eager
         config.set_execution_context_allocation_strategy(self._strategy(trt))
@@ -57,7 +58,7 @@ class OpenEngine:
         return strategies.USER_MANAGED if self.memory_is_ours else strategies.STATIC
 
     def context(self) -> Any:
-        """A fresh execution context. Raises: DeviceMemoryError, DeviceLostError, InferenceError."""
+        """A new execution context. Raises: DeviceMemoryError, DeviceLostError, InferenceError."""
         with self._making:
             how = self._strategy(self.vendor.module()) if self._config is None else self._config
             found = self._engine.create_execution_context(how)
@@ -66,27 +67,27 @@ class OpenEngine:
         return found
 
     def destroy(self, held: list[Any]) -> None:
-        """Lets go of an execution context, under the lock that it was made under.
+        """Releases an execution context, under the lock under which it was made.
 
         Args:
-            held: it alone, so that this is the last reference.
+            held: its only element, so that this is the last reference.
         """
         with self._making:
             held.clear()
 
     def activation_bytes(self, context: Any) -> int:
-        """Memory that a context needs for the shapes that it was given; for the largest ones if it does not tell."""
+        """Memory that a context needs for its current shapes; for the largest ones if it does not report that."""
         return int(context.update_device_memory_size_for_shapes()) or int(
             self._engine.get_device_memory_size_for_profile_v2(0)
         )
 
     def keep_kernels(self) -> None:
-        """Writes down what was compiled so far, if the vendor compiles on this machine."""
+        """Saves what was compiled so far, if the vendor compiles on this machine."""
         if self._config is not None:
             self._cache.keep()
 
     def release(self) -> None:
-        """Frees the engine; its contexts must be gone. From any thread."""
+        """Frees the engine; its contexts must have been freed. From any thread."""
         with on_device(self.gpu.index):
             self._config = None
             self._cache.detach()

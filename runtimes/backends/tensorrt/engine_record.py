@@ -1,4 +1,4 @@
-"""What the manifest says of an engine: compiled for one vendor's runtime, and as a rule for one GPU."""
+"""The manifest's record of an engine: compiled for one vendor's runtime, and usually for one GPU."""
 
 import json
 from collections.abc import Mapping
@@ -16,25 +16,25 @@ _COMMON = ("vendor", "version", "judged_on", "system", "gpu", "compute_capabilit
 
 @dataclass(frozen=True)
 class EngineRecord:
-    """How an engine was built, and what for. Its files' hashes are in the manifest's `files`.
+    """How and for what an engine was built. Its files' hashes are in the manifest's `files`.
 
     Attributes:
-        vendor, version: whose, in full: `tensorrt` or `tensorrt_rtx`.
-        judged_on: `artefact`, on `gpu`; or `source`, the ONNX, where it was built ahead of time.
-        system: operating system and processor that it was built on, such as `linux-x86_64`.
-        gpu, driver: GPU and CUDA driver version that it was judged on; empty if it was not.
-        multiprocessors, memory_bytes, driver_version: of that GPU, and of its driver itself; 0 and empty as above.
-        activation_bytes: that the largest shape takes on the GPU for each call under way; 0 if no GPU could open it.
-        compute_capabilities: such as `8.6`; none means the vendor's own choice.
-        flags: the builder's, by their names, in alphabetical order.
+        vendor, version: the full version of `tensorrt` or `tensorrt_rtx`.
+        judged_on: `artefact`, on `gpu`; or `source`, the ONNX, if it was built ahead of time.
+        system: operating system and processor of the build, such as `linux-x86_64`.
+        gpu, driver: GPU and CUDA driver version on which it was judged; empty if it was not.
+        multiprocessors, memory_bytes, driver_version: of that GPU and its driver; 0 and empty as above.
+        activation_bytes: GPU memory of the largest shape per running call; 0 if no GPU could open it.
+        compute_capabilities: such as `8.6`; empty for the vendor's own choice.
+        flags: the builder's flags by name, in alphabetical order.
         tf32: whether FP32 convolutions may round their inputs to 10 bits.
-        hardware_compatibility: the vendor's level, or "" where it has none.
-        workspace_bytes: what kernels were allowed; 0 is all that the GPU has.
-        onnx: path of the ONNX that it was built from, and will be rebuilt from.
-        timing_cache: path, or None where the vendor has none.
-        network_precisions: layers of the network that the vendor's parser read, by the type of what they give.
-        engine_precisions: layers of the engine, by the same, as its inspector says; None if no GPU could open it, empty
-            if the inspector names no types: then those of `network_precisions` decided.
+        hardware_compatibility: the vendor's level, or "" if it has none.
+        workspace_bytes: limit for kernels; 0 is all of the GPU's memory.
+        onnx: path of the ONNX from which it was built, and can be rebuilt.
+        timing_cache: path, or None if the vendor has none.
+        network_precisions: number of layers in the parsed network, by output type.
+        engine_precisions: number of layers in the engine, by output type, from its inspector; None if no GPU could open
+            it, empty if the inspector names no types: then `network_precisions` decided.
         shapes: of inputs, if there are free sides.
         quantized: names of the convolutions that run in INT8.
     """
@@ -66,7 +66,7 @@ class EngineRecord:
             raise ValueError(f"judged on {ARTEFACT} or {SOURCE}")
 
     def compiled(self) -> Compiled:
-        """The same as the manifest has it."""
+        """The same in the manifest's format."""
         values = json.loads(json.dumps(asdict(self)))
         return Compiled(
             kind=self.vendor,
@@ -108,7 +108,9 @@ def engine_record(artifact: Artifact) -> EngineRecord | None:
 
 
 def engine_of(artifact: Artifact) -> EngineRecord:
-    """As `engine_record`, of an artefact that must be an engine. Raises: BundleError."""
+    """Like `engine_record`, for an artefact that must be an engine. Raises: BundleError."""
     if (record := engine_record(artifact)) is None:
-        raise BundleError(f"the {artifact.target} artefact is no engine", "a record from miniseg-export", "none")
+        raise BundleError(
+            f"the {artifact.target} artefact is not an engine", expected="a record from miniseg-export", got="none"
+        )
     return record

@@ -1,7 +1,7 @@
-"""What TensorRT for RTX compiled for a GPU at the first use, kept for the next start.
+"""Caches the kernels that TensorRT for RTX compiles for a GPU at first use, for the next start.
 
-It lies in the user's cache folder, in one folder for each engine. A bundle is sealed and often read-only, and its
-digest changes with anything in it; kernels are the engine's.
+The cache is in the user's cache folder, in one folder per engine. It cannot be in the bundle, which is signed and often
+read-only, and whose digest would change.
 """
 
 import os
@@ -19,11 +19,11 @@ from miniseg_edge.runtimes.backends.cuda.gpus import Gpu
 _log = logger_of(__name__)
 
 FOLDER_VARIABLE = "MINISEG_EDGE_CACHE"
-"""Names another folder than the user's own."""
+"""Environment variable for another folder than the user's own."""
 
 
 def cache_folder(engine_sha256: str) -> Path:
-    """Where what belongs to an engine is kept on this machine."""
+    """The folder for an engine's files on this machine."""
     named = os.environ.get(FOLDER_VARIABLE)
     return (Path(named) if named else _users_cache() / "miniseg-edge") / engine_sha256
 
@@ -39,9 +39,9 @@ def _users_cache() -> Path:
 class KernelCache:
     """The vendor's runtime cache and its file, one for each engine, version, GPU and driver.
 
-    A file that is missing, unreadable or another environment's costs the time to compile again, and nothing else: the
-    vendor checks it before it takes anything from it. Whoever can write to the folder can run code as its user, as
-    with any program's cache; the folder is made for its user alone.
+    If the file is missing, unreadable or from another environment, the kernels are compiled again: the vendor checks it
+    before using it. Anyone who can write to the folder can run code as its user, as with any program's cache; the
+    folder is created for its user only.
     """
 
     def __init__(self, folder: Path, engine_sha256: str, version: str, gpu: Gpu) -> None:
@@ -52,7 +52,7 @@ class KernelCache:
         self._kept = ""
 
     def attach(self, config: Any) -> None:
-        """Fills a fresh cache from the file and gives it to the vendor's runtime configuration."""
+        """Fills a new cache from the file and passes it to the vendor's runtime configuration."""
         cache = config.create_runtime_cache()
         try:
             stored = bytes_from_file(self.path, MAX_FILE_BYTES, MiniSegError) if self.path.exists() else b""
@@ -67,7 +67,7 @@ class KernelCache:
         self._cache = cache
 
     def keep(self) -> None:
-        """Writes the file if something was compiled since; a folder that cannot be written costs time, not masks."""
+        """Writes the file if something was compiled since; a read-only folder costs time, not masks."""
         found = self._cache.serialize()
         data = b"" if found is None else bytes(found)
         if not data or sha256_of(data) == self._kept:
@@ -80,5 +80,5 @@ class KernelCache:
             _log.warning("compiled kernels cannot be kept: %s", error)
 
     def detach(self) -> None:
-        """Lets go of the vendor's cache."""
+        """Releases the vendor's cache."""
         self._cache = None

@@ -1,4 +1,4 @@
-"""Where engines are opened: for runs, and for a look at what was built."""
+"""Opens engines, for runs and for inspection after a build."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from miniseg_edge.runtimes.backends.tensorrt.vendors import Vendor
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A vendor's engine, and the runtime that it came from, which must live as long."""
+    """A vendor's engine and its runtime, which must live as long."""
 
     runtime: Any
     engine: Any
@@ -19,12 +19,12 @@ class Opened:
 
 
 def started(vendor: Vendor, make: Callable[[Any], Any], what: str) -> Any:
-    """One of the vendor's objects that everything begins with, made from its logger.
+    """One of the vendor's root objects, made from its logger.
 
-    Where the library finds no driver that it can use it gives nothing, and its bindings raise a TypeError for that.
+    Without a usable driver the library returns null, for which its bindings raise a TypeError.
 
     Raises:
-        RuntimeUnavailableError, DeviceLostError, DeviceMemoryError: with the reason in the library's log.
+        RuntimeUnavailableError, DeviceLostError, DeviceMemoryError: with the reason from the library's log.
     """
     log = vendor_log(vendor.module())
     try:
@@ -37,16 +37,16 @@ def started(vendor: Vendor, make: Callable[[Any], Any], what: str) -> Any:
 
 
 def opened(vendor: Vendor, data: bytes, *, version_compatible: bool) -> Opened:
-    """Opens an engine on the GPU that is current. An engine is native code: only verified bytes may come here.
+    """Opens an engine on the current GPU. An engine is native code: only pass verified bytes.
 
     Args:
         vendor: whose.
         data: the engine.
-        version_compatible: it carries a runtime of its own, which the vendor runs only where that is allowed.
+        version_compatible: it contains its own runtime, which the vendor only runs if that is allowed.
 
     Raises:
         RuntimeUnavailableError: the vendor cannot start.
-        IncompatibleError: a broken engine, or one of another version, GPU or driver, where the vendor can tell.
+        IncompatibleError: a broken engine, or one for another version, GPU or driver, if the vendor can tell.
         DeviceMemoryError, DeviceLostError, InferenceError: it cannot be opened.
     """
     trt = vendor.module()

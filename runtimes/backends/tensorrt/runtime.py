@@ -17,7 +17,7 @@ from miniseg_edge.runtimes.backends.tensorrt.vendors import TENSORRT, TENSORRT_R
 
 
 class TensorRt(LaneRuntime):
-    """An engine on one GPU; each call under way has an execution context, a stream and buffers of its own."""
+    """An engine on one GPU; each running call has its own execution context, stream and buffers."""
 
     name = "tensorrt"
     runs_code = True

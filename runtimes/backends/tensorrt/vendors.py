@@ -1,4 +1,4 @@
-"""TensorRT and TensorRT for RTX: one API, and all that differs between them, a row each."""
+"""TensorRT and TensorRT for RTX: one API, and their differences, one row each."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +12,17 @@ class Vendor:
 
     Attributes:
         name: in the engine's record.
-        title: as its vendor writes it.
-        target: what `miniseg-export --target` calls it.
+        title: the vendor's spelling.
+        target: its name for `miniseg-export --target`.
         extra: what installs it.
-        modules: Python modules that it may come as; the first that is installed is taken.
-        builds_ahead: engines are built for compute capabilities, without a GPU, and compiled on the machine that opens
-            them; otherwise they are built on the GPU that will run them.
-        moves_between_systems: an engine serves Linux and Windows.
-        tunes: the builder times kernels: timing cache, workspace and hardware compatibility mean something.
-        caches_kernels: what it compiles at the first use can be kept in a runtime cache.
-        compute_capabilities: times 10, that it builds for, where it builds ahead of time; it has no kernels for what
-            lies between them, and serves what comes after the last.
+        modules: possible names of its Python module; the first that is installed is used.
+        builds_ahead: whether engines are built for compute capabilities, without a GPU, and compiled on the machine
+            that opens them; otherwise they are built on the GPU that will run them.
+        moves_between_systems: whether an engine works on both Linux and Windows.
+        tunes: whether the builder times kernels, so that timing cache, workspace and hardware compatibility apply.
+        caches_kernels: whether kernels compiled at first use can be kept in a runtime cache.
+        compute_capabilities: times 10, for which it builds ahead of time; it has no kernels for those in between, and
+            supports those after the last.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Vendor:
     compute_capabilities: tuple[int, ...] = ()
 
     def serves(self, compute_capability: str) -> bool:
-        """Whether it has kernels for GPUs of such a compute capability, as "8.6"; one that names none is not asked."""
+        """Whether it has kernels for a compute capability such as "8.6"; always true for a vendor that lists none."""
         number = int(compute_capability.replace(".", ""))
         named = self.compute_capabilities
         return not named or number in named or number > named[-1]
@@ -58,7 +58,7 @@ TENSORRT = Vendor(
 )  # fmt: skip
 TENSORRT_RTX = Vendor(
     name="tensorrt_rtx", title="TensorRT for RTX", target="trt-rtx", extra="tensorrt-rtx",
-    modules=("tensorrt_rtx", "tensorrt_rtx_bindings"),  # the package, and the wheels that it is made of
+    modules=("tensorrt_rtx", "tensorrt_rtx_bindings"),  # the package, and the wheels that it consists of
     builds_ahead=True, moves_between_systems=True, tunes=False, caches_kernels=True,
     compute_capabilities=(75, 80, 86, 89, 120, 121),  # Turing, Ampere, Ada, Blackwell
 )  # fmt: skip
@@ -66,5 +66,5 @@ VENDORS = (TENSORRT, TENSORRT_RTX)
 
 
 def vendor_of(target: str) -> Vendor | None:
-    """The row of a target, or None for targets that are no engines."""
+    """The row of a target, or None for targets that are not engines."""
     return next((vendor for vendor in VENDORS if vendor.target == target), None)

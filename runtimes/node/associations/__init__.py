@@ -1,1 +1,1 @@
-"""DICOM associations: who comes in, within which bounds, and what is answered."""
+"""DICOM associations: who may connect, within which limits, and the responses."""

@@ -1,4 +1,4 @@
-"""Who may come in, and what is answered: the node's side of every association."""
+"""Who may connect, and the responses: the node's side of every association."""
 
 import contextlib
 import logging
@@ -30,13 +30,13 @@ from miniseg_edge.runtimes.node.rules import IGNORE, Rules
 from miniseg_edge.runtimes.node.sending.confirmations import Confirmations
 
 REQUEST_S = 10.0
-"""Until a connection has asked for an association."""
+"""Seconds until a connection must have requested an association."""
 
 _LIBRARY_LOGGERS = ("pynetdicom", "pydicom")
 _SUCCESS, _PROCESSING_FAILURE = 0x0000, 0x0110
 _ALL_KEPT = 1
 _REJECTED = {"calling": (1, 1, 3), "called": (1, 1, 7)}
-"""Permanently, by the service user: calling, called AE title not recognised."""
+"""Permanent, by the service user: calling or called AE title not recognised."""
 
 _logger = logger_of(__name__)
 
@@ -44,7 +44,7 @@ _logger = logger_of(__name__)
 class Door:
     """Answers associations.
 
-    Thread-safety: `open` and `close` are one thread's; the handlers are pynetdicom's threads'.
+    Thread-safety: one thread calls `open` and `close`; the handlers run in pynetdicom's threads.
     """
 
     def __init__(
@@ -61,29 +61,29 @@ class Door:
         """Is shut.
 
         Args:
-            title: our AE title, as which we must be called.
-            peers: who may call; nobody listed is everybody who reaches us.
+            title: our AE title, by which callers must address us.
+            peers: who may call; if empty, everybody who can reach us.
             reception: takes objects.
-            confirmations: take what archives confirm.
+            confirmations: receives archives' confirmations.
             metrics: count.
             limits: of associations and objects.
-            rules: which other objects are taken and thrown away.
+            rules: which other objects are accepted and discarded.
         """
         self._title, self._peers, self._limits, self._rules = title, tuple(peers), limits, rules
         self._reception, self._confirmations, self._metrics = reception, confirmations, metrics
         self._server: Any = None
-        require("pynetdicom", "node")  # whose modules import each other in a circle: one thread alone may do that
+        require("pynetdicom", "node")  # whose modules import each other in a circle: only one thread may do that
         self._dataset: Callable[[], Any] = require("pydicom", "node").Dataset
 
     def open(self, host: str, port: int, tls: ssl.SSLContext | None, incoming: Path) -> int:
-        """Takes connections from now on; the port. Raises: OSError, MissingDependencyError."""
+        """Starts accepting connections; returns the port. Raises: OSError, MissingDependencyError."""
         from miniseg_edge.runtimes.node.associations.server import GuardedServer
 
         pynetdicom, config = require("pynetdicom", "node"), require("pynetdicom._config", "node")
         events: Any = require("pynetdicom.events", "node")
         _hush()
         config.STORE_RECV_CHUNKED_DATASET = True  # type: ignore[attr-defined]
-        tempfile.tempdir = str(incoming)  # where the library puts what it receives: nowhere else than in the spool
+        tempfile.tempdir = str(incoming)  # where the library stores received objects: only in the spool
         ours: Any = pynetdicom.AE(self._title)
         ours.maximum_associations, ours.maximum_pdu_size = self._limits.associations, self._limits.pdu_bytes
         ours.acse_timeout, ours.dimse_timeout = REQUEST_S, self._limits.pdu_s
@@ -113,11 +113,11 @@ class Door:
 
     @property
     def associations(self) -> int:
-        """That are open, connections that have not asked yet among them."""
+        """Open associations, including connections that have not requested one yet."""
         return 0 if self._server is None else len(self._server.active_associations)
 
     def close(self, patience_s: float) -> None:
-        """Takes nothing more; objects that are on their way have so long."""
+        """Accepts nothing new; objects in transfer have this many seconds."""
         if self._server is None:
             return
         end_s = time.monotonic() + patience_s
@@ -133,11 +133,11 @@ class Door:
         self._server.server_close()
 
     def report(self, event: Any) -> tuple[int, None]:
-        """An archive says what it keeps."""
+        """An archive confirms what it stored."""
         try:
             information = event.event_information
             known = self._confirmations.came(str(information.TransactionUID), kept=event.event_type == _ALL_KEPT)
-        except Exception:  # whatever a peer may send
+        except Exception:  # a peer may send anything
             known = False
         return (_SUCCESS if known else _PROCESSING_FAILURE), None
 
@@ -172,7 +172,7 @@ class Door:
         return said
 
     def _closed(self, event: Any) -> None:
-        """Removes the beginning of an object whose end never came."""
+        """Removes the beginning of an object whose transfer was interrupted."""
         association = event.assoc
         if association.guard.violation:
             self._metrics.rejected(association.guard.violation)
@@ -185,6 +185,6 @@ class Door:
 
 
 def _hush() -> None:
-    """The libraries' words may quote the patient; ours say what happened."""
+    """The libraries' messages may quote the patient; ours only say what happened."""
     for name in _LIBRARY_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -1,4 +1,4 @@
-"""What a node negotiates: SOP classes and transfer syntaxes, by what is installed here to decode them."""
+"""What a node negotiates: SOP classes and transfer syntaxes, depending on the installed decoders."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,8 +27,10 @@ _COMPRESSED = (
     "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.5",
 )
-"""Lossless JPEG (two), JPEG-LS (two), JPEG 2000 (two), HTJ2K (three), baseline JPEG, RLE. Extended JPEG has 12 bits,
-which nothing here decodes."""
+"""Lossless JPEG (two), JPEG-LS (two), JPEG 2000 (two), HTJ2K (three), baseline JPEG, RLE.
+
+Not extended JPEG: it has 12 bits, which no decoder here supports.
+"""
 
 SENT_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.66.4",

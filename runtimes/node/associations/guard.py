@@ -1,7 +1,7 @@
-"""Bounds on what one connection may send: the length of a PDU and of an object, and the time for each.
+"""Limits on what one connection may send: the length of a PDU and of an object, and the time for each.
 
-The library reads whatever length a peer announces and waits for it for ever. Here the length is looked at first, and
-everything has its time. What is above a bound ends the association with an A-ABORT.
+The library accepts any announced length and waits for it indefinitely. Here the length is checked first, and every wait
+has a limit. Exceeding a limit ends the association with an A-ABORT.
 """
 
 import socket
@@ -13,10 +13,10 @@ from miniseg_edge.runtimes.node.limits import NodeLimits
 
 MAX_COMMAND_BYTES = 2**16
 MAX_SMALL_OBJECT_BYTES = 2**22
-"""Of an object that the library keeps in memory: all but those of C-STORE."""
+"""Limit for objects that the library keeps in memory: all except those of C-STORE."""
 
 MAX_OTHER_PDU_BYTES = 2**16
-"""Of an association request with every presentation context that there can be, and of all but data."""
+"""Limit for an association request with every possible presentation context, and for everything except data."""
 
 _HEADER_BYTES, _DATA_PDU, _LARGEST_TYPE = 6, 4, 7
 _PDV_HEAD_BYTES = 6
@@ -25,7 +25,7 @@ _ABORT = bytes((7, 0, 0, 0, 0, 4, 0, 0, 2, 6))
 """A-ABORT by the service provider: invalid PDU parameter value."""
 
 _MAX_OUTSTANDING = 2
-"""Requests without an answer: we negotiate one at a time, and the next may come before our answer is counted."""
+"""Unanswered requests: we negotiate one at a time, and the next may arrive before our answer is counted."""
 
 _PIECE = 2**16
 
@@ -33,7 +33,7 @@ _PIECE = 2**16
 class Guard:
     """Reads for one association.
 
-    Thread-safety: `recv` is the connection's thread's; the rest is for any.
+    Thread-safety: `recv` belongs to the connection's thread; the rest may be called from any.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class Guard:
         Args:
             socket_of: pynetdicom's AssociationSocket.
             limits: the bounds.
-            is_stored: whether objects in a presentation context go to the disk as they come.
-            on_end: is told when nothing more can come.
+            is_stored: whether objects in a presentation context are written to disk as they arrive.
+            on_end: called when nothing more can arrive.
         """
         self._on_end = on_end
         self._of, self._limits, self._is_stored = socket_of, limits, is_stored
@@ -57,7 +57,7 @@ class Guard:
 
     @property
     def receives(self) -> bool:
-        """Whether something has begun to come and has not been answered."""
+        """Whether something has started to arrive and has not been answered."""
         return not self._in_header or self._outstanding > 0
 
     def answered(self) -> None:

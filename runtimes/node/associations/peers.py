@@ -1,4 +1,4 @@
-"""Who may send, and where results go, as a command line names them."""
+"""Peers that may send, and destinations of results, as written on a command line."""
 
 import ipaddress
 import re
@@ -11,18 +11,18 @@ from miniseg_edge.errors import UsageError
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
-"""1 to 16 characters of ASCII without backslash, not blank at its ends: PS3.5, 6.2."""
+"""1 to 16 ASCII characters without backslash, without surrounding blanks: PS3.5, 6.2."""
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A calling AE title that may send, and from where; None is from anywhere."""
+    """A calling AE title that may send, and its network; None for any."""
 
     title: str
     network: Network | None = None
 
     def admits(self, title: str, address: str) -> bool:
-        """Whether a peer of this title and address is meant."""
+        """Whether a peer with this title and address matches."""
         if title != self.title:
             return False
         return self.network is None or plain_address(address) in self.network
@@ -30,7 +30,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class ArchiveNode:
-    """An archive that takes results by C-STORE."""
+    """An archive that accepts results by C-STORE."""
 
     title: str
     host: str
@@ -44,7 +44,7 @@ class ArchiveNode:
 
 @dataclass(frozen=True)
 class ArchiveUrl:
-    """An archive that takes results by STOW-RS."""
+    """An archive that accepts results by STOW-RS."""
 
     url: str
 
@@ -60,7 +60,9 @@ Destination = ArchiveNode | ArchiveUrl
 def ae_title(text: str) -> str:
     """An AE title. Raises: UsageError."""
     if not _AE_TITLE.fullmatch(text):
-        raise UsageError("no AE title", "1 to 16 characters of ASCII, without a backslash", text[:64])
+        raise UsageError(
+            "the AE title is invalid", expected="1 to 16 characters of ASCII, without a backslash", got=text[:64]
+        )
     return text
 
 
@@ -72,7 +74,9 @@ def accepted(text: str) -> Accepted:
     try:
         return Accepted(ae_title(title), ipaddress.ip_network(where))
     except ValueError:
-        raise UsageError("no such peer", "TITLE@ADDRESS or TITLE@NETWORK/BITS", text[:100]) from None
+        raise UsageError(
+            "the peer is invalid", expected="TITLE@ADDRESS or TITLE@NETWORK/BITS", got=text[:100]
+        ) from None
 
 
 def destination(text: str) -> Destination:
@@ -80,26 +84,35 @@ def destination(text: str) -> Destination:
     if text.startswith(("http://", "https://")):
         parts = urlsplit(text)
         if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
-            raise UsageError("no such archive", "https://HOST/PATH without user, query or fragment", parts.netloc[:100])
+            raise UsageError(
+                "the archive's address is invalid",
+                expected="https://HOST/PATH without user, query or fragment",
+                got=parts.netloc[:100],
+            )
         return ArchiveUrl(text.rstrip("/"))
     title, _, place = text.partition("@")
     host, _, port = place.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 2**16:
-        raise UsageError("no such archive", "TITLE@HOST:PORT, or https://HOST/PATH", text[:100])
+        raise UsageError(
+            "the archive's address is invalid", expected="TITLE@HOST:PORT, or https://HOST/PATH", got=text[:100]
+        )
     return ArchiveNode(ae_title(title), host.strip("[]"), int(port))
 
 
 def addresses_of(node: ArchiveNode) -> tuple[Accepted, ...]:
-    """An archive as a peer that may call back with its confirmation. Raises: UsageError, if nobody knows its name."""
+    """An archive as a peer that may call back with its confirmation.
+
+    Raises: UsageError if its name cannot be resolved.
+    """
     try:
         found = {info[4][0] for info in socket.getaddrinfo(node.host, node.port, type=socket.SOCK_STREAM)}
     except OSError as error:
-        raise UsageError(f"{node.host} is not known here", "a host", error.strerror or str(error)) from error
+        raise UsageError(f"{node.host} cannot be resolved", because=error.strerror or str(error)) from error
     return tuple(Accepted(node.title, ipaddress.ip_network(plain_address(str(one)))) for one in sorted(map(str, found)))
 
 
 def plain_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address without zone, and an IPv4 address inside IPv6 as IPv4."""
+    """An address without zone, with an IPv4 address inside IPv6 as IPv4."""
     found = ipaddress.ip_address(text.partition("%")[0])
     inside = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return found if inside is None else inside

@@ -1,4 +1,4 @@
-"""What is done with an object that came: looked at, put on the disk, acknowledged; or refused in DICOM's words."""
+"""Processes a received object: inspected, written to disk, acknowledged; or refused with a DICOM status."""
 
 import filecmp
 import os
@@ -28,27 +28,27 @@ OUT_OF_RESOURCES, MISMATCH, CANNOT_UNDERSTAND = 0xA700, 0xA900, 0xC000
 _ANNOUNCED = ("NumberOfSeriesRelatedInstances", "ImagesInAcquisition")
 _READ = tuple(dict.fromkeys((*KEYWORDS, *rules_of.KEYWORDS, *_ANNOUNCED)))
 _MAX_CHECKED_BYTES = 64 * MIB
-"""Pixels of larger objects are looked at when they are segmented: they would have to be read into memory here."""
+"""Pixels of larger objects are only checked when they are segmented: here they would have to be read into memory."""
 
 _logger = logger_of(__name__)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """To a C-STORE: the status, and a word for the scanner's log, at most 64 characters."""
+    """The response to a C-STORE: the status, and a comment for the scanner's log, at most 64 characters."""
 
     status: int
     comment: str = ""
 
 
 class Reception:
-    """Takes objects. Thread-safety: `take` may be called from many threads at once."""
+    """Accepts objects. Thread-safety: `take` may be called from many threads at once."""
 
     def __init__(self, spool: Spool, desk: Desk, rules: Rules, limits: NodeLimits) -> None:
         self._spool, self._desk, self._rules, self._limits = spool, desk, rules, limits
 
     def take(self, received: Path, sop_class: str, sop_instance: str, still_comes: Callable[[], float]) -> Answer:
-        """Answers an object that lies in a file of the spool; once it is acknowledged, a power cut does not lose it."""
+        """The response to an object in a file of the spool; once it is acknowledged, a power cut does not lose it."""
         try:
             return self._taken(received, sop_class, sop_instance, still_comes)
         except (OutputError, OSError) as error:
@@ -132,7 +132,7 @@ def _announced(header: Header) -> int | None:
 
 
 def _check_pixels(header: Header, received: Path) -> None:
-    """Refuses pixels that are cut, while the scanner can send them again. Raises: InputError."""
+    """Refuses truncated pixels while the scanner can still resend them. Raises: InputError."""
     with distrusted("an image"):
         layout = pixel_layout(header)
         if received.stat().st_size <= _MAX_CHECKED_BYTES:

@@ -1,4 +1,4 @@
-"""Pynetdicom's server with bounds: connections are few and guarded, and no handshake keeps the others waiting."""
+"""Pynetdicom's server with limits: connections are few and guarded, and no handshake blocks the others."""
 
 import socket
 import socketserver
@@ -15,18 +15,18 @@ from miniseg_edge.runtimes.node.limits import NodeLimits
 
 HANDSHAKE_S = 5.0
 _SPARE = 16
-"""Connections beside the associations that are allowed, so that one more is refused in DICOM's words."""
+"""Connections beyond the allowed associations, so that one more can be refused with a DICOM status."""
 
 _logger = logger_of(__name__)
 
 
 class GuardedHandler(RequestHandler):
-    """Makes an association of a connection."""
+    """Turns a connection into an association."""
 
     server: "GuardedServer"
 
     def handle(self) -> None:
-        """Finishes the handshake, then begins the association; both in this connection's own thread."""
+        """Finishes the handshake, then starts the association; both in this connection's own thread."""
         try:
             if isinstance(self.request, ssl.SSLSocket):
                 self.request.settimeout(HANDSHAKE_S)
@@ -52,7 +52,7 @@ class GuardedHandler(RequestHandler):
             return accepted is not None and str(accepted.abstract_syntax) in self.server.stored
 
         def on_end() -> None:
-            """Wakes one that waits to be asked for: it would keep its place for as long as that may take."""
+            """Wakes a connection that waits for a request, because it would otherwise keep its place."""
             if association.requestor.primitive is None:
                 association.dul.to_user_queue.put(None)
 
@@ -62,7 +62,7 @@ class GuardedHandler(RequestHandler):
 
 
 class GuardedServer(ThreadedAssociationServer):
-    """As the library's, with bounds. `limits` and `stored`, the SOP classes that go to the disk, are set at once."""
+    """Like the library's, with limits. `limits` and `stored`, the SOP classes written to disk, are set at once."""
 
     limits = NodeLimits()
     stored: frozenset[str] = frozenset()
@@ -74,16 +74,19 @@ class GuardedServer(ThreadedAssociationServer):
         super().__init__(*args, **kwargs)
 
     def shakes_hands(self, difference: int) -> None:
-        """Counts connections that are no associations yet."""
+        """Counts connections that are not associations yet."""
         with self._lock:
             self._handshakes += difference
 
     def stop_accepting(self) -> None:
-        """Ends `serve_forever`; associations go on. The library's own `shutdown` is for servers that its AE started."""
+        """Ends `serve_forever`; associations continue.
+
+        The library's own `shutdown` is for servers that its AE started.
+        """
         socketserver.BaseServer.shutdown(self)
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        """A connection whose TLS handshake is still to come."""
+        """A connection whose TLS handshake has not happened yet."""
         assert self.socket is not None  # noqa: S101  a server that serves has one
         connection, address = self.socket.accept()
         connection.settimeout(None)
@@ -92,12 +95,12 @@ class GuardedServer(ThreadedAssociationServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A line in the place of the library's traceback."""
+        """Logs one line instead of the library's traceback."""
         error = sys.exc_info()[0]
         _logger.error("a connection failed: %s", "unknown" if error is None else error.__name__)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Drops connections where there is no room; one that is let in shakes hands now."""
+        """Drops connections if there is no room; an accepted one starts its handshake."""
         with self._lock:
             inside = self._handshakes + len(self.active_associations)
             if inside >= self.limits.associations + _SPARE:

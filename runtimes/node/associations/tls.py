@@ -1,4 +1,4 @@
-"""TLS with certificates on both sides, as DICOM's secure transport profiles want it."""
+"""TLS with certificates on both sides, as DICOM's secure transport profiles require."""
 
 import ssl
 from pathlib import Path
@@ -11,7 +11,7 @@ _MAX_FILE = 2**20
 
 
 def incoming_tls(cert: Path, key: Path, peers: Path) -> ssl.SSLContext:
-    """For scanners: they show a certificate that `peers` (PEM) vouches for. Raises: UsageError."""
+    """For scanners: they present a certificate signed by `peers` (PEM). Raises: UsageError."""
     context = server_tls(cert, key)
     context.verify_mode = ssl.CERT_REQUIRED
     _trust(context, peers)
@@ -19,10 +19,10 @@ def incoming_tls(cert: Path, key: Path, peers: Path) -> ssl.SSLContext:
 
 
 def outgoing_tls(cert: Path | None, key: Path | None, peers: Path | None) -> ssl.SSLContext:
-    """For archives: `peers`, or the system's authorities, vouch for them; we show a certificate if there is one.
+    """For archives: `peers`, or the system's authorities, verify them; we present a certificate if there is one.
 
     Raises:
-        UsageError: files that cannot serve as such.
+        UsageError: the files are unusable.
     """
     context = ssl.create_default_context() if peers is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -33,7 +33,9 @@ def outgoing_tls(cert: Path | None, key: Path | None, peers: Path | None) -> ssl
         try:
             context.load_cert_chain(cert, key)
         except OSError as error:
-            raise UsageError("TLS cannot be set up", "a certificate and its key in PEM", str(error)) from error
+            raise UsageError(
+                "TLS cannot be set up", expected="a certificate and its key in PEM", because=str(error)
+            ) from error
     return context
 
 
@@ -41,4 +43,6 @@ def _trust(context: ssl.SSLContext, peers: Path) -> None:
     try:
         context.load_verify_locations(cadata=bytes_from_file(peers, _MAX_FILE, UsageError).decode("ascii"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{peers} vouches for nobody", "certificates in PEM", type(error).__name__) from error
+        raise UsageError(
+            f"{peers} contains no certificate", expected="certificates in PEM", because=type(error).__name__
+        ) from error

@@ -1,1 +1,1 @@
-"""The spool on the disk: images and results on their way."""
+"""The spool on disk: images and results in progress."""

@@ -1,4 +1,4 @@
-"""What a node writes into its spool beside images and results: small JSON files, each whole or not there."""
+"""A node's records in its spool besides images and results: small JSON files, each complete or absent."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Taken:
-    """`taken.json`: a round begins with these images, for good.
+    """`taken.json`: the images of a round, fixed permanently.
 
     Attributes:
         images: keys of the images.
-        replaces: results of an earlier round, which the new ones replace.
+        replaces: results of an earlier round that the new ones replace.
     """
 
     images: tuple[str, ...]
@@ -39,7 +39,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class ResultObject:
-    """A result to be sent: its file in `results/`, and what it is."""
+    """A result to send: its file in `results/`, and its identifiers."""
 
     file: str
     reference: Reference
@@ -47,13 +47,13 @@ class ResultObject:
 
 @dataclass(frozen=True)
 class Drawn:
-    """`drawn.json`: the results of a round are all written.
+    """`drawn.json`: all results of a round are written.
 
     Attributes:
-        objects: to be sent, in this order.
+        objects: to send, in this order.
         slices, lesions: in the volume.
         lesion_volume_ml: of all lesions.
-        seconds: from the round's begin.
+        seconds: since the round's start.
     """
 
     objects: tuple[ResultObject, ...]
@@ -70,7 +70,7 @@ class End:
     Attributes:
         status: "done": sent to every archive; "skipped": there was nothing to segment; "failed": a dead letter.
         code: of the error, or "".
-        reason: the error in words, or "".
+        reason: the error as text, or "".
     """
 
     status: str
@@ -83,8 +83,8 @@ class Answered:
     """What is kept of a series after its images are deleted: nothing about the patient.
 
     Attributes:
-        number: counts answered series, so that the oldest are forgotten first.
-        images: keys of the images that the last result was made of.
+        number: counts answered series, so that the oldest are removed first.
+        images: keys of the images of the last result.
         results: that were sent.
     """
 
@@ -99,7 +99,7 @@ def write_record(path: Path, record: object) -> None:
 
 
 def read_record(kind: type[Record], path: Path) -> Record | None:
-    """None, where there is none. Raises: IntegrityError, if it is another thing."""
+    """None if the file is missing. Raises: IntegrityError if it is something else."""
     if not path.is_file():
         return None
     data = object_from_json(bytes_from_file(path, MAX_RECORD_BYTES, IntegrityError), path.name, IntegrityError)

@@ -1,4 +1,4 @@
-"""One series in the spool: its images, and rounds of answering them, each a chain of files that appear one by one."""
+"""One series in the spool: its images, and its rounds, each a sequence of files that appear one by one."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ REASON = "reason.json"
 
 @dataclass(frozen=True)
 class Round:
-    """A round of answering a series: which images, what was drawn, what was sent, how it ended.
+    """A round of a series: its images, its results, what was sent, and how it ended.
 
     Attributes:
         folder: of its files.
@@ -43,7 +43,7 @@ class Round:
         return self.folder / "results"
 
     def taken(self) -> Taken | None:
-        """Its images; None before it begins. Raises: IntegrityError, as all here."""
+        """Its images; None before it starts. Raises: IntegrityError, like all methods here."""
         return read_record(Taken, self.folder / "taken.json")
 
     def drawn(self) -> Drawn | None:
@@ -51,15 +51,15 @@ class Round:
         return read_record(Drawn, self.folder / "drawn.json")
 
     def end(self) -> End | None:
-        """How it ended; None while it is in work."""
+        """How it ended; None while in progress."""
         return read_record(End, self.folder / "end.json")
 
     def begin(self, taken: Taken) -> None:
-        """Its images are these, for good. Raises: OutputError, as all that writes."""
+        """Fixes its images permanently. Raises: OutputError, like all methods that write."""
         write_record(self.folder / "taken.json", taken)
 
     def finish_drawing(self, drawn: Drawn) -> None:
-        """Its results are all written."""
+        """Marks its results as written."""
         write_record(self.folder / "drawn.json", drawn)
 
     def finish(self, end: End) -> None:
@@ -67,20 +67,23 @@ class Round:
         write_record(self.folder / "end.json", end)
 
     def reopen(self) -> None:
-        """It is not over after all: its results are to be sent again, or it is to begin again. Raises: OSError."""
+        """Reopens it: its results are to be sent again, or it is to start over. Raises: OSError."""
         if not (self.folder / "drawn.json").is_file():
             (self.folder / "taken.json").unlink(missing_ok=True)
         (self.folder / "end.json").unlink(missing_ok=True)
         sync_folder(self.folder)
 
     def attempt(self) -> int:
-        """Notes that a worker begins to draw it; how many have begun, this one included. Raises: OSError."""
+        """Records that a worker starts to segment it; returns the number of starts, including this one.
+
+        Raises: OSError.
+        """
         count = 1 + len(list(self.folder.glob("attempt-*")))
         (self.folder / f"attempt-{count}").touch()
         return count
 
     def forget_attempts(self) -> None:
-        """Removes the notes. Raises: OSError."""
+        """Removes these records. Raises: OSError."""
         for path in self.folder.glob("attempt-*"):
             path.unlink(missing_ok=True)
 
@@ -89,11 +92,11 @@ class Round:
         shutil.rmtree(self.results, ignore_errors=True)
 
     def is_sent(self, archive: str, file: str) -> bool:
-        """Whether an archive has taken a result."""
+        """Whether an archive has accepted a result."""
         return (self.folder / "sent" / archive / file).is_file()
 
     def mark_sent(self, archive: str, file: str) -> None:
-        """An archive has taken a result."""
+        """Records that an archive has accepted a result."""
         replace_file(self.folder / "sent" / archive / file, b"")
 
     def unmark_sent(self, archive: str) -> None:
@@ -106,16 +109,16 @@ class Round:
         return sent.is_dir() and any(path.is_file() for path in sent.rglob("*"))
 
     def is_delivered(self, archive: str) -> bool:
-        """Whether an archive has everything, and confirmed it if it was to."""
+        """Whether an archive has everything, and confirmed it if required."""
         return (self.folder / f"delivered-{archive}").is_file()
 
     def mark_delivered(self, archive: str) -> None:
-        """An archive has everything."""
+        """Records that an archive has everything."""
         replace_file(self.folder / f"delivered-{archive}", b"")
 
 
 class SeriesFolder:
-    """A series' folder in the spool. Thread-safety: as its owner's lock gives it."""
+    """A series' folder in the spool. Thread-safety: provided by its owner's lock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -137,17 +140,17 @@ class SeriesFolder:
         return frozenset(path.name for path in self._images.iterdir() if not path.name.startswith("."))
 
     def add(self, key: str, received: Path) -> None:
-        """An image whose bytes are on the disk becomes the series', to last. Raises: OSError."""
+        """Durably moves an image whose bytes are on disk into the series. Raises: OSError."""
         make_folder(self._images)
         try:
             os.replace(received, self.image(key))  # noqa: PTH105  one step on every system
-        except PermissionError:  # Windows does not rename a file that is open
+        except PermissionError:  # Windows cannot rename an open file
             replace_file(self.image(key), received.read_bytes())
             return
         sync_folder(self._images)
 
     def rounds(self) -> list[Round]:
-        """That have begun, in order."""
+        """Rounds that have started, in order."""
         return [Round(path) for path in self._round_folders() if (path / "taken.json").is_file()]
 
     def _round_folders(self) -> list[Path]:
@@ -155,7 +158,7 @@ class SeriesFolder:
         return sorted(folder.iterdir()) if folder.is_dir() else []
 
     def begin_round(self, replaces: Iterable[Reference]) -> Round:
-        """A new round of all images that are there now. Raises: OutputError."""
+        """A new round with all current images. Raises: OutputError."""
         number = 1 + max((int(path.name) for path in self._round_folders()), default=0)
         found = Round(self.folder / "rounds" / f"{number:06d}")
         found.begin(Taken(tuple(sorted(self.images())), tuple(replaces)))
@@ -170,7 +173,7 @@ class SeriesFolder:
         return ()
 
     def answered_images(self) -> frozenset[str]:
-        """Images of the last round that ended well."""
+        """Images of the last round that ended successfully."""
         for one in reversed(self.rounds()):
             end, taken = one.end(), one.taken()
             if end is not None and end.status == DONE and taken is not None:
@@ -178,15 +181,15 @@ class SeriesFolder:
         return frozenset()
 
     def say_why(self, error: MiniSegError) -> None:
-        """Puts the reason where people look for it. Raises: OutputError."""
+        """Writes the reason to where operators look for it. Raises: OutputError."""
         write_record(self.folder / REASON, End("failed", error.code, str(error)))
 
     def restate(self, end: End) -> None:
-        """The same of a round that ended so. Raises: OutputError."""
+        """The same for a round that ended like this. Raises: OutputError."""
         write_record(self.folder / REASON, end)
 
     def take_back_reason(self) -> None:
-        """It has no reason any more."""
+        """Removes its reason."""
         with contextlib.suppress(OSError):
             (self.folder / REASON).unlink(missing_ok=True)
 

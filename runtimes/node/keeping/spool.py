@@ -1,4 +1,4 @@
-"""The spool: images and results on their way, so that a node that was killed goes on where it was.
+"""The spool: images and results in progress, so that a killed node resumes where it stopped.
 
     .lock                          held by the one node that works here
     incoming/                      objects that are being received; emptied when a node starts
@@ -9,7 +9,7 @@
     kept/<key>-000001/             with --keep, in the place of deleting them
     trash/                         what is being deleted
 
-Keys are hashes of UIDs. Every step is one file that appears whole, so the folder alone says what is to be done next.
+Keys are hashes of UIDs. Every step is one file that appears atomically, so the folder alone determines the next step.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from miniseg_edge.runtimes.node.keeping.records import Answered, read_record, wr
 
 SPOOL_VERSION = b"miniseg-node spool 1\n"
 MAX_ANSWERED = 5000
-"""Answered series that are remembered; the oldest are forgotten."""
+"""Number of answered series that are remembered; the oldest are removed."""
 
 _VERSION, _LOCK = "version", ".lock"
 _KEY_DIGITS = 32
@@ -41,8 +41,8 @@ def key_of(uid: str) -> str:
 class Spool:
     """A spool folder.
 
-    Thread-safety: all methods may be called from many threads of one process at once; `locked` keeps other processes
-    out.
+    Thread-safety: all methods may be called from many threads of one process at once; `locked` excludes other
+    processes.
     """
 
     def __init__(self, root: Path) -> None:
@@ -57,22 +57,24 @@ class Spool:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Inside, the folder is there, nobody else works in it, and what a killed node left half-way is gone.
+        """Inside, the folder exists, no other process works in it, and incomplete work of a killed node is removed.
 
         Raises:
-            OutputExistsError: it holds something else; OutputError: it is in use, or cannot be written.
+            OutputExistsError: the folder contains something else. OutputError: it is in use, or cannot be written.
         """
         self._check_ours()
         try:
             for folder in (self.incoming, self.series, self.dead, self.kept, self._answered, self._trash):
                 make_folder(folder)
-            self.root.chmod(0o700)  # patients' images: for nobody else on this machine
+            self.root.chmod(0o700)  # patients' images: not for other users of this machine
             handle = os.open(self.root / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise OutputError(f"{self.root} cannot be written", "a writable folder", error.strerror or "") from error
+            raise OutputError(
+                f"{self.root} cannot be written", expected="a writable folder", because=error.strerror or ""
+            ) from error
         try:
             if not lock_file(handle):
-                raise OutputError(f"{self.root} is in use", "one node at a time", "another that is at work")
+                raise OutputError(f"{self.root} is in use", expected="one node at a time", got="a run in progress")
             replace_file(self.root / _VERSION, SPOOL_VERSION)
             self._recover()
             yield
@@ -80,7 +82,7 @@ class Spool:
             os.close(handle)
 
     def is_at_work(self) -> bool:
-        """Whether a node works in it now."""
+        """Whether a node is working in it now."""
         try:
             handle = os.open(self.root / _LOCK, os.O_RDWR)
         except OSError:
@@ -91,16 +93,16 @@ class Spool:
             os.close(handle)
 
     def lock_of(self, key: str) -> threading.Lock:
-        """Held while a series' folder is changed as a whole, or an image comes into it."""
+        """Held while a series' folder is changed as a whole, or receives an image."""
         return self._stripes[int(key[:8], 16) % _STRIPES]
 
     @property
     def bytes(self) -> int:
-        """Of images and results in it."""
+        """Total bytes of images and results."""
         return self._bytes
 
     def counted(self, difference: int) -> None:
-        """Notes that so many bytes came (or went, below 0)."""
+        """Records that this many bytes were added (or removed, if negative)."""
         with self._counting:
             self._bytes += difference
 
@@ -109,7 +111,7 @@ class Spool:
         return shutil.disk_usage(self.root).free
 
     def series_keys(self) -> list[str]:
-        """Series that are in work, wait or rest."""
+        """Series that are in progress, waiting or resting."""
         return sorted(path.name for path in self.series.iterdir())
 
     def dead_keys(self) -> list[str]:
@@ -117,7 +119,7 @@ class Spool:
         return sorted(path.name for path in self.dead.iterdir()) if self.dead.is_dir() else []
 
     def revive(self, key: str) -> bool:
-        """Brings a dead letter back, under its lock, if there is one. Raises: OSError."""
+        """Restores a dead letter, under its lock, if there is one. Raises: OSError."""
         if not (self.dead / key).is_dir() or (self.series / key).exists():
             return False
         _moved(self.dead / key, self.series / key)
@@ -128,11 +130,11 @@ class Spool:
         _moved(self.series / key, self.dead / key)
 
     def answered(self, key: str) -> Answered | None:
-        """What is known of a series that was answered and deleted. Raises: IntegrityError."""
+        """The record of a series that was answered and deleted. Raises: IntegrityError."""
         return read_record(Answered, self._answered / f"{key}.json")
 
     def retire(self, key: str, answered: Answered, *, keep: bool) -> None:
-        """An answered series leaves, under its lock. Raises: OSError, OutputError."""
+        """Removes an answered series, under its lock. Raises: OSError, OutputError."""
         with self._counting:
             self._answered_count += 1
             number = self._numbers[key] = self._answered_count
@@ -145,7 +147,7 @@ class Spool:
         self._forget_oldest()
 
     def discard(self, folder: Path) -> None:
-        """Deletes a folder of the spool: its name at once, its files then. Raises: OSError."""
+        """Deletes a folder of the spool: first its name, then its files. Raises: OSError."""
         going = self._trash / folder.name
         _moved(folder, going)
         size = _counted_below(going)
@@ -174,19 +176,21 @@ class Spool:
         self._bytes = sum(_counted_below(folder) for home in homes for folder in home.iterdir())
 
     def _check_ours(self) -> None:
-        """Before so much as a lock is put into somebody else's folder."""
+        """Checked before even a lock file is put into an unrelated folder."""
         if self.root.exists() and not self.root.is_dir():
-            raise OutputError(f"{self.root} is no folder", "a folder, or nothing yet", "a file")
+            raise OutputError(f"{self.root} is not a folder", expected="a folder, or nothing yet", got="a file")
         if self.root.is_dir() and not (self.root / _VERSION).is_file():
             ours = {"incoming", "series", "dead", "kept", "answered", "trash", _LOCK}  # a start that was killed
             if any(path.name not in ours and not path.name.endswith(".partial") for path in self.root.iterdir()):
-                raise OutputExistsError(f"{self.root} holds other files", "a node's spool, or nothing", "another")
+                raise OutputExistsError(
+                    f"{self.root} contains other files", expected="a node's spool, or nothing", got="another"
+                )
         elif self.root.is_dir() and (self.root / _VERSION).read_bytes() != SPOOL_VERSION:
-            raise OutputExistsError(f"{self.root} is of another version", "spool 1", "another")
+            raise OutputExistsError(f"{self.root} is of another version", expected="spool 1", got="another")
 
 
 def _moved(folder: Path, to: Path) -> None:
-    """Renames a folder, to last; what a killed node left at the new name is replaced. Raises: OSError."""
+    """Durably renames a folder; replaces what a killed node left at the new name. Raises: OSError."""
     if to.exists():
         shutil.rmtree(to)
     folder.rename(to)
@@ -195,11 +199,11 @@ def _moved(folder: Path, to: Path) -> None:
 
 
 def bytes_below(folder: Path) -> int:
-    """Of all files below a folder."""
+    """Total size of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _counted_below(folder: Path) -> int:
-    """What counts of a series' folder: images and results, not the small files beside them."""
+    """Size of a series' images and results, without the small records."""
     results = (path / "results" for path in (folder / "rounds").glob("*") if (path / "drawn.json").is_file())
     return bytes_below(folder / "images") + sum(map(bytes_below, results))

@@ -1,4 +1,4 @@
-"""What a spool says of its series, by their hashes, whether a node works in it or not."""
+"""The series in a spool, by hash, whether or not a node is running."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +16,10 @@ _COLUMNS = ("series", "state", "images", "round", "objects", "reason")
 
 
 def show_status(root: Path) -> None:
-    """A table of all series. Raises: UsageError, if there is no spool."""
+    """Prints a table of all series. Raises: UsageError if there is no spool."""
     spool = Spool(root)
     if not spool.series.is_dir():
-        raise UsageError(f"{root} is no spool", "the --spool of a node", "nothing there")
+        raise UsageError(f"{root} is not a spool", expected="the --spool of a node", got="nothing there")
     rows, at_work = list(_rows(spool)), spool.is_at_work()
     terminal.answer({"at_work": at_work, "series": [dict(zip(_COLUMNS, row, strict=True)) for row in rows]})
     with answering():
@@ -45,7 +45,7 @@ def _row(folder: SeriesFolder, state: str | None) -> tuple[str, ...]:
         end = None if last is None else last.end()
         taken = None if last is None else last.taken()
         drawn = None if last is None else last.drawn()
-    except IntegrityError as error:  # a node writes at this very moment, or somebody else did
+    except IntegrityError as error:  # a node is writing at this moment, or somebody else did
         return folder.key, state or "unknown", "", "", "", error.code
     images = folder.images()
     if state is None:

@@ -1,1 +1,1 @@
-"""Results on their way to an archive: by C-STORE or STOW-RS, again and again, and confirmed where that is offered."""
+"""Sends results to archives: by C-STORE or STOW-RS, with retries, and confirmed if the archive offers that."""

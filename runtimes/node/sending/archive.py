@@ -1,4 +1,4 @@
-"""An archive as the sender sees it, however results get there."""
+"""An archive as seen by the sender, whatever the protocol."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from miniseg_edge.runtimes.node.keeping.records import Reference, ResultObject
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A result on its way: its file, and what it is."""
+    """A result to send: its file, and its identifiers."""
 
     path: Path
     made: ResultObject
@@ -28,12 +28,15 @@ class Archive(Protocol):
     key: str
 
     def store(self, results: Sequence[Outgoing], stored: Callable[[Outgoing], None]) -> None:
-        """Hands results over, in order; `stored` is called for each that was taken.
+        """Sends results in order; `stored` is called for each that was accepted.
 
         Raises:
-            SendError: it may take them later; SendRefusedError: it never will.
-            OutputError: `stored` could not note it.
+            SendError: the archive may accept them later; SendRefusedError: it never will.
+            OutputError: `stored` could not record it.
         """
 
     def ask_to_keep(self, references: Sequence[Reference], transaction_uid: str) -> bool:
-        """Asks for a confirmation that it keeps results; False, if it does not offer that. Raises: SendError."""
+        """Requests a confirmation that it stored results; returns False if it does not offer that.
+
+        Raises: SendError.
+        """

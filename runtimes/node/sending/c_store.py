@@ -1,4 +1,4 @@
-"""Results to an archive by C-STORE, and the question for a confirmation by N-ACTION."""
+"""Sends results to an archive by C-STORE, and requests confirmations by N-ACTION."""
 
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -37,9 +37,9 @@ class CStoreArchive:
 
         Args:
             node: the archive.
-            our_title: as which we call.
-            tls: of connections to it, or None.
-            on_report: takes a confirmation that comes on the association that asked for it.
+            our_title: our calling AE title.
+            tls: for connections to it, or None.
+            on_report: receives a confirmation that arrives on the requesting association.
         """
         self.name, self.key = node.name, key_of(f"{node.title}@{node.host}:{node.port}")
         self._node, self._title, self._tls, self._on_report = node, our_title, tls, on_report
@@ -53,12 +53,14 @@ class CStoreArchive:
                 dataset = pydicom.dcmread(result.path)
                 if str(dataset.SOPClassUID) not in _accepted(association):
                     raise SendRefusedError(
-                        f"{self.name} takes no such objects", "one accepted", dataset.SOPClassUID.name
+                        f"{self.name} does not accept this kind of object",
+                        expected="an accepted SOP class",
+                        got=dataset.SOPClassUID.name,
                     )
                 try:
                     answer = association.send_c_store(dataset)
                 except (RuntimeError, ValueError, OSError) as error:  # the association ended, or nothing fits
-                    raise SendError(f"{self.name} ended the association", "an answer", type(error).__name__) from None
+                    raise SendError(f"{self.name} ended the association", because=type(error).__name__) from None
                 self._check(answer)
                 stored(result)
 
@@ -77,18 +79,18 @@ class CStoreArchive:
             answer, _ = association.send_n_action(asked, _REQUEST_COMMITMENT, COMMITMENT, COMMITMENT_INSTANCE)
             status = answer.get("Status")
             if status is None:
-                raise SendError(f"{self.name} ended the association", "an answer", "none")
+                raise SendError(f"{self.name} ended the association", expected="an answer", got="none")
             return bool(status == _SUCCESS)
 
     def _check(self, answer: Any) -> None:
         status = answer.get("Status")
         if status is None:
-            raise SendError(f"{self.name} ended the association", "an answer", "none")
+            raise SendError(f"{self.name} ended the association", expected="an answer", got="none")
         if status == _SUCCESS or status in _WARNINGS:
             return
         if status in _OUT_OF_RESOURCES or status == _PROCESSING_FAILURE:
-            raise SendError(f"{self.name} did not take a result", "status 0000", f"{status:04X}")
-        raise SendRefusedError(f"{self.name} refused a result", "status 0000", f"{status:04X}")
+            raise SendError(f"{self.name} did not take a result", expected="status 0000", got=f"{status:04X}")
+        raise SendRefusedError(f"{self.name} refused a result", expected="status 0000", got=f"{status:04X}")
 
     @contextmanager
     def _associated(self, classes: Sequence[str]) -> Iterator[Any]:
@@ -97,7 +99,7 @@ class CStoreArchive:
         ours = pynetdicom.AE(self._title)
         ours.acse_timeout, ours.connection_timeout = CONNECT_S, CONNECT_S
         ours.dimse_timeout = ours.network_timeout = ANSWER_S
-        for one in (VERIFICATION, *classes):  # the first is accepted by all, so that a refusal of others can be told
+        for one in (VERIFICATION, *classes):  # all accept the first, so that a refusal of the others is visible
             ours.add_requested_context(one, [EXPLICIT, IMPLICIT])
         node = self._node
         association = ours.associate(
@@ -111,7 +113,7 @@ class CStoreArchive:
         try:
             if not association.is_established:
                 how = "rejected" if association.is_rejected else "no association"
-                raise SendError(f"{node.title} cannot be reached", "an association", how)
+                raise SendError(f"{node.title} cannot be reached", because=how)
             yield association
         finally:
             if association.is_established:

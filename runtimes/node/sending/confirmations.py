@@ -1,4 +1,4 @@
-"""Confirmations that archives owe us (storage commitment): asked for by a transaction's UID, answered by it."""
+"""Outstanding confirmations (storage commitment): requested with a transaction's UID, and answered with it."""
 
 import threading
 from typing import Literal
@@ -7,7 +7,7 @@ Answer = Literal["open", "kept", "lost"]
 
 
 class Confirmations:
-    """Transactions of this process; what a killed node asked for, the next one asks for again.
+    """Transactions of this process; a new node repeats the requests of a killed one.
 
     Thread-safety: all methods may be called from many threads at once.
     """
@@ -17,12 +17,12 @@ class Confirmations:
         self._answers: dict[str, Answer] = {}
 
     def expect(self, transaction_uid: str) -> None:
-        """An answer may come from now on, even before the archive has taken the question."""
+        """From now on an answer is expected, even before the archive has accepted the request."""
         with self._lock:
             self._answers[transaction_uid] = "open"
 
     def came(self, transaction_uid: str, *, kept: bool) -> bool:
-        """An archive answered; whether anybody had asked."""
+        """Records an archive's answer; returns whether it was expected."""
         with self._lock:
             if transaction_uid not in self._answers:
                 return False

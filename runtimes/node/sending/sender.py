@@ -1,4 +1,4 @@
-"""A thread for each archive: sends what is drawn, waits longer after each failure, and gives up in the end."""
+"""One thread per archive: sends results, waits longer after each failure, and finally gives up."""
 
 import threading
 import time
@@ -25,15 +25,15 @@ _logger = logger_of(__name__)
 
 @dataclass(frozen=True)
 class Patience:
-    """How long an archive is tried.
+    """How long sending to an archive is retried.
 
     Attributes:
-        tries: of one series' results.
+        tries: for one series' results.
         first_s: before the second try; doubled each time.
-        longest_s: between two tries.
-        commitment: "auto" asks for a confirmation where it is offered, and goes on without one after `asks`; with
-            "required" results without one become dead letters.
-        confirm_s: that a confirmation may take, until it is asked for again.
+        longest_s: maximum between two tries.
+        commitment: "auto" requests a confirmation if it is offered, and continues without one after `asks`; with
+            "required", unconfirmed results become dead letters.
+        confirm_s: maximum wait for a confirmation before it is requested again.
         asks: for one series.
     """
 
@@ -45,13 +45,13 @@ class Patience:
     asks: int = 3
 
     def pause_s(self, tries: int) -> float:
-        """After so many tries that failed."""
+        """Whether this many failed tries are too many."""
         return min(self.longest_s, self.first_s * 2.0 ** min(tries - 1, 40))
 
 
 @dataclass(eq=False)
 class _Letter:
-    """A case's round on its way to one archive."""
+    """A case's round for one archive."""
 
     case: Case
     round: Round
@@ -78,11 +78,11 @@ class Sender:
 
         Args:
             archive: where to.
-            confirmations: that archives owe us.
+            confirmations: outstanding confirmations of archives.
             patience: with it.
-            delivered: is told when the archive has everything of a case.
-            failed: is told when it is given up.
-            counted: is told the archive's name, a code ("" for success) and a number of objects.
+            delivered: called when the archive has everything of a case.
+            failed: called when sending is abandoned.
+            counted: called with the archive's name, a code ("" for success) and a number of objects.
         """
         self.archive = archive
         self._confirmations, self._patience = confirmations, patience
@@ -98,12 +98,12 @@ class Sender:
         self._thread.start()
 
     def stop(self, patience_s: float) -> None:
-        """Ends after the object that is on its way."""
+        """Ends after the current object."""
         self._stopping.set()
         self._thread.join(patience_s)
 
     def put(self, case: Case) -> None:
-        """Results of a case that are drawn."""
+        """Enqueues a case's results."""
         assert case.round is not None  # noqa: S101  what is drawn has a round
         with self._lock:
             self._letters.append(_Letter(case, case.round))
@@ -128,8 +128,11 @@ class Sender:
                 _logger.error("series %s: %s; tried again", letter.case.key, getattr(error, "code", "OUTPUT"))
                 self._stopping.wait(self._patience.first_s)
                 self._again(letter)
-            except Exception as error:  # nothing that an archive says ends the sender
-                self._trouble(letter, SendError("something unforeseen", "an answer", type(error).__name__))
+            except Exception as error:  # no answer of an archive ends the sender
+                self._trouble(
+                    letter,
+                    SendError("an unexpected error occurred", because=type(error).__name__),
+                )
 
     def _next(self) -> _Letter | None:
         if time.monotonic() < self._shut_until_s:
@@ -142,7 +145,7 @@ class Sender:
             self._letters.append(letter)
 
     def _send(self, letter: _Letter) -> None:
-        if letter.round.is_delivered(self.archive.key):  # a killed node had not noted that this was the last
+        if letter.round.is_delivered(self.archive.key):  # a killed node had not recorded that this was the last
             self._delivered(letter.case)
             return
         drawn = letter.round.drawn()
@@ -175,7 +178,7 @@ class Sender:
         self._delivered(letter.case)
 
     def _trouble(self, letter: _Letter, error: SendError) -> None:
-        """The archive is left alone for a while, and this series waits behind the others."""
+        """Pauses the archive, and moves this series behind the others."""
         letter.tries += 1
         self._failures += 1
         self._counted(self.archive.name, error.code, 1)
@@ -188,7 +191,7 @@ class Sender:
         self._again(letter)
 
     def _asks(self, letter: _Letter, made: tuple[ResultObject, ...]) -> bool:
-        """Asks for a confirmation; whether one is to be waited for. Raises: SendError, NotCommittedError."""
+        """Requests a confirmation; returns whether to wait for one. Raises: SendError, NotCommittedError."""
         transaction = f"2.25.{uuid.uuid4().int}"
         self._confirmations.expect(transaction)
         offered = self.archive.ask_to_keep([one.reference for one in made], transaction)
@@ -239,4 +242,4 @@ class Sender:
 
 
 def _not_committed(name: str, got: str) -> NotCommittedError:
-    return NotCommittedError(f"{name} does not confirm that it keeps a result", "a confirmation", got)
+    return NotCommittedError(f"{name} did not confirm that it stored a result", expected="a confirmation", got=got)

@@ -16,7 +16,7 @@ CONNECT_S, ANSWER_S = 10.0, 120.0
 
 _REFUSALS = range(400, 500)
 _MAY_PASS = (401, 403, 404, 408, 425, 429)
-"""Refusals of the way rather than the result: an administrator, or time, may change them."""
+"""Refusals of the request rather than of the result, which an administrator, or time, may change."""
 
 
 class StowArchive:
@@ -28,7 +28,7 @@ class StowArchive:
         Args:
             archive: where it is.
             token: bearer token, or None.
-            tls: for https; None takes the system's certificates.
+            tls: for https; None uses the system's certificates.
         """
         self.name, self.key = archive.name, key_of(archive.url)
         requests: Any = require("requests", "node")
@@ -36,7 +36,7 @@ class StowArchive:
         api: Any = require("dicomweb_client.api", "node")
 
         class Patient(adapters.HTTPAdapter):  # type: ignore[misc]
-            """Gives up in time, and trusts what it is told to."""
+            """A session with timeouts, which only trusts the given certificates."""
 
             def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
                 super().init_poolmanager(*args, **kwargs, **({} if tls is None else {"ssl_context": tls}))
@@ -46,7 +46,7 @@ class StowArchive:
                 return super().send(request, **kwargs)
 
         session = requests.Session()
-        session.trust_env = False  # patient data take no proxy that somebody set for something else
+        session.trust_env = False  # patient data must not pass through a proxy that is meant for something else
         for scheme in ("http://", "https://"):
             session.mount(scheme, Patient())
         if token is not None:
@@ -54,7 +54,7 @@ class StowArchive:
         self._http_error = requests.exceptions.HTTPError
         self._failures = (requests.exceptions.RequestException, OSError, ValueError)
         self._client = api.DICOMwebClient(archive.url, session=session)
-        self._client.set_http_retry_params(retry=False)  # the sender has its own times
+        self._client.set_http_retry_params(retry=False)  # the sender has its own retries
 
     def store(self, results: Sequence[Outgoing], stored: Callable[[Outgoing], None]) -> None:
         """As `Archive` says."""
@@ -67,17 +67,19 @@ class StowArchive:
             except self._http_error as error:
                 raise self._refused(getattr(error.response, "status_code", 0)) from None
             except self._failures as error:
-                raise SendError(f"{self.name} cannot be reached", "an answer", type(error).__name__) from None
+                raise SendError(f"{self.name} cannot be reached", because=type(error).__name__) from None
             if answer.get("FailedSOPSequence"):
                 reason = answer.FailedSOPSequence[0].get("FailureReason", 0)
-                raise SendRefusedError(f"{self.name} refused a result", "no failure", f"{int(reason or 0):04X}")
+                raise SendRefusedError(
+                    f"{self.name} refused a result", expected="no failure", got=f"{int(reason or 0):04X}"
+                )
             stored(result)
 
     def ask_to_keep(self, references: Sequence[Reference], transaction_uid: str) -> bool:
-        """DICOMweb's answer is all that there is."""
+        """DICOMweb's response is the only information."""
         return False
 
     def _refused(self, status: int) -> SendError:
         if status in _REFUSALS and status not in _MAY_PASS:
-            return SendRefusedError(f"{self.name} refused a result", "HTTP 200", str(status))
-        return SendError(f"{self.name} did not take a result", "HTTP 200", str(status))
+            return SendRefusedError(f"{self.name} refused a result", expected="HTTP 200", got=str(status))
+        return SendError(f"{self.name} did not take a result", expected="HTTP 200", got=str(status))

@@ -1,4 +1,4 @@
-"""Where the service listens: on loopback, or with a token and TLS anywhere else."""
+"""Where the service listens: on loopback, or anywhere else with a token and TLS."""
 
 import ipaddress
 import os
@@ -16,16 +16,16 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MIN_TOKEN = 32
 _MAX_TOKEN_FILE, _MAX_KEY_FILE = 4096, 2**16
 _BACKLOG = 1024
-"""Connections that the system holds until they are accepted; one more waits a second for the peer's next attempt."""
+"""Backlog of the listening socket; one more connection waits a second for the peer's next attempt."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """A listening socket's place and what guards it.
+    """A listening socket's address and protection.
 
     Attributes:
-        host, port: to bind; port 0 takes a free one.
-        token: that every request must bring, or None.
+        host, port: to bind; port 0 chooses a free one.
+        token: required in every request, or None.
         tls: None for plain HTTP.
     """
 
@@ -36,7 +36,7 @@ class Address:
 
     @property
     def names(self) -> frozenset[str] | None:
-        """What requests may call the service; None is any."""
+        """Host names that requests may use; None for any."""
         return LOOPBACK_NAMES if ipaddress.ip_address(self.host).is_loopback else None
 
     def listen(self) -> socket.socket:
@@ -46,29 +46,31 @@ class Address:
             return socket.create_server((self.host, self.port), family=family, backlog=_BACKLOG)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise UsageError(f"{self.host} port {self.port} cannot be bound", "a free port", reason) from error
+            raise UsageError(
+                f"{self.host} port {self.port} cannot be bound", expected="a free port", got=reason
+            ) from error
 
 
 def address_of(
     host: str, port: int, *, allow_remote: bool, token_file: Path | None, tls_cert: Path | None, tls_key: Path | None
 ) -> Address:
-    """Checks a place to listen, before anything is opened.
+    """Checks a listening address before anything is opened.
 
     Raises:
-        UsageError: no address; or one that is not loopback, and not all of permission, token and TLS; or files that
-            cannot serve as such.
+        UsageError: the address is invalid; or it is not loopback and lacks permission, token or TLS; or the files are
+            unusable.
     """
     try:
         found = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
-        raise UsageError("no such host", "localhost or an IP address", host[:200]) from None
+        raise UsageError("the host is invalid", expected="localhost or an IP address", got=host[:200]) from None
     if not 0 <= port <= 65535:
-        raise UsageError("no such port", "0..65535, 0 for a free one", str(port))
+        raise UsageError("the port is invalid", expected="0..65535, 0 for a free one", got=str(port))
     if (tls_cert is None) != (tls_key is None):
-        raise UsageError("half of TLS", "--tls-cert and --tls-key", "one of them")
+        raise UsageError("TLS needs a certificate and a key", expected="--tls-cert and --tls-key", got="one of them")
     if not found.is_loopback and (not allow_remote or token_file is None or tls_cert is None):
         wanted = "127.0.0.1, ::1, or --allow-remote with --token-file, --tls-cert and --tls-key"
-        raise UsageError("others could reach this address", wanted, str(found))
+        raise UsageError("other machines could reach this address", expected=wanted, got=str(found))
     return Address(
         host=str(found),
         port=port,
@@ -82,9 +84,11 @@ def _token(path: Path) -> bytes:
     token = bytes_from_file(path, _MAX_TOKEN_FILE, UsageError).strip()
     if len(token) < MIN_TOKEN or not re.fullmatch(rb"[\x21-\x7e]+", token):
         raise UsageError(
-            f"{path} holds no token", f"one line of {MIN_TOKEN} visible ASCII characters or more", "another content",
-            "openssl rand -hex 32",
-        )  # fmt: skip
+            f"{path} contains no token",
+            expected=f"one line of at least {MIN_TOKEN} visible ASCII characters",
+            got="other content",
+            remedy="Create one: openssl rand -hex 32",
+        )
     return token
 
 
@@ -97,9 +101,9 @@ def server_tls(cert: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(cert, key, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl's own are of the first kind
+    except (OSError, ValueError) as error:  # ssl's own exceptions are of the first type
         raise UsageError(
-            "TLS cannot be set up", "a certificate and its key in PEM, not encrypted", str(error)
+            "TLS cannot be set up", expected="a certificate and its key in PEM, not encrypted", because=str(error)
         ) from error
     return context
 
@@ -111,4 +115,9 @@ def _no_password() -> str:
 def check_private(path: Path) -> None:
     """Refuses a secret that other users can read. Raises: UsageError."""
     if os.name == "posix" and path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise UsageError(f"others can read {path}", "a file of its owner's alone", "more", f"chmod 600 {path}")
+        raise UsageError(
+            f"other users can read {path}",
+            expected="a file that only its owner can read",
+            got="more",
+            remedy=f"Run: chmod 600 {path}",
+        )

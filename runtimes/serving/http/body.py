@@ -1,4 +1,4 @@
-"""A request's body: as much memory as was declared, given back to the system at once when nobody needs it."""
+"""A request's body: exactly the declared memory, returned to the system as soon as it is not needed."""
 
 import mmap
 
@@ -7,10 +7,10 @@ from miniseg_edge.host.limits import host_limits
 
 
 class Body:
-    """Bytes that come in pieces and are taken once.
+    """Bytes that arrive in pieces and are taken once.
 
-    Its memory is a mapping of its own: memory from the allocator would stay with the process for some sizes, and grow
-    in steps for others. Pages that nothing was written to take no memory.
+    Its memory is a separate mapping: memory from the allocator would stay with the process for some sizes, and grow in
+    steps for others. Untouched pages take no memory.
 
     Thread-safety: `add` belongs to one thread until the body is complete; `take` and `forget` may be called from any.
     """
@@ -23,24 +23,24 @@ class Body:
 
     @property
     def complete(self) -> bool:
-        """Whether all bytes have come."""
+        """Whether all bytes have arrived."""
         return self._filled == self.size
 
     def add(self, piece: bytes) -> None:
-        """The next bytes. Raises: RequestError, more than were declared."""
+        """Adds the next bytes. Raises: RequestError if there are more than declared."""
         end = self._filled + len(piece)
         if end > self.size:
-            raise RequestError("a body is longer than its length", f"{self.size} bytes", "more")
+            raise RequestError("the body is longer than its Content-Length", expected=f"{self.size} bytes", got="more")
         self._memory[0][self._filled : end] = piece
         self._filled = end
 
     def take(self) -> memoryview | None:
-        """All bytes, writable, which are the caller's alone from now on; None if they were taken or forgotten."""
+        """All bytes, writable and owned by the caller from now on; None if they were taken or forgotten."""
         try:
             return memoryview(self._memory.pop())[: self.size]
         except IndexError:
             return None
 
     def forget(self) -> None:
-        """Gives the memory back unless somebody took it."""
+        """Releases the memory unless it was taken."""
         self._memory.clear()

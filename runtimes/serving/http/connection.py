@@ -1,4 +1,4 @@
-"""A connection: HTTP/1.1, parsed by h11, in front of an ASGI application. Every wait and every buffer is bounded."""
+"""A connection: HTTP/1.1, parsed by h11, in front of an ASGI application. Every wait and every buffer is limited."""
 
 import asyncio
 import enum
@@ -22,14 +22,14 @@ MAX_HEAD = 2**14
 """Bytes of a request line and its headers."""
 
 PIECE = 2**16
-"""Bytes that are read at once, and that may wait for the application or for a peer."""
+"""Bytes that are read at once, and that may be buffered for the application or for a peer."""
 
 _MAX_DISCARDED = 2**28
 _CLOSE = (b"connection", b"close")
 
 
 class Standing(enum.IntEnum):
-    """How much a connection's peer has shown; the lowest goes first when there is no room."""
+    """How much a connection's peer has proved; the lowest is dropped first if there is no room."""
 
     STRANGER = 0
     KNOWN = 1
@@ -38,14 +38,14 @@ class Standing(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds that a peer may take; after them its connection is broken off.
+    """Time limits of a peer in seconds, after which its connection is dropped.
 
     Attributes:
-        head_s: from the connection's start, or a request's first byte, until the request's headers have come; a TLS
+        head_s: from the connection's start, or a request's first byte, until the request's headers have arrived; a TLS
             handshake may take as long before that.
         idle_s: between two requests.
-        answer_s: to take an answer, from its first byte to its last.
-        linger_s: to read the last answer and close, while what the peer still sends is discarded.
+        answer_s: to receive an answer, from its first byte to its last.
+        linger_s: to read the last answer and close, while further bytes from the peer are discarded.
     """
 
     head_s: float = 5.0
@@ -58,7 +58,7 @@ class Connection(asyncio.BufferedProtocol):
     """One peer. It belongs to one event loop.
 
     Attributes:
-        standing: of the peer; the application says it with `stand`.
+        standing: of the peer; set by the application with `stand`.
         since: when the peer last completed a request, in seconds of the monotonic clock.
     """
 
@@ -70,7 +70,7 @@ class Connection(asyncio.BufferedProtocol):
         seldom: Seldom,
         closed: Callable[["Connection"], None],
     ) -> None:
-        """Calls `closed` once it is gone. `room`, of `PIECE` bytes, may be shared by all connections of a loop."""
+        """Calls `closed` when it ends. `room`, of `PIECE` bytes, may be shared by all connections of a loop."""
         self.standing, self.since = Standing.STRANGER, time.monotonic()
         self.opening: asyncio.Task[None] | None = None
         self._application, self._patience, self._seldom, self._closed = application, patience, seldom, closed
@@ -85,14 +85,14 @@ class Connection(asyncio.BufferedProtocol):
         self._half_closed = self._ending = self._finishing = self._asks_head = False
 
     def drop(self) -> None:
-        """Breaks the connection off, whatever its peer does or does not."""
+        """Drops the connection immediately."""
         if self._transport is not None:
             self._transport.abort()
         elif self.opening is not None:
             self.opening.cancel()
 
     def finish(self) -> None:
-        """Ends the connection after the answer that is under way, or at once."""
+        """Ends the connection after the current answer, or at once."""
         self._finishing = True
         if self._transport is None:
             self.drop()
@@ -106,7 +106,7 @@ class Connection(asyncio.BufferedProtocol):
         self._wait(self._patience.head_s)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tells everybody who waits."""
+        """Wakes everything that waits."""
         self._stop_waiting()
         if self._exchange is not None:
             self._exchange.finish()
@@ -124,7 +124,7 @@ class Connection(asyncio.BufferedProtocol):
         self._writable.set()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go; they are copied before anything else is read."""
+        """The buffer for the next bytes; they are copied before anything else is read."""
         return self._room
 
     def buffer_updated(self, count: int) -> None:
@@ -139,7 +139,7 @@ class Connection(asyncio.BufferedProtocol):
         self._proceed()
 
     def eof_received(self) -> bool:
-        """The peer has nothing more to say; whether it still gets an answer. Over TLS it cannot."""
+        """The peer has closed its sending side; returns whether it still gets an answer. Over TLS it cannot."""
         self._half_closed = True
         if self._exchange is None:
             self._end()  # what was written is still delivered
@@ -150,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._open.get_extra_info("sslcontext") is None
 
     def _proceed(self) -> None:
-        """Does what the bytes say that have come."""
+        """Processes the received bytes."""
         while not self._ending:
             try:
                 event = self._http.next_event()
@@ -184,7 +184,10 @@ class Connection(asyncio.BufferedProtocol):
         if any(name == b"transfer-encoding" for name, _ in request.headers):
             self._refuse(
                 RequestError(
-                    "a body in chunks, or encoded", "Content-Length alone", "Transfer-Encoding", "Send it in one piece."
+                    "the body is chunked or encoded",
+                    expected="only Content-Length",
+                    got="Transfer-Encoding",
+                    remedy="Send it in one piece, with its length.",
                 )
             )
             return
@@ -251,7 +254,7 @@ class Connection(asyncio.BufferedProtocol):
         self._proceed()
 
     def _refuse(self, error: MiniSegError, status: int | None = None) -> None:
-        """Answers what never reached the application, and ends the connection."""
+        """Answers a request that never reached the application, and ends the connection."""
         if self._exchange is not None or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.drop()
             return
@@ -265,7 +268,7 @@ class Connection(asyncio.BufferedProtocol):
         self._end()
 
     def _end(self) -> None:
-        """Nothing is answered any more. A peer that still sends is heard out: a reset would take its answer away."""
+        """Nothing is answered any more, but the peer's bytes are still read: a reset would destroy the last answer."""
         self._ending = True
         self._wait(self._patience.linger_s)
         if self._open.is_closing():
@@ -275,7 +278,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._open.can_write_eof():
             try:
                 self._open.write_eof()
-            except OSError:  # the peer has gone, which the system noticed first
+            except OSError:  # the peer has disconnected, which the system noticed first
                 self.drop()
             else:
                 self._open.resume_reading()
@@ -290,7 +293,7 @@ class Connection(asyncio.BufferedProtocol):
             self.drop()
 
     def _wait(self, seconds: float) -> None:
-        """Drops the peer in so many seconds, unless something else comes before."""
+        """Drops the peer after this many seconds, unless something else happens before."""
         self._stop_waiting()
         self._timer = asyncio.get_running_loop().call_later(seconds, self._too_late)
 
@@ -306,7 +309,7 @@ class Connection(asyncio.BufferedProtocol):
 
 
 def stand(scope: Scope, standing: Standing) -> None:
-    """Says of a request's peer how much it has shown; without a connection, as in tests, nobody asks."""
+    """Sets how much a request's peer has proved; has no effect without a connection, as in tests."""
     if (connection := scope.get("state", {}).get("connection")) is not None:
         connection.standing = standing
 
@@ -342,5 +345,7 @@ def _phrase(status: int) -> bytes:
 
 def _error_of(status: int) -> MiniSegError:
     if status == 431:
-        return TooLargeError("a request's headers are too large", f"at most {MAX_HEAD} bytes", "more")
-    return RequestError("a request that is not HTTP/1.1", "a request line, headers and Content-Length", "other bytes")
+        return TooLargeError("a request's headers are too large", expected=f"at most {MAX_HEAD} bytes", got="more")
+    return RequestError(
+        "the request is not HTTP/1.1", expected="a request line, headers and Content-Length", got="other bytes"
+    )

@@ -1,19 +1,19 @@
-"""An answer on its way out: in pieces, so that a peer that reads slowly holds up little memory."""
+"""Sends an answer in pieces, so that a slow peer occupies little memory."""
 
 from starlette.types import Send
 
 from miniseg_edge.runtimes.serving.protocol.answers import Answer
 
 _PIECE = 2**16
-"""Bytes that may wait for a peer."""
+"""Bytes that may be buffered for a peer."""
 
 
 async def deliver(answer: Answer, send: Send, *, last: bool = False) -> None:
-    """Sends an answer; the connection breaks off a peer that does not take it in time.
+    """Sends an answer; the connection drops a peer that does not receive it in time.
 
     Args:
         answer: to be sent.
-        send: of the request, as ASGI has it.
+        send: of the request, as in ASGI.
         last: whether the connection is to end with it.
     """
     length = len(answer.body) + len(answer.tail)

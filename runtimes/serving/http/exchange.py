@@ -1,4 +1,4 @@
-"""A request whose headers have come, and how far its body and its answer are."""
+"""A request whose headers have arrived, and the progress of its body and its answer."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ class Exchange:
     """One request and its answer; it belongs to one event loop.
 
     Attributes:
-        scope: the request, as ASGI has it.
+        scope: the request, as in ASGI.
         pieces, held: bytes of the body that the application has not taken yet, and their number.
-        complete: the whole body has come.
-        taken: the application has taken the whole body.
-        over: nothing can be received or sent any more: answered, or the peer is gone.
+        complete: whether the whole body has arrived.
+        taken: whether the application has taken the whole body.
+        over: nothing can be received or sent any more: answered, or the peer has disconnected.
         changed: set when one of these changes.
-        task: the application at work.
+        task: the running application.
     """
 
     scope: Scope
@@ -41,12 +41,12 @@ class Exchange:
         self.changed.set()
 
     def finish(self) -> None:
-        """Nothing follows; bytes that nobody took are forgotten."""
+        """No more bytes follow; those not taken are discarded."""
         self.over, self.pieces, self.held = True, [], 0
         self.changed.set()
 
     def take(self) -> Message | None:
-        """What there is for the application, as ASGI has it; None while there is nothing."""
+        """The next ASGI event for the application; None if there is none."""
         if self.over:
             return {"type": "http.disconnect"}
         if self.taken or not (self.held or self.complete):

@@ -1,4 +1,4 @@
-"""Before any path: who asks. Web pages and foreign names are refused on loopback, and everybody without the token."""
+"""Checks every request first: refuses web pages and foreign hosts on loopback, and a missing token anywhere."""
 
 import hmac
 
@@ -10,14 +10,14 @@ from miniseg_edge.runtimes.serving.http.delivery import deliver
 from miniseg_edge.runtimes.serving.protocol.answers import answer_of_error
 
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
-"""What supervisors ask, which have no token; they learn one bit."""
+"""Paths for supervisors without a token; they reveal one bit."""
 
 
 class Guard:
-    """ASGI middleware. A page in a browser reaches loopback too, under a name of its own or with an `Origin`."""
+    """ASGI middleware. A web page can reach loopback too, under its own host name or with an `Origin`."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, token: bytes | None) -> None:
-        """Guards `app`: the names that it may be called by, None for any, and the token, None for none."""
+        """Protects `app`: the accepted host names, None for any, and the token, None for none."""
         self._app, self._hosts, self._token = app, hosts, token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,14 +35,20 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
         if b"origin" in headers:
-            raise ForbiddenError("a web page asks", "a program", "an Origin header")
+            raise ForbiddenError("the request comes from a web page", expected="a program", got="an Origin header")
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if self._hosts is not None and _name_of(host) not in self._hosts:
-            raise ForbiddenError("called by another name", " or ".join(sorted(self._hosts)), "another Host header")
+            raise ForbiddenError(
+                "the request is addressed to another host",
+                expected=" or ".join(sorted(self._hosts)),
+                got="another Host header",
+            )
         if self._token is not None and scope["path"] not in OPEN_PATHS:
             given = headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, b"Bearer " + self._token):
-                raise UnauthorizedError("no token, or a wrong one", "Authorization: Bearer TOKEN", "none that is right")
+                raise UnauthorizedError(
+                    "the token is missing or wrong", expected="Authorization: Bearer TOKEN", got="no valid token"
+                )
 
 
 def _name_of(host: str) -> str:

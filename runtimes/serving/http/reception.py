@@ -1,4 +1,4 @@
-"""Who is let in: a bounded number of connections, and so many from one address that others find room."""
+"""Accepts connections: a limited number, and few enough from one address that others find room."""
 
 import asyncio
 import ipaddress
@@ -20,15 +20,15 @@ from miniseg_edge.runtimes.serving.http.connection import PIECE, Connection, Pat
 from miniseg_edge.runtimes.serving.http.seldom import Seldom
 
 WAITING = 512
-"""Connections that may be open beside those whose requests are inside; half of them from one address."""
+"""Maximum connections besides those whose requests are inside; half of them from one address."""
 
 _MIN_CONNECTIONS = 8
 _KEPT_FREE = 32
-"""Descriptors that the rest of the process may need."""
+"""Descriptors reserved for the rest of the process."""
 
 _MANY_CLOSED = 256
 _AT_ONCE = 32
-"""Connections that are accepted before those that are open have their turn: neither may wait long for the other."""
+"""Connections accepted before open ones are served again: neither may wait long for the other."""
 
 _RETRY_S, _LOOK_S, _REST_S = 0.25, 0.05, 1.0
 
@@ -36,26 +36,26 @@ _log = logger_of(__name__)
 
 
 def connections_at_once(places: int) -> int:
-    """How many connections a service of so many places takes: as many as its descriptors allow.
+    """Maximum connections for a service with this many places, within the limit on descriptors.
 
     Raises:
-        HostLimitError: the host allows the process too few.
+        HostLimitError: the process may open too few.
     """
     wanted = places + WAITING
     if (left := _descriptors_left()) is None:
         return wanted
     if (allowed := left - _KEPT_FREE) < _MIN_CONNECTIONS:
         raise HostLimitError(
-            "the host allows too few open files",
-            f"{_MIN_CONNECTIONS + _KEPT_FREE} more than are open",
-            f"{left} more",
-            "Raise the limit (ulimit -n).",
+            "the limit on open files is too low",
+            expected=f"{_MIN_CONNECTIONS + _KEPT_FREE} more than are open",
+            got=f"{left} more",
+            remedy="Raise the limit (ulimit -n).",
         )
     return min(wanted, allowed)
 
 
 def _descriptors_left() -> int | None:
-    """That the process may still open; None where nobody counts them."""
+    """Descriptors that the process may still open; None if unlimited."""
     if sys.platform == "win32":
         return None
     import resource
@@ -69,12 +69,12 @@ def _descriptors_left() -> int | None:
 class Reception:
     """Accepts connections for an application.
 
-    Where there is no room it makes some: the peer goes that has shown least, and among equals the one that has been
-    quiet longest. Peers whose requests are inside stay; where there is nobody else, nothing is accepted.
+    If there is no room it drops the peer that has proved least, and among equals the one that has been quiet longest.
+    Peers whose requests are inside stay; if there are no others, nothing is accepted.
     """
 
     def __init__(self, application: ASGIApp, tls: ssl.SSLContext | None, patience: Patience, maximum: int) -> None:
-        """Takes up to `maximum` connections at once."""
+        """Accepts up to `maximum` connections at once."""
         self.maximum = maximum
         self._of_one_address = max(1, maximum - min(maximum, WAITING) // 2)
         self._application, self._tls, self._patience = application, tls, patience
@@ -86,14 +86,14 @@ class Reception:
         self._last_closed: float | None = None
 
     def has_closed_many(self) -> bool:
-        """Whether so many were closed since this was last said that their memory counts: with TLS they are cycles."""
+        """Whether enough connections were closed since the last call to matter: with TLS they are cycles."""
         if self._closed < _MANY_CLOSED:
             return False
         self._closed = 0
         return True
 
     def rests(self) -> bool:
-        """Whether connections were closed, and none for a second; once after each of them."""
+        """Whether connections were closed, and none in the last second; once after each busy period."""
         if self._last_closed is None or time.monotonic() - self._last_closed < _REST_S:
             return False
         self._closed, self._last_closed = 0, None
@@ -124,7 +124,7 @@ class Reception:
                 await asyncio.sleep(0)
 
     async def close(self, seconds: float) -> None:
-        """Ends all connections: after the answers that are under way, but in so many seconds at the latest."""
+        """Ends all connections: after the current answers, but within this many seconds."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + seconds
         for connection in list(self._addresses):
@@ -146,7 +146,7 @@ class Reception:
         connection.opening = asyncio.get_running_loop().create_task(self._open(connection, accepted))
 
     async def _open(self, connection: Connection, accepted: socket.socket) -> None:
-        """Hands the socket to its connection, after the handshake where there is TLS."""
+        """Passes the socket to its connection, after the TLS handshake if there is one."""
         limit = None if self._tls is None else self._patience.head_s
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -160,7 +160,7 @@ class Reception:
             self._seldom.warn("a connection could not be accepted", "no memory")
 
     def _make_room(self, address: str | None) -> bool:
-        """Drops a connection, of one address if that is given; whether there was one to drop."""
+        """Drops a connection, from one address if given; returns whether there was one to drop."""
         if (connection := self._first_to_go(address)) is None:
             return False
         self._gone(connection)
@@ -189,7 +189,7 @@ class Reception:
 
 
 def _address_of(peer: Any) -> str:
-    """Whose connection it is: an IPv4 address, an IPv6 network of 64 bits, or this machine."""
+    """The origin of a connection: an IPv4 address, an IPv6 network of 64 bits, or this machine."""
     try:
         address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
     except (ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""Warnings that a peer can cause, so seldom that no peer can fill a log with them."""
+"""Rate-limits warnings that peers can cause, so that no peer can fill a log."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ EVERY_S = 60.0
 
 
 class Seldom:
-    """Logs at most one warning of each kind a minute, and how many of its kind were left out before it.
+    """Logs at most one warning of each kind a minute, with the number of suppressed ones.
 
     Thread-safety: may be called from many threads at once.
     """
@@ -21,7 +21,7 @@ class Seldom:
         self._lock = threading.Lock()
 
     def warn(self, kind: str, detail: str = "", error: BaseException | None = None) -> None:
-        """Logs a warning. `kind` is a constant; `detail` and `error` never hold what a peer sent."""
+        """Logs a warning. `kind` is a constant; `detail` and `error` never contain what a peer sent."""
         now = time.monotonic()
         with self._lock:
             if kind in self._last and now - self._last[kind] < EVERY_S:

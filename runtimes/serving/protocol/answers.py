@@ -1,4 +1,4 @@
-"""What goes back: masks, documents and errors, as the protocol writes them."""
+"""Responses: masks, documents and errors, as the protocol defines them."""
 
 import json
 from collections.abc import Sequence
@@ -41,12 +41,12 @@ _STATUSES: tuple[tuple[type[MiniSegError], int], ...] = (
     (HostLimitError, 503),
     (DeadlineError, 504),
 )
-"""The first that fits counts; whatever is not here is ours, 500."""
+"""The first match counts; errors that are not listed are our fault, 500."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response: status, body, headers beside its length, of an error its code, and what follows the body as it is."""
+    """A response: status, body, headers besides its length, an error's code, and raw bytes after the body."""
 
     status: int
     body: bytes
@@ -61,7 +61,7 @@ def document(found: object, status: int = 200) -> Answer:
 
 
 def answer_of_error(error: MiniSegError) -> Answer:
-    """An error's: its one line, which begins with its code, and the status that fits."""
+    """An error's response: its one line, which starts with its code, and the matching status."""
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
     headers = {"Content-Type": "application/json"}
     if status == 503:
@@ -72,9 +72,9 @@ def answer_of_error(error: MiniSegError) -> Answer:
 
 
 def answer_of_masks(masks: ByteArray, remarks: Sequence[str], request: InferRequest, model: ServedModel) -> Answer:
-    """Masks (N, H, W) uint8 as bytes or numbers, whichever was asked for, and what made them.
+    """Masks (N, H, W) uint8 as bytes or numbers, as requested, and what made them.
 
-    Bytes are not copied: the answer shares the memory of `masks`.
+    Bytes are not copied: the response shares the memory of `masks`.
     """
     parameters = model.provenance | ({"warnings": "; ".join(remarks)} if remarks else {})
     found: dict[str, Any] = {"model_name": model.name, "model_version": VERSION, "parameters": parameters}
@@ -91,7 +91,7 @@ def answer_of_masks(masks: ByteArray, remarks: Sequence[str], request: InferRequ
 
 
 def _numbers(masks: ByteArray) -> bytes:
-    """Masks of zeros and ones as JSON's numbers, without an object for each."""
+    """Masks of zeros and ones as JSON numbers, without an object for each."""
     text = np.full(2 * masks.size - 1, ord(","), np.uint8)
     text[::2] = masks.reshape(-1)
     text[::2] += ord("0")
@@ -99,7 +99,7 @@ def _numbers(masks: ByteArray) -> bytes:
 
 
 def _opened(found: object, end: bytes) -> bytes:
-    """JSON without its last characters, so that more can follow."""
+    """JSON without its closing characters, so that more can follow."""
     return _json(found).removesuffix(end)
 
 

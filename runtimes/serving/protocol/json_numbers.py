@@ -1,7 +1,7 @@
-"""The numbers of a tensor in JSON, read block by block.
+"""Reads a tensor's JSON numbers block by block.
 
-`json` would make an object of each number, and hold the interpreter until the last one is read; everybody else would
-wait. Here every step is short, and memory is that of the text and of the array.
+`json` would make an object of each number, and hold the interpreter lock until the last one is read. Here every step is
+short, and memory is limited to the text and the array.
 """
 
 import json
@@ -15,7 +15,7 @@ from miniseg_edge.errors import RequestError
 from miniseg_edge.runtimes.serving.protocol.tensors import DTYPES, Array, elements_of
 
 _BLOCK = 2**14
-"""Bytes of text that are read at once."""
+"""Bytes of text that are read per step."""
 
 _SPACE = b" \t\r\n"
 _DIGITS = b"0123456789+-.eE"
@@ -27,10 +27,10 @@ _NUMBER_BESIDE_LIST = re.compile(rb"\][0-9+\-.eE\[]|[0-9+\-.eE\]]\[")
 
 
 def without_numbers(document: bytes) -> tuple[bytes, bytes | None]:
-    """A JSON document with null in the place of its first `"data": [...]`, and the text of that list.
+    """A JSON document with null instead of its first `"data": [...]`, and the text of that list.
 
-    Only a list that looks like numbers is taken out, else the document comes back as it is. A quotation mark inside a
-    string has a backslash before it, so what matches is a key: the document is JSON if both parts are.
+    Only a list that looks like numbers is removed; otherwise the document is returned unchanged. A quotation mark
+    inside a string has a backslash before it, so a match is a key: the document is JSON if both parts are.
     """
     if (key := _KEY.search(document)) is None:
         return document, None
@@ -72,13 +72,13 @@ def array_from_numbers(text: bytes, datatype: str, shape: tuple[int, ...]) -> Ar
 
 
 def _pieces(text: bytes) -> Iterator[bytes]:
-    """The text in blocks that end with a comma, but for the last."""
+    """The text in blocks that end with a comma, except the last."""
     start = 0
     while start < len(text):
         end = text.find(b",", start + _BLOCK, start + 2 * _BLOCK) + 1
         if end == 0:
             if len(text) - start > 2 * _BLOCK:
-                raise RequestError("a number has too many digits, or is far from the next", "numbers", "a long text")
+                raise RequestError("a number is too long", expected="numbers", got="a long text")
             end = len(text)
         yield text[start:end]
         start = end
@@ -92,12 +92,14 @@ def _numbers(text: bytes, datatype: str) -> np.ndarray[Any, Any]:
     except (ValueError, OverflowError):
         raise _no_json() from None
     if datatype == "FP32":
-        with np.errstate(over="ignore"):  # an infinity, which no slice may hold
+        with np.errstate(over="ignore"):  # an infinity, which no slice may contain
             return found.astype(np.float32)
     limits = np.iinfo(DTYPES[datatype])
     if values and (found.dtype.kind not in "iu" or found.min() < limits.min or found.max() > limits.max):
         raise RequestError(
-            "a tensor holds something else than its datatype", f"{limits.min}..{limits.max}, {datatype}", "other values"
+            "a tensor has values outside its datatype",
+            expected=f"{limits.min}..{limits.max}, {datatype}",
+            got="other values",
         )
     return found
 
@@ -111,8 +113,12 @@ def _skeleton(shape: tuple[int, ...]) -> bytes:
 
 
 def _no_json() -> RequestError:
-    return RequestError("a tensor's data are not valid JSON", "numbers with commas between them", "something else")
+    return RequestError(
+        "a tensor's data are not valid JSON", expected="numbers with commas between them", got="something else"
+    )
 
 
 def _wrong_shape(shape: tuple[int, ...]) -> RequestError:
-    return RequestError("a tensor's data do not fit its shape", f"a list of {shape}, or flat", "another list")
+    return RequestError(
+        "a tensor's data do not fit its shape", expected=f"a list of {shape}, or flat", got="another list"
+    )

@@ -12,7 +12,7 @@ GREY_INPUT, HU_INPUT = "slice", "slice_hu"
 OUTPUT, OUTPUT_DATATYPE = "mask", "UINT8"
 
 DATATYPES = {GREY_INPUT: ("UINT8", "FP32"), HU_INPUT: ("INT16", "FP32")}
-"""What each input may come in; the first is the one that metadata name, which have room for one."""
+"""Datatypes of each input; the metadata name the first, because they have room for one."""
 
 _MEANINGS = {GREY_INPUT: "grey value, 0..255", HU_INPUT: "HU"}
 _ANY = -1
@@ -25,8 +25,8 @@ class ServedModel:
     Attributes:
         name: in paths.
         channels: of a slice; 1 is (H, W).
-        inputs: of which a request brings exactly one.
-        runtime, device, precision, bundle_digest: what runs; each answer says so.
+        inputs: a request must contain exactly one of them.
+        runtime, device, precision, bundle_digest: what runs; included in each answer.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ServedModel:
 
     @property
     def axes(self) -> int:
-        """Of an input: slices, height, width, and channels where there are several."""
+        """Axes of an input: slices, height, width, and channels if there are several."""
         return 3 if self.channels == 1 else 4
 
     @property
@@ -53,7 +53,7 @@ class ServedModel:
         }
 
     def metadata(self) -> dict[str, Any]:
-        """The protocol's model metadata; -1 is a side that is free."""
+        """The protocol's model metadata; -1 is a free side."""
         sides = [_ANY] * 3 + ([] if self.channels == 1 else [self.channels])
         return {
             "name": self.name,
@@ -74,7 +74,7 @@ class ServedModel:
 
 
 def served_model(segmenter: Segmenter, name: str | None = None) -> ServedModel:
-    """The model that an opened bundle is, under its own name or another."""
+    """The model of an opened bundle, under its own name or another."""
     manifest = segmenter.bundle.manifest
     return ServedModel(
         name=name or segmenter.bundle.name,
@@ -88,8 +88,8 @@ def served_model(segmenter: Segmenter, name: str | None = None) -> ServedModel:
 
 
 def check_model(model: ServedModel, path: Mapping[str, str]) -> None:
-    """Refuses a path that names another model or version than the one there is. Raises: UnknownModelError."""
+    """Refuses a path with another model or version. Raises: UnknownModelError."""
     if path["model"] != model.name:
-        raise UnknownModelError("no such model", model.name, "another name")
+        raise UnknownModelError("unknown model", expected=model.name, got="another name")
     if path.get("version", VERSION) != VERSION:
-        raise UnknownModelError("no such version", VERSION, "another")
+        raise UnknownModelError("unknown version", expected=VERSION, got="another")

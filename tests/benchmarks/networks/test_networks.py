@@ -212,7 +212,7 @@ def test_trained_networks_are_held_to_the_lesion_and_random_weights_to_nothing(
 @pytest.mark.parametrize(
     ("arguments", "code", "error"),
     [
-        (["--network", "nobody"], 2, "no network has that name"),
+        (["--network", "nobody"], 2, "the network is unknown"),
         (["--runtime", "tflite"], 2, "USAGE"),
         (["--rounds", "1"], 2, "--rounds"),
         (["--labels", "masks"], 2, "labels judge trained networks"),

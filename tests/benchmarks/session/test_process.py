@@ -58,7 +58,7 @@ def test_peak_memory_is_the_workers_own(bundle_path: Path, slices: list[Path]) -
 
 
 def test_what_cannot_be_opened_says_why(bundle_path: Path, slices: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(InferenceError, match="is no bundle"):
+    with pytest.raises(InferenceError, match="is not a bundle"):
         WorkerProcess(configuration(tmp_path / "missing"), bundle_path, slices)
 
 

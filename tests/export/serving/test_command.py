@@ -19,7 +19,7 @@ SMALL = ("--input-size", "32", "32")
     [
         (("--target", "ovms", "--target", "onnx"), "ovms serves none of the targets; expected one of openvino"),
         (("--target", "triton", "--target", "trt-rtx"), "triton serves none of the targets"),
-        (("--target", "triton", "--precision", "int8", "--calibration", "here"), "INT8 is not served"),
+        (("--target", "triton", "--precision", "int8", "--calibration", "here"), "INT8 cannot be served"),
         (("--target", "triton", "--graph-input", "hu"), "a graph that takes HU needs a window"),
         (("--target", "triton", "--instances", "0"), "numbers from 1 on, got --instances 0"),
         (("--target", "onnx", "--max-batch", "4"), "without a server; expected --target triton or --target ovms"),

@@ -51,12 +51,12 @@ def test_half_precision_reaches_the_vendors_network() -> None:
 
 
 def test_an_fp32_model_is_never_built_under_the_name_of_fp16() -> None:
-    with pytest.raises(ExportError, match=r"not in the precision asked for.*first.conv"):
+    with pytest.raises(ExportError, match=r"not in the requested precision.*first.conv"):
         engine_from_onnx(TENSORRT_RTX, replace(task(), precision="fp16"), BY_DEFAULT, lambda said: None)
 
 
 def test_an_fp16_model_is_never_built_under_the_name_of_fp32() -> None:
-    with pytest.raises(ExportError, match="not in the precision asked for"):
+    with pytest.raises(ExportError, match="not in the requested precision"):
         engine_from_onnx(TENSORRT_RTX, replace(task("fp16"), precision="fp32"), BY_DEFAULT, lambda said: None)
 
 

@@ -190,7 +190,7 @@ def test_what_was_quantized_and_what_was_parsed_must_agree(
     bundle: Bundle, record: EngineRecord, change: dict[str, object], message: str
 ) -> None:
     wanted = replace(task(bundle, record), **change)  # type: ignore[arg-type]
-    with pytest.raises(ExportError, match=f"not in the precision asked for.*{message}"):
+    with pytest.raises(ExportError, match=f"not in the requested precision.*{message}"):
         engine_from_onnx(TENSORRT_RTX, wanted, BY_DEFAULT, lambda said: None)
 
 

@@ -42,7 +42,7 @@ def test_a_gpu_that_the_vendor_does_not_serve_is_refused_before_any_work(
     before = {name: (path / name).read_bytes() for name in files_below(path)}
     assert main(["--rebuild", str(path)]) == 1
     shown = capsys.readouterr()
-    assert "INCOMPATIBLE: TensorRT for RTX does not serve this GPU" in shown.err
+    assert "INCOMPATIBLE: TensorRT for RTX does not support this GPU" in shown.err
     assert "golden" not in shown.out + shown.err
     assert {name: (path / name).read_bytes() for name in files_below(path)} == before
 
@@ -90,7 +90,7 @@ def test_a_target_whose_vendor_is_not_here_is_a_missing_dependency(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--rebuild", str(path), "--target", "trt"]) == 1
-    assert "MISSING_DEPENDENCY: no engine's vendor is installed" in capsys.readouterr().err
+    assert "MISSING_DEPENDENCY: no engine vendor is installed" in capsys.readouterr().err
 
 
 def sealed_and_read(bundle: Bundle) -> Bundle:

@@ -41,5 +41,5 @@ class Toy(OnnxRuntime):
         unpacking = zlib.decompressobj()
         onnx = unpacking.decompress(files[0], MAX_BYTES)
         if not unpacking.eof:
-            raise IncompatibleError("the toy's file is no packed ONNX", "a whole one", "part of one")
+            raise IncompatibleError("the toy's file is not a packed ONNX", expected="a whole one", got="part of one")
         super()._open(bundle, [onnx])

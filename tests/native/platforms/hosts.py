@@ -147,6 +147,6 @@ def _build(row: Platform, compiler: Compiler, folder: Path) -> None:
         shutil.copy(PATH, folder)
     if (
         row.system == "win32" and row.run_by and shutil.which(row.run_by[0])
-    ):  # what wine says when it begins is no program's
+    ):  # what wine says when it begins is not a program's
         start = [*row.run_by, "cmd", "/c", "exit"]
         subprocess.run(start, env={**os.environ, **wine(folder)}, check=True, capture_output=True)

@@ -58,7 +58,7 @@ def test_a_missing_package_is_one_line_with_the_install(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("deadline_s", [0, -1.0, math.nan, math.inf, 1e300, True, "5"])
 def test_deadlines_of_opening_are_checked(bundle: Bundle, deadline_s: object) -> None:
-    with pytest.raises(UsageError, match="no such deadline"):
+    with pytest.raises(UsageError, match="the deadline is invalid"):
         miniseg_edge.load(bundle, deadline_s=deadline_s)  # type: ignore[arg-type]
 
 

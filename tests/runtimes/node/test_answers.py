@@ -8,12 +8,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     MRImageStorage,
 )
 
@@ -261,8 +265,8 @@ def test_results_go_by_stow(demo_bundle_path: Path, tmp_path: Path) -> None:
 
 def test_images_come_in_many_transfer_syntaxes(demo_bundle_path: Path, tmp_path: Path) -> None:
     """In one series: what dcmtk makes and `dcmsend` sends as it is, and what pynetdicom sends."""
-    paths = series_in(tmp_path / "one", 7)
-    for path, syntax in zip(paths[4:], (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, None), strict=True):
+    paths = series_in(tmp_path / "one", 8)
+    for path, syntax in zip(paths[5:], (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, None), strict=True):
         made = pydicom.dcmread(path)
         if syntax is None:
             made.compress(JPEG2000Lossless, generate_instance_uid=False)
@@ -270,7 +274,9 @@ def test_images_come_in_many_transfer_syntaxes(demo_bundle_path: Path, tmp_path:
             made.file_meta.TransferSyntaxUID = syntax
         made.save_as(path, enforce_file_format=True)
     (tmp_path / "dcmtk").mkdir()
-    for path, words in zip(paths, (["dcmcjpeg", "+e1"], ["dcmcrle"], ["dcmcjpls", "+el"], ["cp"]), strict=False):
+    for path, words in zip(
+        paths, (["dcmcjpeg", "+e1"], ["dcmcrle"], ["dcmcjpls", "+el"], ["dcmconv", "+tb"], ["cp"]), strict=False
+    ):
         done = subprocess.run(
             [*words, str(path), str(tmp_path / "dcmtk" / path.name)], capture_output=True, check=False
         )
@@ -280,7 +286,24 @@ def test_images_come_in_many_transfer_syntaxes(demo_bundle_path: Path, tmp_path:
         words = ["dcmsend", "-aec", "MINISEG", "--decompress-never", "127.0.0.1", str(node.port), "+sd"]
         done = subprocess.run([*words, str(tmp_path / "dcmtk")], capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
-        assert sent(node.port, paths[4:]) == [0, 0, 0]
+        assert sent(node.port, paths[5:]) == [0, 0, 0]
+        node.wait_for(1)
+        check_seg(archive.objects[0], demo_bundle_path, tmp_path / "one")
+
+
+def test_eight_bits_of_baseline_jpeg_come_as_they_are(demo_bundle_path: Path, tmp_path: Path) -> None:
+    paths = series_in(tmp_path / "one")
+    for path in paths:
+        made = pydicom.dcmread(path)
+        grey = np.asarray((made.pixel_array - 24) // 7, np.uint8)
+        made.PixelData = encapsulate([cv2.imencode(".jpg", grey)[1].tobytes()])
+        made["PixelData"].VR = "OB"
+        made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
+        made.RescaleSlope, made.RescaleIntercept = 7, 24 + made.RescaleIntercept
+        made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+        made.save_as(path, enforce_file_format=True)
+    with pacs() as archive, running(demo_bundle_path, tmp_path / "node", "--send", archive.node) as node:
+        assert sent(node.port, paths) == [0, 0, 0]
         node.wait_for(1)
         check_seg(archive.objects[0], demo_bundle_path, tmp_path / "one")
 

@@ -239,7 +239,7 @@ class TestCommand:
     def test_a_rescale_of_nothing_is_refused(self, tmp_path: Path) -> None:
         study = write_series(tmp_path / "series")
         for slope, intercept in ((0.0, 1.0), (float("nan"), 0.0), (1.0, float("inf"))):
-            with pytest.raises(UsageError, match="no such rescale"):
+            with pytest.raises(UsageError, match="the rescale is invalid"):
                 open_study(study, rescale=(slope, intercept))
 
     def test_pictures_are_not_insisted_on(self, demo_bundle_path: Path, tmp_path: Path) -> None:

@@ -181,20 +181,20 @@ def test_without_all_of_it_nobody_beyond_loopback_is_listened_to(
 ) -> None:
     words = [word for name, some in remote_words(tmp_path).items() if missing not in (name, "all") for word in some]
     assert main([str(tmp_path / "no bundle is looked at"), "--host", host, *words]) == 2
-    assert "others could reach this address" in capsys.readouterr().err
+    assert "other machines could reach this address" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--host", "workstation.example"], "no such host"),
-        (["--host", ""], "no such host"),
-        (["--port", "65536"], "no such port"),
-        (["--queue", "-1"], "no such limits"),
-        (["--deadline", "0"], "no such limits"),
-        (["--deadline", "nan"], "no such limits"),
-        (["--max-body", "0"], "no such limits"),
-        (["--tls-cert", "server.pem"], "half of TLS"),
+        (["--host", "workstation.example"], "the host is invalid"),
+        (["--host", ""], "the host is invalid"),
+        (["--port", "65536"], "the port is invalid"),
+        (["--queue", "-1"], "the limits are invalid"),
+        (["--deadline", "0"], "the limits are invalid"),
+        (["--deadline", "nan"], "the limits are invalid"),
+        (["--max-body", "0"], "the limits are invalid"),
+        (["--tls-cert", "server.pem"], "TLS needs a certificate and a key"),
         (["--token-file", "nowhere"], "nowhere"),
     ],
 )
@@ -209,7 +209,7 @@ def test_what_makes_no_sense_is_refused_before_the_bundle(
 def test_a_token_must_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str], token: str) -> None:
     assert main([str(tmp_path / "none"), "--token-file", str(write_token(tmp_path, token))]) == 2
     shown = capsys.readouterr().err
-    assert "holds no token" in shown
+    assert "contains no token" in shown
     assert token == "" or token not in shown
 
 
@@ -221,7 +221,7 @@ def test_secrets_that_others_can_read_are_refused(
     words = [word for some in remote_words(tmp_path).values() for word in some]
     (tmp_path / name).chmod(0o640)
     assert main([str(tmp_path / "none"), *words]) == 2
-    assert "others can read" in capsys.readouterr().err
+    assert "other users can read" in capsys.readouterr().err
 
 
 def test_a_bundle_that_nobody_signed_is_not_served_to_who_trusts_a_key(

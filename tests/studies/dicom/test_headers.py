@@ -158,7 +158,7 @@ def test_a_link_to_nothing_is_an_error_and_a_link_to_a_folder_is_remarked(tmp_pa
         pytest.skip("this system has no links for us")
     assert open_study(folder).remarks == ("links to folders that were not followed: 1",)
     (folder / "904").symlink_to(tmp_path / "gone")
-    with pytest.raises(UnsupportedFormatError, match="904 is no file: a link to nothing"):
+    with pytest.raises(UnsupportedFormatError, match="904 is not a file: a link to nothing"):
         open_study(folder)
 
 

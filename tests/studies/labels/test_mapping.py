@@ -28,5 +28,5 @@ def test_names_that_make_no_sense_are_refused(words: list[str]) -> None:
 
 
 def test_fractions_are_no_labels() -> None:
-    with pytest.raises(InputError, match="no label map"):
+    with pytest.raises(InputError, match="not a label map"):
         LabelMapping().applied(np.array([[0.5]], np.float32), "one")

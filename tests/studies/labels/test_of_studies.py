@@ -76,7 +76,7 @@ def test_what_is_no_mask_is_refused(series: Path, tmp_path: Path) -> None:
     seg = written(
         tmp_path / "other.dcm", dicom_seg_from_mask(MASK, seg_sources(other.geometry, other.origin), "digest")
     )
-    with pytest.raises(InputError, match=r"other\.dcm is no mask of its study"):
+    with pytest.raises(InputError, match=r"other\.dcm is not a mask of its study"):
         study_labels(study, seg)
     volume = tmp_path / "volume.nii"
     nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 2), np.int16), np.eye(4)), volume)

@@ -79,7 +79,7 @@ class TestGzip:
     ) -> None:
         whole = gzip.compress(DATA, mtime=0)
         kept = data.draw(st.integers(0, len(whole) - 1))
-        refused(tmp_path_factory.getbasetemp(), whole[:kept], "is truncated|is no NIfTI|truncated")
+        refused(tmp_path_factory.getbasetemp(), whole[:kept], "is truncated|is not NIfTI|truncated")
 
     def test_other_bytes_after_the_stream_are_refused(self, tmp_path: Path) -> None:
         refused(tmp_path, gzip.compress(DATA) + b"rubbish", "is damaged")
@@ -136,7 +136,7 @@ class TestNames:
     )
     def test_what_is_inside_is_named(self, tmp_path: Path, data: bytes, what: str) -> None:
         for name in ("a.nii", "a.nii.gz"):
-            refused(tmp_path, data, f"is no NIfTI; expected NIfTI-1 or NIfTI-2, got {what}$", name)
+            refused(tmp_path, data, f"is not NIfTI; expected NIfTI-1 or NIfTI-2, got {what}$", name)
 
 
 class TestLength:

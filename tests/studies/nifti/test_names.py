@@ -167,7 +167,7 @@ class TestOtherFormats:
             open_study(tmp_path if in_folder else tmp_path / name)
         text = str(caught.value)
         expected = "expected NIfTI in one file (.nii, .nii.gz) or DICOM"
-        assert text.startswith(f"UNSUPPORTED_FORMAT: {name} is in a format that is not read; {expected}, got {what}. ")
+        assert text.startswith(f"UNSUPPORTED_FORMAT: {name} is in an unsupported format; {expected}, got {what}. ")
         assert remedy in text
 
     @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ class TestOtherFormats:
 
     def test_dicom_called_nifti_says_what_it_is(self, tmp_path: Path) -> None:
         (path,) = write_series(tmp_path / "series", 1).iterdir()
-        with pytest.raises(MiniSegError, match="is no NIfTI; expected NIfTI-1 or NIfTI-2, got DICOM"):
+        with pytest.raises(MiniSegError, match="is not NIfTI; expected NIfTI-1 or NIfTI-2, got DICOM"):
             open_study(path.rename(tmp_path / "ct.nii"))
 
     def test_a_volume_in_another_format_beside_the_nifti_is_left_out(self, tmp_path: Path) -> None:

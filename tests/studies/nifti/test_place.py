@@ -150,7 +150,9 @@ class TestTwoForms:
         ],
     )
     def test_that_differ_are_refused_with_how(self, qform: Any, text: str) -> None:
-        with pytest.raises(GeometryError, match="lies in two places; expected qform and sform alike") as caught:
+        with pytest.raises(
+            GeometryError, match="has two contradictory positions; expected equal qform and sform"
+        ) as caught:
             place(with_forms(RAS, qform))
         assert text in str(caught.value)
 

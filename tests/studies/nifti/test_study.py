@@ -80,7 +80,7 @@ def test_qform_and_sform_must_agree(tmp_path: Path) -> None:
     image = nibabel.Nifti1Image(HU, RAS)
     image.set_qform(np.diag([0.7, 0.8, 3.0, 1.0]), code=1)
     nibabel.save(image, tmp_path / "v.nii")
-    refused(tmp_path / "v.nii", "GEOMETRY", "two places")
+    refused(tmp_path / "v.nii", "GEOMETRY", "two contradictory positions")
 
 
 def test_a_fourth_axis_asks_for_the_phase(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ class TestNan:
 
     def test_alone_is_refused(self, tmp_path: Path) -> None:
         hu = np.full(SHAPE, np.nan, np.float32)
-        refused(write_nifti(tmp_path / "nan.nii", hu), "INPUT", "holds no HU; expected finite values, got NaN alone")
+        refused(write_nifti(tmp_path / "nan.nii", hu), "INPUT", "contains no HU; expected finite values, got only NaN")
         two = np.stack([np.full(SHAPE, np.nan), HU], axis=3)
         refused(write_nifti(tmp_path / "two.nii", two), "SEVERAL_SERIES")
         with pytest.raises(MiniSegError, match="NaN alone"):
@@ -172,7 +172,7 @@ class TestValues:
     )  # fmt: skip
     def test_other_types_are_refused_by_name(self, tmp_path: Path, code: int, what: str) -> None:
         path = write_nifti(tmp_path / "v.nii", edit=set_to(datatype=code))
-        refused(path, "UNSUPPORTED_FORMAT", f"holds no HU; expected integers or floating numbers.*got {what}$")
+        refused(path, "UNSUPPORTED_FORMAT", f"contains no HU; expected integers or floating numbers.*got {what}$")
 
     @pytest.mark.parametrize(
         ("slope", "intercept", "remarked"),
@@ -197,7 +197,7 @@ class TestValues:
     @pytest.mark.parametrize(("slope", "intercept"), [(np.inf, 0), (1, np.nan), (2, -np.inf), (-np.inf, np.nan)])
     def test_scaling_that_is_no_number_is_refused(self, tmp_path: Path, slope: float, intercept: float) -> None:
         path = write_nifti(tmp_path / "v.nii", edit=set_to(scl_slope=slope, scl_inter=intercept))
-        refused(path, "RESCALE", "cannot be turned into HU; expected a finite scl_slope and scl_inter")
+        refused(path, "RESCALE", "cannot be converted to HU; expected a finite scl_slope and scl_inter")
 
     def test_scaling_beyond_all_numbers_is_refused(self, tmp_path: Path) -> None:
         edit = set_to(scl_slope=1e308, scl_inter=0.0)
@@ -218,33 +218,33 @@ class TestHeader:
     @pytest.mark.parametrize("axes", [0, 1, 2, 8, -3, 30000])
     def test_too_few_axes_or_too_many_are_refused(self, tmp_path: Path, axes: int) -> None:
         path = write_nifti(tmp_path / "v.nii", edit=set_to(dim=[axes, *SHAPE, 1, 1, 1, 1]))
-        refused(path, "UNSUPPORTED_FORMAT", "is no volume; expected three axes or four")
+        refused(path, "UNSUPPORTED_FORMAT", "is not a volume; expected three axes or four")
 
     @pytest.mark.parametrize("dim", [[3, 6, 5, 0], [3, -6, 5, 4], [4, 6, 5, 4, 0]])
     def test_an_axis_without_voxels_is_refused(self, tmp_path: Path, dim: list[int]) -> None:
         path = write_nifti(tmp_path / "v.nii", edit=set_to(dim=(dim + [1] * 7)[:8]))
-        refused(path, "UNSUPPORTED_FORMAT", "is no volume")
+        refused(path, "UNSUPPORTED_FORMAT", "is not a volume")
 
     def test_several_values_for_each_voxel_are_refused(self, tmp_path: Path) -> None:
         for shape in ((*SHAPE, 1, 3), (*SHAPE, 2, 2), (*SHAPE, 1, 1, 6)):
             path = write_nifti(tmp_path / "v.nii", np.zeros(shape, np.int16))
-            refused(path, "UNSUPPORTED_FORMAT", "holds several values for each voxel")
+            refused(path, "UNSUPPORTED_FORMAT", "has several values per voxel")
 
     @pytest.mark.parametrize("offset", [0, 347, 352.5, -1, 2**25, np.nan, np.inf])
     def test_voxels_start_after_the_header(self, tmp_path: Path, offset: float) -> None:
         path = write_nifti(tmp_path / "v.nii", edit=set_to(vox_offset=offset))
-        refused(path, "UNSUPPORTED_FORMAT", "does not say where its voxels start; expected a byte from 352 to")
+        refused(path, "UNSUPPORTED_FORMAT", "has an invalid voxel offset; expected a byte from 352 to")
 
     @pytest.mark.parametrize(
         ("magic", "what"), [(b"ni1", r"half of a pair \(.hdr, .img\)"), (b"", "Analyze 7.5"), (b"n+3", "Analyze 7.5")]
     )
     def test_what_is_not_one_file_is_refused(self, tmp_path: Path, magic: bytes, what: str) -> None:
         path = write_nifti(tmp_path / "v.nii", edit=set_to(magic=magic))
-        refused(path, "UNSUPPORTED_FORMAT", f"is no NIfTI in one file.*got {what}.*Save it as .nii.gz")
+        refused(path, "UNSUPPORTED_FORMAT", f"is not single-file NIfTI.*got {what}.*Save it as .nii.gz")
 
     def test_a_file_that_was_copied_as_text_is_refused(self, tmp_path: Path) -> None:
         path = write_nifti(tmp_path / "v.nii", edit=set_to(eol_check=[10, 26, 10, 0]), version=2)
-        refused(path, "UNSUPPORTED_FORMAT", "line ends that were changed")
+        refused(path, "UNSUPPORTED_FORMAT", "converted line endings")
 
     @pytest.mark.parametrize("intent", [1002, 1003])
     def test_a_label_map_by_its_own_word_is_no_ct(self, tmp_path: Path, intent: int) -> None:

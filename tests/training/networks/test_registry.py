@@ -70,12 +70,12 @@ class TestRegistry:
 
     @pytest.mark.parametrize("name", ["miniseg-83k", NAME])
     def test_a_name_that_is_taken_is_refused(self, name: str) -> None:
-        with pytest.raises(UsageError, match="is there already"):
+        with pytest.raises(UsageError, match="is already registered"):
             register_network(name, TinyUNet)
 
     @pytest.mark.parametrize("name", ["", "Mine", "../mine", "-mine", "m" * 65, "mine\n"])
     def test_a_name_that_is_no_name_is_refused(self, name: str) -> None:
-        with pytest.raises(UsageError, match="no name for a network"):
+        with pytest.raises(UsageError, match="the network's name is invalid"):
             register_network(name, TinyUNet)
 
     def test_an_unknown_name_says_what_is_known_and_how_to_register(self) -> None:
@@ -172,12 +172,12 @@ class TestCheckpoints:
         assert (identity.name, identity.in_channels, identity.classes) == ("miniseg-83k", 1, 3)
 
     def test_a_network_that_is_not_registered_is_refused(self, path: Path) -> None:
-        with pytest.raises(CheckpointError, match=r"got 'os\.system'\. register_network"):
+        with pytest.raises(CheckpointError, match=r"got 'os\.system'\. Call register_network"):
             checkpoint_from_file(edited(path, network="os.system"))
 
     @pytest.mark.parametrize("wrong", [{"network": 3}, {"in_channels": "3"}, {"classes": 2.0}, {"classes": True}])
     def test_a_name_that_is_none_is_refused(self, path: Path, wrong: dict[str, object]) -> None:
-        with pytest.raises(CheckpointError, match="names no network"):
+        with pytest.raises(CheckpointError, match="does not name its network"):
             checkpoint_from_file(edited(path, **wrong))
 
     @pytest.mark.parametrize("wrong", [{"classes": 10**6}, {"in_channels": 0}])

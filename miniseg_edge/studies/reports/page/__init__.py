@@ -1,1 +1,1 @@
-"""A study with its mask as one page that opens from a file, without a network."""
+"""A study with its mask as one HTML page that opens from a file, without a network."""

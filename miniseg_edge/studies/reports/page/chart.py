@@ -1,4 +1,4 @@
-"""The lesion's area, slice by slice, as a chart that chooses slices; SVG of numbers alone."""
+"""The lesion's area by slice, as a clickable chart; the SVG is built from numbers only."""
 
 from collections.abc import Sequence
 

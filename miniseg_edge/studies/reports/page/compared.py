@@ -9,7 +9,7 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 @dataclass(frozen=True)
 class Overlap:
-    """Pixels that both masks have, and those that one of them has alone."""
+    """Pixels that both masks have, and those that only one of them has."""
 
     both: int
     ours_alone: int
@@ -17,7 +17,7 @@ class Overlap:
 
     @property
     def dice(self) -> float:
-        """0..1; 1 where neither mask has lesion."""
+        """Dice, 0..1; 1 if neither mask has lesion."""
         total = 2 * self.both + self.ours_alone + self.other_alone
         return 2 * self.both / total if total else 1.0
 

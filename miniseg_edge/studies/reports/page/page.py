@@ -1,7 +1,7 @@
 """A study, its mask and its findings as one page: slices to scroll through, projections, areas, remarks.
 
-The page allows itself its own style and script, known by their hashes, and pictures that it carries; it asks no
-network. Whatever comes from headers goes through `in_html`; what the script reads are numbers and pictures alone.
+The page's policy only allows its own style and script, identified by their hashes, and embedded pictures; it loads
+nothing from the network. All header text goes through `in_html`; the script only reads numbers and pictures.
 """
 
 import base64
@@ -34,10 +34,10 @@ _POLICY = (
 
 @dataclass(frozen=True, eq=False)
 class Other:
-    """A second result beside ours.
+    """A second result to show next to ours.
 
     Attributes:
-        name: of it, for people.
+        name: its display name.
         mask: index of a slice -> (H, W), lesion above 0.
     """
 
@@ -47,7 +47,7 @@ class Other:
 
 @dataclass(frozen=True, eq=False)
 class _Slices:
-    """What the page says of each slice, in order."""
+    """The texts for each slice, in order."""
 
     images: list[str]
     ours: list[list[int]]
@@ -72,9 +72,9 @@ def html_from_study(
         study: whose slices are read again, one by one.
         mask: (D, H, W) uint8, lesion above 0.
         findings: of the mask.
-        patient: what the page says of the patient, names and values; nothing by default.
-        other: a second result, shown beside ours with what differs.
-        progress: told after each slice how many are done, and of how many.
+        patient: the patient data to show, names and values; nothing by default.
+        other: a second result, shown next to ours with the differences.
+        progress: called after each slice with (done, total).
 
     Raises: as `Study.read` and `other.mask`.
 
@@ -133,7 +133,7 @@ def _json(data: dict[str, object]) -> str:
 
 
 def _data(study: Study, findings: Findings, slices: _Slices, other: Other | None) -> dict[str, object]:
-    """What the script reads; no text from anywhere."""
+    """The data for the script; it contains no untrusted text."""
     geometry, shown = study.geometry, shown_size(study.size)
     rows_mm, columns_mm = (spacing * shown.times for spacing in geometry.pixel_spacing_mm)
     return {

@@ -1,4 +1,4 @@
-"""What the page says of the patient, where somebody wants it to."""
+"""The patient data on the page, if requested."""
 
 from miniseg_edge.errors import UsageError
 from miniseg_edge.studies.dicom.file import header_from_file
@@ -14,15 +14,15 @@ _SAID = (
 
 
 def patient_of(origin: Origin) -> tuple[tuple[str, str], ...]:
-    """Names and values from the first image's header, as far as it has them; text that is not ours.
+    """Names and values from the first image's header, as far as present; the texts are untrusted.
 
     Raises:
-        UsageError: no DICOM, so nothing names a patient.
+        UsageError: not DICOM, so there is no patient data.
         UnsupportedFormatError: the header cannot be read again.
         MissingDependencyError: the extra `dicom` is not installed.
     """
     if not origin.images:
-        raise UsageError("nothing here names the patient", "a DICOM study", origin.format)
+        raise UsageError("the study does not name the patient", expected="a DICOM study", got=origin.format)
     file = origin.images[0].file
     with distrusted(file.name):
         header, _ = copied(header_from_file(file, KEYWORDS).dataset)

@@ -1,4 +1,4 @@
-"""A study's pixels as the page carries them: small, and good enough for two windows."""
+"""A study's pixels as embedded in the page: small, and good enough for two windows."""
 
 import base64
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ import numpy.typing as npt
 from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
 
 KNOTS: tuple[tuple[float, int], ...] = ((-1350.0, 0), (-160.0, 120), (240.0, 255))
-"""HU and the grey value that carries it, with straight lines between: 10 HU a step in the lungs, 3 in soft tissue.
+"""HU and the grey value for each, linear in between: 10 HU per step in the lungs, 3 in soft tissue.
 
-So one picture of 8 bits serves both windows.
+So one 8-bit picture serves both windows.
 """
 
 MAX_SIDE = 640
-"""Larger slices are shown smaller."""
+"""Larger slices are reduced."""
 
 MAX_JPEG_BYTES = 55_000
-"""Of a slice: 300 of them, in base64 and with masks, stay below 25 MB."""
+"""Bytes per slice: 300 slices, in base64 and with masks, stay below 25 MB."""
 
 _QUALITIES = (92, 85, 75, 60, 45, 30)
 _PROJECTION_QUALITY = 88
 _DARK, _BRIGHT = 2.0, 99.5
-"""Percentiles of a projection that become black and white."""
+"""Percentiles of a projection that map to black and white."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Shown:
 
     Attributes:
         size: (H, W) of the slices on the page.
-        times: how many pixels of the study's are one on the page, along each side.
+        times: how many pixels of the study become one on the page, along each side.
     """
 
     size: tuple[int, int]
@@ -47,7 +47,7 @@ def shown_size(size: tuple[int, int]) -> Shown:
 
 
 def jpeg_of_slice(slice_hu: FloatArray, shown: Shown) -> str:
-    """(H, W) HU -> a grey JPEG, in base64, as good as fits."""
+    """(H, W) HU -> a grey JPEG in base64, at the best quality that fits."""
     from miniseg_edge.host.opencv import cv2
 
     hu, grey = zip(*KNOTS, strict=True)
@@ -63,9 +63,9 @@ def jpeg_of_slice(slice_hu: FloatArray, shown: Shown) -> str:
 
 
 def runs_of_mask(mask: ByteArray, shown: Shown) -> list[int]:
-    """(H, W), lesion above 0 -> pixels without lesion, with, without, ..., row by row; an empty list is no lesion.
+    """(H, W), lesion above 0 -> run lengths without lesion, with, without, ..., row by row; an empty list is no lesion.
 
-    A pixel of a page that is smaller than the study is lesion where any of the study's is, so none vanishes.
+    On a reduced page, a pixel is lesion if any of its pixels in the study is, so that no lesion vanishes.
     """
     lesion = mask > 0
     if not lesion.any():

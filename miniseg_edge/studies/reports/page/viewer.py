@@ -1,4 +1,4 @@
-"""The part of the page in which slices are looked at: canvases, and the controls that the script listens to."""
+"""The slice viewer of the page: canvases, and the controls that the script listens to."""
 
 from miniseg_edge.printable import in_html
 
@@ -41,7 +41,7 @@ _LEGEND = """<p class="legend" id="legend" hidden><span class="key both"></span>
 
 
 def viewer(slices: int, other: str | None) -> str:
-    """For so many slices; `other` names a second result beside ours."""
+    """For this many slices; `other` names a second result next to ours."""
     if other is None:
         return _PAGE.format(two="", axial=_AXIAL, theirs="", legend="", last=slices - 1, difference="")
     theirs, legend = (part.format(name=in_html(other)) for part in (_OTHER, _LEGEND))

@@ -50,9 +50,11 @@ def test_the_cpu_build_is_told_apart(bundle: Bundle) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     if PROVIDER in onnxruntime.get_available_providers():
         pytest.skip("this is the CUDA build")
-    with pytest.raises(RuntimeUnavailableError, match=r'this onnxruntime has no CUDA.*"miniseg-edge\[onnxruntime-cuda'):
+    with pytest.raises(
+        RuntimeUnavailableError, match=r'this onnxruntime was built without CUDA.*"miniseg-edge\[onnxruntime-cuda'
+    ):
         OnnxRuntimeCuda.devices()
-    with pytest.raises(RuntimeUnavailableError, match="this onnxruntime has no CUDA"):
+    with pytest.raises(RuntimeUnavailableError, match="this onnxruntime was built without CUDA"):
         choose(bundle, NAME)
 
 

@@ -133,7 +133,7 @@ def test_auto_passes_over_an_engine_that_this_gpu_cannot_run(
         monkeypatch.setattr(lane_runtime, "gpu_named", lambda device, gpu=gpu: gpu)
         choice = choose(bundle)
         assert choice.entry.name == wanted
-        assert ("tensorrt-rtx: TensorRT for RTX does not serve this GPU" in choice.reason) == (gpu is HOPPER)
+        assert ("tensorrt-rtx: TensorRT for RTX does not support this GPU" in choice.reason) == (gpu is HOPPER)
     assert choose(bundle, "tensorrt-rtx").entry.name == "tensorrt-rtx", "asked for: the error is the engine's own"
 
 
