@@ -43,8 +43,8 @@ class GuardedHandler(RequestHandler):
         self.request.close()  # the library's threads may end without that, after an exception of their own
 
     def _create_association(self) -> Any:
-        self._association: Any = super()._create_association()
-        association = self._association
+        association: Any = super()._create_association()
+        self._association = association
         reading = association.dul.socket
 
         def is_stored(context: int) -> bool:
