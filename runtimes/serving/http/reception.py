@@ -18,6 +18,7 @@ from miniseg_edge.console.logs import logger_of
 from miniseg_edge.errors import HostLimitError
 from miniseg_edge.runtimes.serving.http.connection import PIECE, Connection, Patience, Standing
 from miniseg_edge.runtimes.serving.http.seldom import Seldom
+from miniseg_edge.runtimes.serving.http.waiting_room import Caller, WaitingRoom
 
 WAITING = 512
 """Connections that may be open beside those whose requests are inside; half of them from one address."""
@@ -30,7 +31,7 @@ _MANY_CLOSED = 256
 _AT_ONCE = 32
 """Connections that are accepted before those that are open have their turn: neither may wait long for the other."""
 
-_RETRY_S, _LOOK_S, _REST_S = 0.25, 0.05, 1.0
+_RETRY_S, _LOOK_S, _REST_S, _SHORTEST_S = 0.25, 0.05, 1.0, 0.1
 
 _log = logger_of(__name__)
 
@@ -69,8 +70,9 @@ def _descriptors_left() -> int | None:
 class Reception:
     """Accepts connections for an application.
 
-    Where there is no room it makes some: the peer goes that has shown least, and among equals the one that has been
-    quiet longest. Peers whose requests are inside stay; where there is nobody else, nothing is accepted.
+    A peer gets a connection once it has said something. Where there is no room it makes some: the peer goes that has
+    shown least, and among equals the one that has been quiet longest. Peers whose requests are inside stay; where there
+    is nobody else, nothing is accepted.
     """
 
     def __init__(self, application: ASGIApp, tls: ssl.SSLContext | None, patience: Patience, maximum: int) -> None:
@@ -79,7 +81,8 @@ class Reception:
         self._of_one_address = max(1, maximum - min(maximum, WAITING) // 2)
         self._application, self._tls, self._patience = application, tls, patience
         self._seldom = Seldom(_log)
-        self._room = bytearray(PIECE)
+        self._silent = WaitingRoom(patience.head_s, self._connect, self._left, tls=tls is not None)
+        self._buffer = bytearray(PIECE)
         self._addresses: dict[Connection, str] = {}
         self._counts: Counter[str] = Counter()
         self._closed = 0
@@ -101,7 +104,7 @@ class Reception:
 
     def __len__(self) -> int:
         """How many are open."""
-        return len(self._addresses)
+        return len(self._addresses) + len(self._silent)
 
     async def accept(self, listening: socket.socket) -> None:
         """Accepts until it is cancelled."""
@@ -109,7 +112,7 @@ class Reception:
         loop.set_exception_handler(self._unhandled)
         listening.setblocking(False)
         for count in itertools.count(1):
-            if len(self) >= self.maximum and self._first_to_go(None) is None:
+            if len(self) >= self.maximum and not self._silent and self._first_to_go(None) is None:
                 await asyncio.sleep(_LOOK_S)
                 continue
             try:
@@ -127,6 +130,7 @@ class Reception:
         """Ends all connections: after the answers that are under way, but in so many seconds at the latest."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + seconds
+        self._silent.close()
         for connection in list(self._addresses):
             connection.finish()
         while self._addresses and loop.time() < limit:
@@ -140,27 +144,34 @@ class Reception:
         if (crowded or len(self) >= self.maximum) and not self._make_room(address if crowded else None):
             accepted.close()
             return
-        connection = Connection(self._application, self._patience, self._room, self._seldom, self._gone)
-        self._addresses[connection] = address
         self._counts[address] += 1
-        connection.opening = asyncio.get_running_loop().create_task(self._open(connection, accepted))
+        accepted.setblocking(False)
+        self._silent.enter(accepted, address)
 
-    async def _open(self, connection: Connection, accepted: socket.socket) -> None:
+    def _connect(self, caller: Caller) -> None:
+        connection = Connection(self._application, self._patience, self._buffer, self._seldom, self._gone)
+        self._addresses[connection] = caller.address
+        connection.opening = asyncio.get_running_loop().create_task(self._open(connection, caller))
+
+    async def _open(self, connection: Connection, caller: Caller) -> None:
         """Hands the socket to its connection, after the handshake where there is TLS."""
-        limit = None if self._tls is None else self._patience.head_s
+        loop = asyncio.get_running_loop()
+        limit = None if self._tls is None else max(caller.due - loop.time(), _SHORTEST_S)
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection, accepted, ssl=self._tls, ssl_handshake_timeout=limit
+            await loop.connect_accepted_socket(
+                lambda: connection, caller.socket, ssl=self._tls, ssl_handshake_timeout=limit
             )
         except (OSError, asyncio.CancelledError):
             self._gone(connection)
         except MemoryError:
-            accepted.close()
+            caller.socket.close()
             self._gone(connection)
             self._seldom.warn("a connection could not be accepted", "no memory")
 
     def _make_room(self, address: str | None) -> bool:
-        """Drops a connection, of one address if that is given; whether there was one to drop."""
+        """Drops a peer, of one address if that is given; whether there was one to drop."""
+        if self._silent.drop_oldest(address):
+            return True
         if (connection := self._first_to_go(address)) is None:
             return False
         self._gone(connection)
@@ -176,9 +187,14 @@ class Reception:
         return min(candidates, key=lambda one: (one.standing, one.since), default=None)
 
     def _gone(self, connection: Connection) -> None:
-        if (address := self._addresses.pop(connection, None)) is None:
-            return
-        self._closed, self._last_closed = self._closed + 1, time.monotonic()
+        if (address := self._addresses.pop(connection, None)) is not None:
+            self._closed, self._last_closed = self._closed + 1, time.monotonic()
+            self._count_down(address)
+
+    def _left(self, caller: Caller) -> None:
+        self._count_down(caller.address)
+
+    def _count_down(self, address: str) -> None:
         self._counts[address] -= 1
         if not self._counts[address]:
             del self._counts[address]
