@@ -145,7 +145,6 @@ class Reception:
             accepted.close()
             return
         self._counts[address] += 1
-        accepted.setblocking(False)
         self._silent.enter(accepted, address)
 
     def _connect(self, caller: Caller) -> None:

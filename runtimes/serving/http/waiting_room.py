@@ -1,7 +1,6 @@
 """Where peers wait that have said nothing yet. Such a peer costs a socket: no TLS, no buffers, no task."""
 
 import asyncio
-import contextlib
 import socket
 import sys
 from collections.abc import Callable
@@ -17,7 +16,7 @@ class Caller:
     """A peer that was accepted.
 
     Attributes:
-        socket: does not block.
+        socket: of the peer.
         address: whose it is.
         due: when its patience ends, in seconds of the event loop's clock.
         wanted: bytes of it that are waited for.
@@ -50,15 +49,16 @@ class WaitingRoom:
         return sum(map(len, self._callers.values()))
 
     def enter(self, accepted: socket.socket, address: str) -> None:
-        """Takes a peer's socket over."""
+        """Takes over a peer's socket, which does not block."""
         loop = asyncio.get_running_loop()
         caller = Caller(accepted, address, loop.time() + self._patience_s)
         self._callers.setdefault(address, {})[caller] = None
         if sys.platform == "win32":  # whose event loop cannot watch a socket without reading from it
             self._let_through(caller)
             return
-        loop.add_reader(accepted, self._look, caller, True)
-        self._look(caller)
+        if self._look(caller):
+            return
+        loop.add_reader(accepted.fileno(), self._look, caller, True)
         if self._timer is None:
             self._timer = loop.call_at(caller.due, self._sweep)
 
@@ -123,7 +123,7 @@ class WaitingRoom:
 
     def _leave(self, caller: Caller) -> None:
         if sys.platform != "win32":
-            asyncio.get_running_loop().remove_reader(caller.socket)
+            asyncio.get_running_loop().remove_reader(caller.socket.fileno())
         group = self._callers[caller.address]
         del group[caller]
         if not group:
