@@ -9,6 +9,7 @@ import ssl
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,9 @@ class Reception:
     """Accepts connections for an application.
 
     A peer gets a connection once it has said something. Where there is no room it makes some: the peer goes that has
-    shown least, and among equals the one that has been quiet longest. Peers whose requests are inside stay; where there
-    is nobody else, nothing is accepted.
+    shown least, and among equals the one that has been quiet longest. The silent and the strangers with a connection
+    are equals: of whom there are more gives way, so that neither kind can drive out the other. Peers whose requests are
+    inside stay; where there is nobody else, nothing is accepted.
     """
 
     def __init__(self, application: ASGIApp, tls: ssl.SSLContext | None, patience: Patience, maximum: int) -> None:
@@ -169,7 +171,7 @@ class Reception:
 
     def _make_room(self, address: str | None) -> bool:
         """Drops a peer, of one address if that is given; whether there was one to drop."""
-        if self._silent.drop_oldest(address):
+        if self._silent.count(address) >= self._strangers(address) and self._silent.drop_oldest(address):
             return True
         if (connection := self._first_to_go(address)) is None:
             return False
@@ -178,12 +180,14 @@ class Reception:
         return True
 
     def _first_to_go(self, address: str | None) -> Connection | None:
-        candidates = (
-            connection
-            for connection, its in self._addresses.items()
-            if connection.standing < Standing.INSIDE and address in (None, its)
-        )
+        candidates = (one for one in self._connections(address) if one.standing < Standing.INSIDE)
         return min(candidates, key=lambda one: (one.standing, one.since), default=None)
+
+    def _strangers(self, address: str | None) -> int:
+        return sum(one.standing is Standing.STRANGER for one in self._connections(address))
+
+    def _connections(self, address: str | None) -> Iterator[Connection]:
+        return (one for one, its in self._addresses.items() if address in (None, its))
 
     def _gone(self, connection: Connection) -> None:
         if (address := self._addresses.pop(connection, None)) is not None:

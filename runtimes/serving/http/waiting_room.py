@@ -32,7 +32,7 @@ class WaitingRoom:
     """Keeps callers until the first thing that they say is complete, or their patience ends.
 
     The first thing is the first record of a TLS handshake, or without TLS the first byte. It stays in the system's
-    buffer. Who has said it is let through, even when he would have to go. Belongs to one event loop.
+    buffer. Who has said it is let through, also where the room is needed. Belongs to one event loop.
     """
 
     def __init__(
@@ -47,6 +47,10 @@ class WaitingRoom:
     def __len__(self) -> int:
         """How many wait."""
         return sum(map(len, self._callers.values()))
+
+    def count(self, address: str | None) -> int:
+        """How many wait, of one address if that is given."""
+        return len(self) if address is None else len(self._callers.get(address, ()))
 
     def enter(self, accepted: socket.socket, address: str) -> None:
         """Takes over a peer's socket, which does not block."""

@@ -131,8 +131,8 @@ def test_the_oldest_of_an_address_goes_first_and_nobody_who_has_spoken() -> None
                 found.enter(address)
             speaker = found.enter("c")
             assert not found.room.drop_oldest("d")
-            for address in ("b", None, None):
-                assert found.room.drop_oldest(address)
+            for oldest in ("b", None, None):
+                assert found.room.drop_oldest(oldest)
             assert [caller.address for caller in found.dropped] == ["b", "a", "a"]
             speaker.sendall(hello())  # which the event loop has not seen yet
             assert found.room.drop_oldest("b")
