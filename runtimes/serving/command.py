@@ -141,3 +141,5 @@ def _log_to_stderr(*, verbose: bool) -> None:
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("miniseg_edge").setLevel(logging.DEBUG if verbose else logging.INFO)
+    # Its warnings are of peers that have gone, one for each piece of an answer; failures reach our own handler.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)

@@ -241,3 +241,26 @@ def test_peers_that_go_while_they_are_answered_leave_no_traceback(demo_bundle_pa
         serves(service)
         _, _, error = service.stopped()
     assert "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_a_peer_that_ends_tls_before_its_masks_come_is_noticed_and_fills_no_log(
+    demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    words = [word for some in remote_words(tmp_path).values() for word in some]
+    with running(demo_bundle_path, tmp_path, *words) as service:
+        service.tls = ssl.create_default_context(cafile=str(tmp_path / "server.pem"))
+        service.headers = {"Authorization": f"Bearer {TOKEN}"}
+        body, headers = body_of(np.zeros((3, 2048, 2048), np.uint8))
+        headers |= {**service.headers, "Content-Length": str(len(body))}
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        with service.tls.wrap_socket(connected(service), server_hostname="127.0.0.1") as peer:
+            peer.sendall(head(service, *lines) + body)
+            peer.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):
+                while peer.recv(2**16):
+                    pass
+        wait_until(lambda: service.metric("miniseg_requests_inside") == 0, "its request is forgotten")
+        assert b'code="GONE",status="499"} 1.0' in service.ask("GET", "/metrics").body
+        _, _, error = service.stopped()
+    assert error == ""

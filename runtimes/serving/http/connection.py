@@ -166,8 +166,11 @@ class Connection(asyncio.BufferedProtocol):
             elif isinstance(event, h11.EndOfMessage) and self._exchange is not None:
                 self._exchange.end()
             else:
-                if self._exchange is not None and self._exchange.complete and self._http.trailing_data[0]:
-                    self._open.pause_reading()  # the next request waits for this one's answer
+                if self._exchange is not None and self._exchange.complete:
+                    if self._http.trailing_data[0]:
+                        self._open.pause_reading()  # the next request waits for this one's answer
+                    else:
+                        self._open.resume_reading()  # so that its end is seen
                 return
 
     @property

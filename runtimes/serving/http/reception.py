@@ -9,6 +9,7 @@ import ssl
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from miniseg_edge.console.logs import logger_of
 from miniseg_edge.errors import HostLimitError
 from miniseg_edge.runtimes.serving.http.connection import PIECE, Connection, Patience, Standing
 from miniseg_edge.runtimes.serving.http.seldom import Seldom
+from miniseg_edge.runtimes.serving.http.waiting_room import Caller, WaitingRoom
 
 WAITING = 512
 """Maximum connections besides those whose requests are inside; half of them from one address."""
@@ -30,7 +32,7 @@ _MANY_CLOSED = 256
 _AT_ONCE = 32
 """Connections accepted before open ones are served again: neither may wait long for the other."""
 
-_RETRY_S, _LOOK_S, _REST_S = 0.25, 0.05, 1.0
+_RETRY_S, _LOOK_S, _REST_S, _SHORTEST_S = 0.25, 0.05, 1.0, 0.1
 
 _log = logger_of(__name__)
 
@@ -69,8 +71,10 @@ def _descriptors_left() -> int | None:
 class Reception:
     """Accepts connections for an application.
 
-    If there is no room it drops the peer that has proved least, and among equals the one that has been quiet longest.
-    Peers whose requests are inside stay; if there are no others, nothing is accepted.
+    A peer gets a connection once it has sent something. If there is no room, one peer is dropped: the one that has
+    proved least, and among equals the one that has been quiet longest. The silent and the strangers with a connection
+    are equals: the more numerous kind loses one, so that neither can drive out the other. Peers whose requests are
+    inside stay; if there are no others, nothing is accepted.
     """
 
     def __init__(self, application: ASGIApp, tls: ssl.SSLContext | None, patience: Patience, maximum: int) -> None:
@@ -79,7 +83,8 @@ class Reception:
         self._of_one_address = max(1, maximum - min(maximum, WAITING) // 2)
         self._application, self._tls, self._patience = application, tls, patience
         self._seldom = Seldom(_log)
-        self._room = bytearray(PIECE)
+        self._silent = WaitingRoom(patience.head_s, self._connect, self._left, tls=tls is not None)
+        self._buffer = bytearray(PIECE)
         self._addresses: dict[Connection, str] = {}
         self._counts: Counter[str] = Counter()
         self._closed = 0
@@ -101,7 +106,7 @@ class Reception:
 
     def __len__(self) -> int:
         """How many are open."""
-        return len(self._addresses)
+        return len(self._addresses) + len(self._silent)
 
     async def accept(self, listening: socket.socket) -> None:
         """Accepts until it is cancelled."""
@@ -109,7 +114,7 @@ class Reception:
         loop.set_exception_handler(self._unhandled)
         listening.setblocking(False)
         for count in itertools.count(1):
-            if len(self) >= self.maximum and self._first_to_go(None) is None:
+            if len(self) >= self.maximum and not self._silent and self._first_to_go(None) is None:
                 await asyncio.sleep(_LOOK_S)
                 continue
             try:
@@ -127,6 +132,7 @@ class Reception:
         """Ends all connections: after the current answers, but within this many seconds."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + seconds
+        self._silent.close()
         for connection in list(self._addresses):
             connection.finish()
         while self._addresses and loop.time() < limit:
@@ -140,27 +146,33 @@ class Reception:
         if (crowded or len(self) >= self.maximum) and not self._make_room(address if crowded else None):
             accepted.close()
             return
-        connection = Connection(self._application, self._patience, self._room, self._seldom, self._gone)
-        self._addresses[connection] = address
         self._counts[address] += 1
-        connection.opening = asyncio.get_running_loop().create_task(self._open(connection, accepted))
+        self._silent.enter(accepted, address)
 
-    async def _open(self, connection: Connection, accepted: socket.socket) -> None:
+    def _connect(self, caller: Caller) -> None:
+        connection = Connection(self._application, self._patience, self._buffer, self._seldom, self._gone)
+        self._addresses[connection] = caller.address
+        connection.opening = asyncio.get_running_loop().create_task(self._open(connection, caller))
+
+    async def _open(self, connection: Connection, caller: Caller) -> None:
         """Passes the socket to its connection, after the TLS handshake if there is one."""
-        limit = None if self._tls is None else self._patience.head_s
+        loop = asyncio.get_running_loop()
+        limit = None if self._tls is None else max(caller.due - loop.time(), _SHORTEST_S)
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection, accepted, ssl=self._tls, ssl_handshake_timeout=limit
+            await loop.connect_accepted_socket(
+                lambda: connection, caller.socket, ssl=self._tls, ssl_handshake_timeout=limit
             )
         except (OSError, asyncio.CancelledError):
             self._gone(connection)
         except MemoryError:
-            accepted.close()
+            caller.socket.close()
             self._gone(connection)
             self._seldom.warn("a connection could not be accepted", "no memory")
 
     def _make_room(self, address: str | None) -> bool:
-        """Drops a connection, from one address if given; returns whether there was one to drop."""
+        """Drops a peer, from one address if given; returns whether there was one to drop."""
+        if self._silent.count(address) >= self._strangers(address) and self._silent.drop_oldest(address):
+            return True
         if (connection := self._first_to_go(address)) is None:
             return False
         self._gone(connection)
@@ -168,17 +180,24 @@ class Reception:
         return True
 
     def _first_to_go(self, address: str | None) -> Connection | None:
-        candidates = (
-            connection
-            for connection, its in self._addresses.items()
-            if connection.standing < Standing.INSIDE and address in (None, its)
-        )
+        candidates = (one for one in self._connections(address) if one.standing < Standing.INSIDE)
         return min(candidates, key=lambda one: (one.standing, one.since), default=None)
 
+    def _strangers(self, address: str | None) -> int:
+        return sum(one.standing is Standing.STRANGER for one in self._connections(address))
+
+    def _connections(self, address: str | None) -> Iterator[Connection]:
+        return (one for one, its in self._addresses.items() if address in (None, its))
+
     def _gone(self, connection: Connection) -> None:
-        if (address := self._addresses.pop(connection, None)) is None:
-            return
-        self._closed, self._last_closed = self._closed + 1, time.monotonic()
+        if (address := self._addresses.pop(connection, None)) is not None:
+            self._closed, self._last_closed = self._closed + 1, time.monotonic()
+            self._count_down(address)
+
+    def _left(self, caller: Caller) -> None:
+        self._count_down(caller.address)
+
+    def _count_down(self, address: str) -> None:
         self._counts[address] -= 1
         if not self._counts[address]:
             del self._counts[address]

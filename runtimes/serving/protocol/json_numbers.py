@@ -6,6 +6,7 @@ short, and memory is limited to the text and the array.
 
 import json
 import re
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ import numpy as np
 
 from miniseg_edge.errors import RequestError
 from miniseg_edge.runtimes.serving.protocol.tensors import DTYPES, Array, elements_of
+
+_CODES = {"UINT8": "B", "INT16": "h", "FP32": "d"}
+"""Of the standard library's arrays, which check each number and are made in a fraction of NumPy's time."""
 
 _BLOCK = 2**14
 """Bytes of text that are read per step."""
@@ -51,24 +55,24 @@ def array_from_numbers(text: bytes, datatype: str, shape: tuple[int, ...]) -> Ar
     if count > len(text):
         raise _wrong_shape(shape)
     skeleton = _skeleton(shape if _NESTED.match(text) else (count,))
-    array, filled, compared = np.empty(count, dtype.newbyteorder("=")), 0, 0
+    found, filled, compared = np.empty(count, dtype.newbyteorder("=")), 0, 0
     for piece in _pieces(text):
-        if _SPLIT_NUMBER.search(piece):
-            raise _no_json()
         dense = piece.translate(None, _SPACE)
+        if len(dense) != len(piece) and _SPLIT_NUMBER.search(piece):
+            raise _no_json()
         lists = dense.translate(None, _DIGITS)
         if lists != skeleton[compared : compared + len(lists)]:
             raise _wrong_shape(shape)
-        if _NUMBER_BESIDE_LIST.search(dense):
+        if (b"[" in dense or b"]" in dense) and _NUMBER_BESIDE_LIST.search(dense):
             raise _no_json()
         numbers = _numbers(dense.translate(None, b"[]").removesuffix(b","), datatype)
         if filled + len(numbers) > count:
             raise _wrong_shape(shape)
-        array[filled : filled + len(numbers)] = numbers
+        found[filled : filled + len(numbers)] = numbers
         filled, compared = filled + len(numbers), compared + len(lists)
     if filled != count or compared != len(skeleton):
         raise _wrong_shape(shape)
-    return array.reshape(shape)
+    return found.reshape(shape)
 
 
 def _pieces(text: bytes) -> Iterator[bytes]:
@@ -88,19 +92,21 @@ def _numbers(text: bytes, datatype: str) -> np.ndarray[Any, Any]:
     """Numbers with commas between them, checked against the datatype."""
     try:
         values = json.loads(b"[" + text + b"]")
-        found = np.array(values, np.float64) if datatype == "FP32" else np.array(values)
-    except (ValueError, OverflowError):
-        raise _no_json() from None
-    if datatype == "FP32":
-        with np.errstate(over="ignore"):  # an infinity, which no slice may contain
-            return found.astype(np.float32)
-    limits = np.iinfo(DTYPES[datatype])
-    if values and (found.dtype.kind not in "iu" or found.min() < limits.min or found.max() > limits.max):
+        found = np.frombuffer(array(_CODES[datatype], values), _CODES[datatype])
+    except (TypeError, OverflowError):
+        if datatype == "FP32":
+            raise _no_json() from None
+        limits = np.iinfo(DTYPES[datatype])
         raise RequestError(
             "a tensor has values outside its datatype",
             expected=f"{limits.min}..{limits.max}, {datatype}",
             got="other values",
-        )
+        ) from None
+    except ValueError:
+        raise _no_json() from None
+    if datatype == "FP32":
+        with np.errstate(over="ignore"):  # an infinity, which no slice may contain
+            return found.astype(np.float32)
     return found
 
 
