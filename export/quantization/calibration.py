@@ -12,6 +12,7 @@ from miniseg_edge.console import terminal
 from miniseg_edge.errors import UsageError
 from miniseg_edge.export.quantization.exact.operators import bilinear
 from miniseg_edge.host.files import sha256_of
+from miniseg_edge.plurals import listed
 from miniseg_edge.slices.images import image_paths, slice_from_file
 from miniseg_edge.slices.preprocessing import GREY_MAX, ByteArray, FloatArray, network_input
 from miniseg_edge.tensors import HU
@@ -86,7 +87,7 @@ def check_apart(calibration: Collection[CalibrationSlice], validation: Iterable[
     shared = [name for name, pixels in validation if pixels_sha256(pixels) in known]
     if shared:
         raise UsageError(
-            "calibration and validation share slices", "two sets without a common slice", ", ".join(shared[:12]),
+            "calibration and validation share slices", "two sets without a common slice", listed(shared),
             "An artefact may not be judged on what it was fitted to: take them out of one of the folders.",
         )  # fmt: skip
 

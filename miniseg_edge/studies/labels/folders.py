@@ -10,6 +10,7 @@ import numpy as np
 
 from miniseg_edge.errors import InputError, NoImagesError, UsageError
 from miniseg_edge.host.neighbours import with_neighbours
+from miniseg_edge.plurals import listed
 from miniseg_edge.slices import hu_values
 from miniseg_edge.slices.images import IMAGE_SUFFIXES, label_from_file, slice_from_file
 from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, Window
@@ -20,6 +21,9 @@ from miniseg_edge.studies.nifti.names import SUFFIXES as NIFTI_SUFFIXES
 STUDY_SUFFIXES = (*reversed(NIFTI_SUFFIXES), ".dcm")
 SEPARATE_CHANNELS = 3
 """Channels that differ: the colours of an image, or the slice before, the slice, and the slice after of a study."""
+
+MOST_LEVELS_OF_A_MASK, FEWEST_LEVELS_OF_A_SLICE = 8, 32
+"""Grey levels by which images and masks that were swapped are noticed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +100,18 @@ class LabelledCase:
         # Without named values coloured masks will do: every pixel that is not black is lesion.
         stored = slice_from_file(self.mask) if self.mapping.named else label_from_file(self.mask, 2)
         label = self.mapping.applied(stored, self.mask.name)
+        self._check_not_swapped(values)
         return LabelledSlice(self.name, self.name, self.group, values, False, label)
+
+    def _check_not_swapped(self, values: ByteArray) -> None:
+        """A slice of CT has many grey levels, a mask few. Raises: InputError, if image and mask are the other way."""
+        if len(np.unique(values)) > MOST_LEVELS_OF_A_MASK:
+            return
+        if len(np.unique(slice_from_file(self.mask))) >= FEWEST_LEVELS_OF_A_SLICE:
+            raise InputError(
+                f"{self.image.name} looks like a mask, and its mask like a CT slice",
+                "slices in --images and masks in --masks", "the other way round", "Swap the two folders.",
+            )  # fmt: skip
 
     def _study_slices(self) -> tuple[LabelledSlice, ...]:
         from miniseg_edge.studies import open_study
@@ -144,7 +159,7 @@ def labelled_cases(
     if len(found) == len(labels) == 1 and (images.is_file() or _is_series(images)):
         labels = dict.fromkeys(found, next(iter(labels.values())))  # one study and one mask belong together
     if missing := [name for name in found if name not in labels]:
-        raise UsageError("cases without a mask", "a mask of the same name for each", ", ".join(missing[:12]))
+        raise UsageError("cases without a mask", "a mask of the same name for each", listed(missing))
     return tuple(
         LabelledCase(
             name, _group(name, group_pattern), path, labels[name], mapping or LabelMapping(), separate_channels
