@@ -17,7 +17,7 @@ from typing import TextIO
 OLDEST = (3, 11)
 ANNOUNCED = {
     "demo": "This downloads about 420 MB (torch 190, OpenVINO 60, OpenCV 60) and takes 1.4 GB in {venv}, of which "
-    "torch is 0.75 GB.\nAfter the downloads, about 2 minutes on two cores: half to install, half to run.",
+    "torch is 0.75 GB.\nAfter the downloads it takes about five minutes on two cores: half to install, half to run.",
     "dev": "This installs all that the tests use: about 1 GB of downloads, 3.0 GB in {venv}, some minutes.",
 }
 """Measured in fresh environments on Linux; `python -m tests.extra_sizes` has the sizes of all extras."""
