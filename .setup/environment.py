@@ -17,13 +17,16 @@ from typing import TextIO
 OLDEST = (3, 11)
 ANNOUNCED = {
     "demo": "This downloads about 420 MB (torch 190, OpenVINO 60, OpenCV 60) and takes 1.4 GB in {venv}, of which "
-    "torch is 0.75 GB.\nAfter the downloads, about 2 minutes on two cores: half to install, half to run.",
+    "torch is 0.75 GB.\nAfter the downloads it takes about five minutes on two cores: half to install, half to run.",
     "dev": "This installs all that the tests use: about 1 GB of downloads, 3.0 GB in {venv}, some minutes.",
 }
 """Measured in fresh environments on Linux; `python -m tests.extra_sizes` has the sizes of all extras."""
 
 TORCH_ON_CPU = "https://download.pytorch.org/whl/cpu"
 """PyTorch's own index of builds without CUDA, which PyPI has for Linux only with 2.5 GB of NVIDIA's libraries."""
+
+_PLAIN = {"demo": ["--no-compile"]}
+"""The demo imports a small part of what is installed: Python compiles that part when it is needed."""
 
 _PATIENCE_S = 4
 
@@ -39,7 +42,18 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     python = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
-    code = _install([*pip, "install", "--constraint", "constraints.txt", *_index(), "--editable", f".[{extra}]"])
+    code = _install(
+        [
+            *pip,
+            "install",
+            "--constraint",
+            "constraints.txt",
+            *_index(),
+            *_PLAIN.get(extra, ()),
+            "--editable",
+            f".[{extra}]",
+        ]
+    )
     return code or _mend_opencv(str(python), pip)
 
 
@@ -87,7 +101,7 @@ class Progress:
 
     def read(self, line: str) -> None:
         """Takes a line of pip's output."""
-        if (collecting := re.match(r"Collecting (\S+)", line)) is not None:
+        if (collecting := re.match(r"(?:Collecting|Processing) (?:.*/)?([^\s/-]+)", line)) is not None:
             self._packages += 1
             self._now = f"{collecting[1].split('==')[0]}"
         elif (found := re.match(r"\s+(?:Downloading|Using cached) .*?([\w.]+)-([\w.+]+)-.*\((.*)\)", line)) is not None:

@@ -75,7 +75,9 @@ ov::CompiledModel opened(ov::Core& core, const std::string& xml, std::string& we
 void segment(ov::InferRequest& request, const Window& window, const std::int16_t* hu, std::uint8_t* mask, size_t pixels) {
     float* grey = request.get_input_tensor().data<float>();
     for (size_t i = 0; i < pixels; ++i) grey[i] = window.grey_from_hu(hu[i]);
-    request.infer();
+    // Not infer(): called from several threads on a busy machine, OpenVINO keeps memory of each call.
+    request.start_async();
+    request.wait();
     const float* logit = request.get_output_tensor().data<const float>();
     for (size_t i = 0; i < pixels; ++i) {
         if (!std::isfinite(logit[i])) throw Error("NUMERIC", "the output is not finite; the mask was discarded");

@@ -1,17 +1,16 @@
 """`miniseg-export`: a checkpoint in, a verified bundle out."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miniseg_edge.bundle.bundle import Bundle
 from miniseg_edge.bundle.compiled import SOURCE
 from miniseg_edge.bundle.parity_summary import show
-from miniseg_edge.bundle.signature import Signer, is_encrypted, signer_from_key
+from miniseg_edge.bundle.signature import Signer
+from miniseg_edge.bundle.signing_key import signer_asked_for
 from miniseg_edge.console import terminal
 from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.errors import ParityError, UsageError
@@ -293,16 +292,7 @@ def _targets(said: Sequence[str]) -> tuple[str, ...]:
 
 
 def _signer(key: Path | None) -> Signer | None:
-    """Reads the key before the work that it signs. Raises: SignatureError, MissingDependencyError."""
-    if key is None:
-        return None
-    if not is_encrypted(key):
-        return signer_from_key(key)
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"{key.name} asks for a password", expected="a terminal to ask in, or a key without one", got="neither"
-        )
-    return signer_from_key(key, getpass(f"Password of {key.name}: ").encode())
+    return None if key is None else signer_asked_for(key)
 
 
 def _precisions(parsed: argparse.Namespace, named: Sequence[str]) -> tuple[str, ...] | None:

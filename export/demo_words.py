@@ -10,7 +10,7 @@ from miniseg_edge.plurals import number_of
 
 ANNOUNCEMENT = (
     "This demo exports a trained checkpoint for three runtimes, compares each with the original network, segments six "
-    "synthetic slices, and measures the speed. It takes about a minute on two cores and downloads nothing."
+    "synthetic slices, and measures the speed. It takes two to three minutes on two cores and downloads nothing."
 )
 
 TERMS = (

@@ -19,6 +19,7 @@ from miniseg_edge.bundle.bundle import open_bundle, write_bundle
 from miniseg_edge.bundle.signature import signer_from_key
 from miniseg_edge.host.dependencies import installed
 from miniseg_edge.phantoms import phantom
+from miniseg_edge.training.demo import CHECKPOINT
 from miniseg_edge.training.networks.registry import register_network
 from tests.conftest import has_gpu
 from tests.documents import DOCUMENTS, Block, blocks
@@ -26,8 +27,8 @@ from tests.keys import make_keys
 from tests.studies.series import put, write_series
 
 LIMIT_S = 120.0
-SLOW = {"docs/archive.md", "docs/serve.md"}
-"""They start processes."""
+SLOW = {"docs/archive.md", "docs/export.md", "docs/serve.md"}
+"""They start processes, or export."""
 
 NOT_HERE = {"docs/gpu.md": "needs an NVIDIA GPU and onnxruntime-gpu"}
 EXTRAS = {"docs/archive.md": "pyarrow", "docs/serve.md": "tritonclient", "docs/model-servers.md": "tritonclient"}
@@ -99,6 +100,10 @@ def signed(place: Workplace) -> None:
     write_bundle(open_bundle(place.bundle), place.folder / "lung", signer=signer_from_key(keys.private))
 
 
+def checkpoint(place: Workplace) -> None:
+    shutil.copyfile(CHECKPOINT, place.folder / "lung.pth")
+
+
 def trained(place: Workplace) -> None:
     """The example before, as the package that it is part of would register it; and its weights."""
     build = place.names["build"]
@@ -120,6 +125,7 @@ def service(place: Workplace) -> None:
 PREPARED: dict[tuple[str, int], Callable[[Workplace], None]] = {
     ("docs/api.md", 2): studies,
     ("docs/archive.md", 0): studies,
+    ("docs/export.md", 0): checkpoint,
     ("docs/networks.md", 1): trained,
     ("docs/serve.md", 0): service,
     ("docs/studies.md", 0): series_to_choose_from,
@@ -151,6 +157,7 @@ CHECKED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "README.md": lambda names: names["result"].mask.shape == (512, 512),
     "docs/api.md": lambda names: names["job"].result().mask.shape == (64, 64) and names["result"].mask.ndim == 3,
     "docs/archive.md": lambda names: names["report"].done == len(names["rows_in"]("results")) == 1,
+    "docs/export.md": lambda names: names["result"].bundle.manifest.artifacts[0].target == "native",
     "docs/serve.md": lambda names: names["mask"].shape == (1, 512, 512),
     "docs/tutorial.md": lambda names: names["result"].mask.shape == (512, 512),
     "docs/studies.md": lambda names: len(names["study"]) == 3 and names["data"][128:132] == b"DICM",

@@ -15,7 +15,6 @@ from miniseg_edge.benchmarks.html.pairs import limit_section, ratios_section, ve
 from miniseg_edge.benchmarks.html.parity import parity_section
 from miniseg_edge.benchmarks.html.speed import accuracy_section, latency_section, main_section
 from miniseg_edge.benchmarks.html.verdict import verdict_section
-from miniseg_edge.benchmarks.html.words import many
 from miniseg_edge.benchmarks.plots import entries
 from miniseg_edge.benchmarks.report import Report
 from miniseg_edge.printable import in_html
@@ -55,16 +54,9 @@ def html_from_report(report: Report, disagreements: Sequence[Disagreement]) -> s
 
 
 def _head(report: Report) -> str:
-    machine = report.machine
-    name, processor, cores = (
-        in_html(machine.name),
-        in_html(machine.processor),
-        many(machine.cores, "core"),
-    )
     return (
         f"<header><h1>MiniSeg Edge benchmark: {in_html(report.bundle)}</h1>\n"
-        f'<p class="where">{in_html(_date(report.created))} on {name}, {processor}, {cores}, '
-        f"{machine.memory_gb:.0f} GB</p></header>"
+        f'<p class="where">{in_html(_date(report.created))} on {in_html(report.machine.name)}</p></header>'
     )
 
 

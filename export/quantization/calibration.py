@@ -12,6 +12,7 @@ from miniseg_edge.console import terminal
 from miniseg_edge.errors import UsageError
 from miniseg_edge.export.quantization.exact.operators import bilinear
 from miniseg_edge.host.files import sha256_of
+from miniseg_edge.plurals import listed
 from miniseg_edge.slices.images import image_paths, slice_from_file
 from miniseg_edge.slices.preprocessing import GREY_MAX, ByteArray, FloatArray, network_input
 from miniseg_edge.tensors import HU
@@ -88,7 +89,7 @@ def check_apart(calibration: Collection[CalibrationSlice], validation: Iterable[
         raise UsageError(
             "calibration and validation share slices",
             expected="two sets without a common slice",
-            got=", ".join(shared[:12]),
+            got=listed(shared),
             remedy="An artefact must not be judged on its calibration slices. Remove them from one of the folders.",
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from miniseg_edge.bundle.compiled import ARTEFACT, SOURCE, ShapeRange
 from miniseg_edge.bundle.manifest import Manifest
 from miniseg_edge.console import terminal
+from miniseg_edge.errors import RuntimeUnavailableError
 from miniseg_edge.export.build import Build
 from miniseg_edge.export.tensorrt.engine_from_onnx import EngineTask, engine_from_onnx
 from miniseg_edge.export.tensorrt.options import EngineOptions
@@ -110,7 +111,15 @@ def gpu_to_build_on(vendor: Vendor, device: str = "") -> Gpu | None:
     vendor.module()
     if vendor.builds_ahead:
         return None
-    return gpu_named(device) if device else gpus()[0]
+    try:
+        return gpu_named(device) if device else gpus()[0]
+    except RuntimeUnavailableError as error:
+        raise RuntimeUnavailableError(
+            f"--target {vendor.target} builds its engine on the GPU that will run it", "an NVIDIA GPU in this machine",
+            f"{error.problem}: {error.got}",
+            "Build --target trt-rtx here, which needs no GPU; then miniseg-export --rebuild BUNDLE --target trt on the "
+            "machine with the GPU builds the other engine from it.",
+        ) from error  # fmt: skip
 
 
 def shape_range(manifest: Manifest) -> ShapeRange | None:

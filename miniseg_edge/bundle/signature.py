@@ -8,6 +8,7 @@ own command, so that either side works without this package.
 import base64
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -138,8 +139,10 @@ def _signed_names(signature: bytes) -> frozenset[str]:
 
 
 def _reason(error: BaseException) -> str:
+    """The first line of an error, up to where it would show raw bytes; else its kind."""
     lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+    words = re.split(r"\b[bB][\"']", lines[0][:300])[0].rstrip(" :,;({[") if lines else ""
+    return words or type(error).__name__
 
 
 @dataclass

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miniseg_edge.errors import UsageError
+from miniseg_edge.plurals import number_of
 from miniseg_edge.slices.preprocessing import ByteArray, FloatArray
 
 UNVERIFIED_CODE = "this artefact is native code, and the bundle's signature was not checked (trust, or --trust KEY)"
@@ -34,6 +35,10 @@ class Segmentation:
     warnings: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
     unverified_code: bool = False
+
+    def __repr__(self) -> str:
+        """What was found and what ran, in one line; the arrays are not shown."""
+        return _shown(self.mask, "pixel", f"{self.runtime} {self.precision} on {self.device}", self.warnings)
 
     @property
     def has_finding(self) -> bool:
@@ -87,6 +92,10 @@ class VolumeSegmentation:
     passed_over: tuple[str, ...] = ()
     unverified_code: bool = False
 
+    def __repr__(self) -> str:
+        """What was found and what ran, in one line; the array is not shown."""
+        return _shown(self.mask, "voxel", f"{self.runtime} {self.precision} on {self.device}", self.warnings)
+
     @property
     def has_finding(self) -> bool:
         """Whether any voxel is lesion."""
@@ -96,3 +105,10 @@ class VolumeSegmentation:
     def slices_with_findings(self) -> tuple[int, ...]:
         """Indices of the slices in which any pixel is lesion."""
         return tuple(int(index) for index in np.flatnonzero(self.mask.reshape(len(self.mask), -1).any(axis=1)))
+
+
+def _shown(mask: ByteArray, unit: str, ran: str, warnings: tuple[str, ...]) -> str:
+    sides = " x ".join(map(str, mask.shape))
+    found = number_of(int((mask > 0).sum()), f"lesion {unit}")
+    remarks = f", {number_of(len(warnings), 'warning')}" if warnings else ""
+    return f"<{sides} mask, {found}, by {ran}{remarks}>"

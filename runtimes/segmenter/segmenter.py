@@ -80,6 +80,12 @@ class Segmenter:
         if self._unverified_code:
             _log.warning("%s: %s", choice.artifact.target, UNVERIFIED_CODE)
 
+    def __repr__(self) -> str:
+        """What runs what, in one line."""
+        choice = self.choice
+        ran = f"{choice.entry.name} {choice.artifact.precision} on {choice.device}"
+        return f"<Segmenter of {self.bundle.name}: {ran}>"
+
     def __str__(self) -> str:
         """The runtime and the reason for its choice, in one line."""
         choice = self.choice

@@ -57,6 +57,7 @@ def test_the_main_job_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert all(term in shown for term in ("near-tie", "flip", "Dice"))
     assert shown.startswith("This demo exports")
     overview = cv2.imread(str(tmp_path / "overview.png"))
+    assert overview is not None
     assert overview.shape == (6 * 512 + 56, 6 * 512, 3), "all six phantoms; slice, truth and four masks of each"
     assert [str(shown) for shown in SHOWN] == ["native fp32", "openvino fp32", "onnxruntime fp32", "openvino int8"]
     results = [image_paths(tmp_path / f"{shown.runtime}-{shown.precision}") for shown in SHOWN]

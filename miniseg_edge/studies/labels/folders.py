@@ -10,6 +10,7 @@ import numpy as np
 
 from miniseg_edge.errors import InputError, NoImagesError, UsageError
 from miniseg_edge.host.neighbours import with_neighbours
+from miniseg_edge.plurals import listed
 from miniseg_edge.slices import hu_values
 from miniseg_edge.slices.images import IMAGE_SUFFIXES, label_from_file, slice_from_file
 from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, Window
@@ -20,6 +21,9 @@ from miniseg_edge.studies.nifti.names import SUFFIXES as NIFTI_SUFFIXES
 STUDY_SUFFIXES = (*reversed(NIFTI_SUFFIXES), ".dcm")
 SEPARATE_CHANNELS = 3
 """Separate channels: the colours of an image, or the slice before, the slice, and the slice after in a study."""
+
+MOST_LEVELS_OF_A_MASK, FEWEST_LEVELS_OF_A_SLICE = 8, 32
+"""Grey levels by which images and masks that were swapped are noticed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +102,20 @@ class LabelledCase:
         # Without named values, coloured masks are accepted: every pixel that is not black is lesion.
         stored = slice_from_file(self.mask) if self.mapping.named else label_from_file(self.mask, 2)
         label = self.mapping.applied(stored, self.mask.name)
+        self._check_not_swapped(values)
         return LabelledSlice(self.name, self.name, self.group, values, False, label)
+
+    def _check_not_swapped(self, values: ByteArray) -> None:
+        """A slice of CT has many grey levels, a mask few. Raises: InputError, if image and mask are the other way."""
+        if len(np.unique(values)) > MOST_LEVELS_OF_A_MASK:
+            return
+        if len(np.unique(slice_from_file(self.mask))) >= FEWEST_LEVELS_OF_A_SLICE:
+            raise InputError(
+                f"{self.image.name} looks like a mask, and its mask like a CT slice",
+                expected="slices in --images and masks in --masks",
+                got="the reverse",
+                remedy="Swap the two folders.",
+            )
 
     def _study_slices(self) -> tuple[LabelledSlice, ...]:
         from miniseg_edge.studies import open_study
@@ -147,7 +164,7 @@ def labelled_cases(
         labels = dict.fromkeys(found, next(iter(labels.values())))  # one study and one mask belong together
     if missing := [name for name in found if name not in labels]:
         raise UsageError(
-            "some cases have no mask", expected="a mask of the same name for each", got=", ".join(missing[:12])
+            "some cases have no mask", expected="a mask of the same name for each", got=listed(missing)
         )
     return tuple(
         LabelledCase(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miniseg_edge.errors import UsageError
+from miniseg_edge.plurals import number_of
 from miniseg_edge.training.data.samples import Sample
 
 
@@ -31,6 +32,12 @@ def folds_of(samples: Sequence[Sample], count: int, seed: int) -> tuple[Fold, ..
         UsageError: fewer than two folds, or fewer groups than folds.
     """
     groups = sorted({sample.group for sample in samples})
+    if len(groups) < 2:
+        got = f"{number_of(len(samples), 'slice')} of {number_of(len(groups), 'group')}"
+        raise UsageError(
+            "nothing can be held out", "slices of two groups or more", got,
+            "Add slices of another patient, name held-out slices with --validation, or hold nothing out: --on-all.",
+        )  # fmt: skip
     if not 2 <= count <= len(groups):
         raise UsageError(
             "the number of folds is invalid", expected=f"2 to {len(groups)}, the number of groups", got=str(count)

@@ -48,6 +48,12 @@ def test_a_slice_of_the_validation_set_is_refused_under_any_name(tmp_path: Path)
         check_apart(found, [("mine", SLICES[3])])
 
 
+def test_of_many_shared_slices_it_says_how_many_more_there_are(tmp_path: Path) -> None:
+    found = calibration_set(written(tmp_path / "a", SLICES), 1, 0)
+    with pytest.raises(UsageError, match=r"got 0, 1, .*, 11 and 8 more"):
+        check_apart(found, [(str(index), SLICES[3]) for index in range(20)])
+
+
 def test_few_slices_warn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calibration_set(written(tmp_path / "enough", SLICES), 1, 0)
     assert "warning" not in capsys.readouterr().err

@@ -61,3 +61,12 @@ def test_a_bundle_may_be_a_path_or_opened_already(bundle_path: object, bundle: B
 def test_a_reduced_bundle_still_serves(bundle: Bundle) -> None:
     with miniseg_edge.load(without(bundle, "native", "openvino")) as segmenter:
         assert segmenter.segment(np.zeros((64, 64), np.uint8)).runtime == "onnxruntime"
+
+
+def test_representations_are_one_line_without_arrays(bundle: Bundle) -> None:
+    with miniseg_edge.load(bundle, "native") as segmenter:
+        assert repr(segmenter) == f"<Segmenter of {bundle.name}: native fp32 on cpu>"
+        result = segmenter.segment(np.zeros((64, 64), np.uint8))
+        volume = segmenter.segment_volume(np.zeros((2, 64, 64), np.uint8))
+    assert repr(result).startswith("<64 x 64 mask, 0 lesion pixels, by native fp32 on cpu")
+    assert repr(volume).startswith("<2 x 64 x 64 mask, 0 lesion voxels, by native fp32 on cpu")

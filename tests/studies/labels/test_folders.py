@@ -107,3 +107,16 @@ def test_a_study_that_is_not_in_hu_is_refused(tmp_path: Path, name: str) -> None
     with pytest.raises(HuValuesError, match=re.escape(NOT_HU[name][1])):
         case.read()
     assert len(labelled_cases(tmp_path / "right", tmp_path / "masks")[0].read()) == 3
+
+
+def test_images_and_masks_that_were_swapped_are_refused(tmp_path: Path) -> None:
+    drawn = phantom(9100)
+    images, masks = write(tmp_path / "images", a=drawn.image), write(tmp_path / "masks", a=drawn.mask * 255)
+    labelled_cases(images, masks)[0].read()
+    with pytest.raises(InputError, match=r"looks like a mask.*Swap the two folders"):
+        labelled_cases(masks, images)[0].read()
+
+
+def test_a_black_slice_is_not_taken_for_a_mask(tmp_path: Path) -> None:
+    black = np.zeros((64, 64), np.uint8)
+    assert labelled_cases(write(tmp_path / "a", a=black), write(tmp_path / "b", a=black))[0].read()
