@@ -33,7 +33,7 @@ def python_command(module: str, *arguments: str) -> list[str]:
     if getattr(sys, "frozen", False):
         raise UsageError(
             "a frozen app has no Python for processes of its own", "an installed Python", "a frozen app",
-            "Of an archive, --distributed serial needs none; or run the command from a Python installation.",
+            "Of an archive, --distributed in-process needs none; or run the command from a Python installation.",
         )  # fmt: skip
     return [sys.executable, *_flags(), "-c", _BEGIN, module, *arguments]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miniseg_edge.errors import InputError
 from miniseg_edge.host.silence import DICOM_LIBRARIES, silence
@@ -32,7 +32,7 @@ def slow(data: bytes) -> SeriesFacts | None:
         return None
 
 
-def written(path: Path, syntax: str, edit: Callable[[Any], None] = lambda header: None) -> bytes:
+def written(path: Path, syntax: UID, edit: Callable[[Any], None] = lambda header: None) -> bytes:
     header = pydicom.dcmread(path)
     header.file_meta.TransferSyntaxUID = syntax
     edit(header)
@@ -44,7 +44,7 @@ def written(path: Path, syntax: str, edit: Callable[[Any], None] = lambda header
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-def test_a_plain_file_says_it_in_its_start(plain: Path, syntax: str) -> None:
+def test_a_plain_file_says_it_in_its_start(plain: Path, syntax: UID) -> None:
     data = written(plain, syntax, lambda header: setattr(header, "NumberOfFrames", 12))
     found = facts_in_start(data[:LOOKED_AT])
     assert found == slow(data)
