@@ -17,7 +17,7 @@ from miniseg_edge.benchmarks.session.study_burst import write_series
 from miniseg_edge.bundle.bundle import Bundle
 from miniseg_edge.errors import UsageError
 from miniseg_edge.phantoms import phantom
-from miniseg_edge.runtimes.archive.engine import PROCESSES, RAY
+from miniseg_edge.runtimes.archive.engines.engine import PROCESSES, RAY
 
 ARCHIVE_SCHEMA_VERSION = 1
 WORKERS = (1, 2)

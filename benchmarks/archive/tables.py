@@ -4,7 +4,7 @@ from miniseg_edge.benchmarks.archive.measure import ArchiveMeasurement
 from miniseg_edge.benchmarks.archive.parts import Parts
 from miniseg_edge.benchmarks.archive.scaling import SLICES, scaled
 from miniseg_edge.console import terminal
-from miniseg_edge.runtimes.archive.engine import RAY
+from miniseg_edge.runtimes.archive.engines.engine import RAY
 
 
 def show_measurement(found: ArchiveMeasurement) -> None:

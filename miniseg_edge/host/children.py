@@ -33,7 +33,7 @@ def python_command(module: str, *arguments: str) -> list[str]:
     if getattr(sys, "frozen", False):
         raise UsageError(
             "a frozen application cannot start Python processes", expected="an installed Python", got="a frozen app",
-            remedy="Use --distributed serial, or run the command from a Python installation.",
+            remedy="Use --distributed in-process, or run the command from a Python installation.",
         )  # fmt: skip
     return [sys.executable, *_flags(), "-c", _BEGIN, module, *arguments]
 

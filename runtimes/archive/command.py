@@ -8,8 +8,8 @@ from typing import Any
 
 from miniseg_edge.console import terminal
 from miniseg_edge.errors import UsageError
-from miniseg_edge.runtimes.archive.engine import EXECUTORS, PROCESSES, RAY
-from miniseg_edge.runtimes.archive.ray_session import RaySetting
+from miniseg_edge.runtimes.archive.engines.engine import EXECUTORS, PROCESSES, RAY
+from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting
 from miniseg_edge.runtimes.archive.run import ArchiveReport, segment_archive
 from miniseg_edge.runtimes.archive.work import Crew
 from miniseg_edge.runtimes.backends.registry import AUTO

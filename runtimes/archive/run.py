@@ -11,11 +11,11 @@ from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.errors import NoImagesError, UsageError, WorkerDiedError
 from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.host.processor import usable_cores
-from miniseg_edge.runtimes.archive.engine import EXECUTORS, RAY, SERIAL, Engine
+from miniseg_edge.runtimes.archive.engines.engine import EXECUTORS, IN_PROCESS, RAY, Engine
+from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting
 from miniseg_edge.runtimes.archive.finding.find import find
 from miniseg_edge.runtimes.archive.finding.where import check_where
 from miniseg_edge.runtimes.archive.output_folder import SCRATCH, OutputFolder, record_of
-from miniseg_edge.runtimes.archive.ray_session import RaySetting
 from miniseg_edge.runtimes.archive.reconciling import BEGIN, END, Reconciled, Reconciler, Sums, When, remove_loose
 from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row
 from miniseg_edge.runtimes.archive.source import is_url, source_at
@@ -101,7 +101,7 @@ def segment_archive(
         bundle: directory.
         source: folder or file, or an fsspec URL.
         output: folder; with several machines, one that all reach by the same path.
-        executor: "serial", "processes", or "ray": results are the same, bit for bit, except for new UIDs in DICOM SEG.
+        executor: "in-process", "processes", or "ray": results are the same, bit for bit, except for new UIDs in DICOM SEG.
         workers: each with one series at a time; by default one per core.
         crews: instead of `workers`, `runtime` and `device`: workers of several kinds at the same time.
         formats: of results, as in `miniseg-segment --format`.
@@ -127,7 +127,7 @@ def segment_archive(
         WorkerDiedError: the workers keep dying.
         MissingDependencyError: the extras `scale` and `dicom` are not installed.
     """
-    chosen = _crews(crews, 1 if workers is None and executor == SERIAL else workers, runtime, device)
+    chosen = _crews(crews, 1 if workers is None and executor == IN_PROCESS else workers, runtime, device)
     output = Path(output).absolute()
     _check(executor, chosen, str(source), output, formats)
     check_seg_frames(seg_frames)
@@ -240,9 +240,9 @@ def _crews(crews: Sequence[Crew] | None, workers: int | None, runtime: str, devi
 def _check(executor: str, crews: Sequence[Crew], source: str, output: Path, formats: Sequence[str]) -> None:
     if executor not in EXECUTORS:
         raise UsageError("the executor is unknown", expected=", ".join(EXECUTORS), got=executor)
-    if executor == SERIAL and (len(crews), crews[0].workers) != (1, 1):
+    if executor == IN_PROCESS and (len(crews), crews[0].workers) != (1, 1):
         raise UsageError(
-            "a serial run has one worker", expected="workers=1", got=f"{sum(crew.workers for crew in crews)}"
+            "a run in this process has one worker", expected="workers=1", got=f"{sum(crew.workers for crew in crews)}"
         )
     if unknown := [name for name in formats if name not in FORMATS]:
         raise UsageError("the format is unknown", expected=", ".join(FORMATS), got=", ".join(unknown))

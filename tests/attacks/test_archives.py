@@ -27,7 +27,7 @@ def segmented(demo_bundle_path: Path, tmp_path: Path) -> Segmented:
 
     def segment(where: str | None = None) -> tuple[ArchiveReport, Row]:
         output, root = tmp_path / "out", where or tmp_path / "in"
-        report = segment_archive(demo_bundle_path, root, output, executor="serial", formats=("nifti",))
+        report = segment_archive(demo_bundle_path, root, output, executor="in-process", formats=("nifti",))
         (row,) = rows_in(output)
         return report, row
 
@@ -146,7 +146,7 @@ def test_links_out_of_an_archive_are_counted_and_not_followed(
     linked: Path, demo_bundle_path: Path, tmp_path: Path, *, as_url: bool
 ) -> None:
     where = linked.as_uri() if as_url else linked
-    report = segment_archive(demo_bundle_path, where, tmp_path / "out", executor="serial", formats=("json",))
+    report = segment_archive(demo_bundle_path, where, tmp_path / "out", executor="in-process", formats=("json",))
     assert (report.series, report.failed, report.links_out, report.other_files) == (2, 2, 4, 1)
     assert dict(report.errors) == {"PATH_ESCAPE": 2}, "a series never shrinks without a word"
     assert {row.error for row in rows_in(tmp_path / "out")} == {
@@ -159,7 +159,7 @@ def test_links_out_of_an_archive_are_counted_and_not_followed(
 def test_files_behind_links_are_read_if_asked_for(
     linked: Path, demo_bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [str(demo_bundle_path), str(linked), "--output", str(tmp_path / "out"), "--distributed", "serial"]
+    arguments = [str(demo_bundle_path), str(linked), "--output", str(tmp_path / "out"), "--distributed", "in-process"]
     assert main(arguments) == 1
     assert "links out of the archive" in capsys.readouterr().out
     assert main([*arguments, "--follow-links"]) == 0

@@ -54,7 +54,7 @@ def test_an_archive_with_such_names_goes_on(raw: bytes, demo_bundle_path: Path, 
     (root / os.fsdecode(raw[:100] + b".txt")).write_text("another file")
     output = named(tmp_path, b"out " + raw)
     formats = ("nifti", "json", "dicom-seg")
-    first = segment_archive(demo_bundle_path, root, output, executor="serial", formats=formats)
+    first = segment_archive(demo_bundle_path, root, output, executor="in-process", formats=formats)
     assert (first.series, first.other_files) == (4, 1)
     rows = rows_in(output)
     assert sorted((row.status, row.error_code) for row in rows) == [
@@ -63,7 +63,7 @@ def test_an_archive_with_such_names_goes_on(raw: bytes, demo_bundle_path: Path, 
     for row in rows:
         assert row.source.isprintable()
         assert (row.error or "").isprintable()
-    again = segment_archive(demo_bundle_path, root, output, executor="serial", formats=formats)
+    again = segment_archive(demo_bundle_path, root, output, executor="in-process", formats=formats)
     assert (again.earlier, again.slices) == (4, 0)
 
 
@@ -72,7 +72,7 @@ def test_keys_of_names_that_differ_in_one_such_byte_differ(demo_bundle_path: Pat
     root.mkdir()
     for letter in (b"\xe4", b"\xe5", "ä".encode()):
         (root / os.fsdecode(letter + b".nii.gz")).write_bytes(nifti(2))
-    segment_archive(demo_bundle_path, root, tmp_path / "out", executor="serial", formats=("json",))
+    segment_archive(demo_bundle_path, root, tmp_path / "out", executor="in-process", formats=("json",))
     assert len({row.key for row in rows_in(tmp_path / "out")}) == 3
 
 

@@ -59,7 +59,7 @@ COMMANDS = {
         *("miniseg-segment", "IN/bundle", "IN/archive/series"),
         *("--format", "dicom-seg", "--format", "nifti", "--format", "png", "--format", "json"),
     ],
-    "an archive, serially": ["miniseg-segment", "IN/bundle", "IN/archive", "--distributed", "serial"],
+    "an archive, serially": ["miniseg-segment", "IN/bundle", "IN/archive", "--distributed", "in-process"],
     "an archive by processes": ["miniseg-segment", "IN/bundle", "IN/archive", "--distributed", "processes"],
     "an archive by Ray": ["miniseg-segment", "IN/bundle", "IN/archive", "--distributed", "ray", "--workers", "1"],
     "verify": ["miniseg-verify", "IN/bundle", "--record"],

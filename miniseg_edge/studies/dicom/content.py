@@ -151,3 +151,26 @@ def _element(data: bytes, position: int, order: str, explicit: bool) -> tuple[in
     if length > _MOST_BYTES or length % 2:
         return None
     return group << 16 | number, position + size + length
+
+
+def explicit_element(data: bytes, position: int) -> tuple[int, int, int] | None:
+    """Tag, where its value begins, and its length, in explicit little endian; None if no known kind is there.
+
+    An undefined length is a length behind the end of every file.
+    """
+    head = data[position : position + 12]
+    if len(head) < 12 or (kind := head[4:6]) not in _VRS:
+        return None
+    group, number = struct.unpack_from("<HH", head)
+    if kind in _LONG_VRS:
+        return group << 16 | number, position + 12, struct.unpack_from("<I", head, 8)[0]
+    return group << 16 | number, position + 8, struct.unpack_from("<H", head, 6)[0]
+
+
+def implicit_element(data: bytes, position: int) -> tuple[int, int, int] | None:
+    """The same in implicit little endian; None at the end."""
+    head = data[position : position + 8]
+    if len(head) < 8:
+        return None
+    group, number, length = struct.unpack("<HHI", head)
+    return group << 16 | number, position + 8, length

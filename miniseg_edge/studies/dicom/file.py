@@ -25,17 +25,13 @@ from miniseg_edge.studies.dicom.content import (
     standard_content,
     standard_start,
 )
+from miniseg_edge.studies.dicom.plain_start import SERIES_TAGS, SERIES_UID, SeriesFacts, facts_of
 from miniseg_edge.studies.source_files import MAX_FILE_BYTES, SourceFile
 from miniseg_edge.studies.volume import check_volume_budget
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 _IMPLICIT, _EXPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
-_SERIES_UID = 0x0020000E
-_SERIES_FACTS = (0x00080060, 0x0020000D, _SERIES_UID, 0x00280008, 0x00280010, 0x00280011)
-"""Modality, StudyInstanceUID, SeriesInstanceUID, NumberOfFrames, Rows, Columns."""
-
-_MOST_DIGITS = 9
 _CHARACTER_SET = 0x00080005
 _PER_FRAME_GROUPS = 0x52009230
 _SLICES_OWN = (0x00080018, 0x00200032)
@@ -78,23 +74,6 @@ class Header:
     has_meta: bool
     sha256: str
     kind: Hashable | None
-
-
-@dataclass(frozen=True)
-class SeriesFacts:
-    """What a file says of its series; as it says it, so none of it need make sense.
-
-    Attributes:
-        uid, study_uid, modality: "" where it does not say.
-        frames, rows, columns: None where it does not say.
-    """
-
-    uid: str
-    study_uid: str
-    modality: str
-    frames: int | None
-    rows: int | None
-    columns: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,12 +140,13 @@ def series_facts_in(source: Any, name: str, form: Form = STANDARD) -> SeriesFact
             source = BytesIO(standard_start(source.read(_BYTES_BEFORE_SERIES_UID), form))
         _check_deflated(source)
         try:
-            header = partial(_SERIES_FACTS[-1], _SERIES_FACTS)
+            header = partial(SERIES_TAGS[-1], SERIES_TAGS)
         except Exception:  # as below
             source.seek(0)
-            header = partial(_SERIES_UID, (_SERIES_UID,))
-        modality, study, uid, frames, rows, columns = (header.get_item(tag) for tag in _SERIES_FACTS)
-        return SeriesFacts(_text(uid), _text(study), _text(modality), _count(frames), _count(rows), _count(columns))
+            header = partial(SERIES_UID, (SERIES_UID,))
+        elements = [element for tag in SERIES_TAGS if (element := header.get_item(tag)) is not None]
+        order = "<" if all(getattr(element, "is_little_endian", True) for element in elements) else ">"
+        return facts_of({int(element.tag): _bytes(element.value) for element in elements}, order)
     except InputError:
         raise
     except Exception as error:  # pydicom raises many kinds about hostile headers
@@ -175,19 +155,8 @@ def series_facts_in(source: Any, name: str, form: Form = STANDARD) -> SeriesFact
         ) from None
 
 
-def _text(element: Any) -> str:
-    value = b"" if element is None or element.value is None else element.value
-    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 ")
-
-
-def _count(element: Any) -> int | None:
-    """A number of 16 bits, or in digits; None if it is neither."""
-    if element is None or element.value is None:
-        return None
-    if isinstance(element.value, bytes) and element.VR in (None, "US") and len(element.value) == 2:
-        return int.from_bytes(element.value, "little" if element.is_little_endian else "big")
-    text = _text(element)
-    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS else None
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value or "").encode("ascii", "replace")
 
 
 def header_from_file(file: SourceFile, keywords: tuple[str, ...]) -> Header:

@@ -9,7 +9,8 @@ from miniseg_edge.runtimes.archive.finding.records import ALONE, OTHER, SLICE, U
 from miniseg_edge.runtimes.archive.source import ArchiveFile, Source
 from miniseg_edge.studies.dicom.content import LOOKED_AT, form_of
 from miniseg_edge.studies.dicom.dicomdir import is_dicomdir
-from miniseg_edge.studies.dicom.file import SeriesFacts, series_facts_in
+from miniseg_edge.studies.dicom.file import series_facts_in
+from miniseg_edge.studies.dicom.plain_start import SeriesFacts, facts_in_start
 from miniseg_edge.studies.nifti.names import is_nifti_name
 from miniseg_edge.studies.other_files import known_as
 
@@ -50,12 +51,15 @@ def header_of(source: Source, file: ArchiveFile) -> Header:
             start = opened.read(LOOKED_AT)
             if (form := form_of(start)) is None:
                 return Header(_unless_known(file.name, start))
-            opened.seek(0)
-            return _header(series_facts_in(opened, file.name, form))
+            facts = facts_in_start(start) if form.is_standard else None
+            if facts is None:
+                opened.seek(0)
+                facts = series_facts_in(opened, file.name, form)
     except MissingDependencyError:
         raise
     except (InputError, PathEscapeError, OSError):
         return Header(UNREADABLE)
+    return _header(facts)
 
 
 def key_of_file(name: str) -> str:

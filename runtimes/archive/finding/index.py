@@ -52,8 +52,8 @@ def read_part(output: Path, kind: str, cell: int, schema: Any) -> Any:
 
 def keep_parts(output: Path, kind: str, cells: Iterable[int]) -> None:
     """Removes the parts of all other cells: they were of an earlier state of the archive."""
-    for cell in set(range(CELLS)) - set(cells):
-        part(output, kind, cell).unlink(missing_ok=True)
+    for cell in set(parts(output, kind)) - set(cells):
+        part(output, kind, cell).unlink()
 
 
 def parts(output: Path, kind: str) -> Iterator[int]:

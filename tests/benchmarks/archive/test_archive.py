@@ -9,6 +9,7 @@ import pytest
 from miniseg_edge.benchmarks.archive.parts import Parts
 from miniseg_edge.benchmarks.archive.scaling import SLICES, scaled
 from miniseg_edge.benchmarks.command import main
+from miniseg_edge.runtimes.archive.finding.records import CELLS
 
 PARTS = Parts(
     slices=100,
@@ -43,8 +44,7 @@ def test_what_is_shared_does_not() -> None:
     assert one.driver_share == pytest.approx(0.5 * 2e-3)
     assert one.find_share == pytest.approx(100 / 20_000)
     assert many.driver_share == pytest.approx(1000 * one.driver_share)
-    assert many.table_share == pytest.approx(10_000 * 1e-5 / 5)  # every part of ten thousand rows, each five seconds
-    assert one.table_share == pytest.approx(many.table_share * 2.5 / 16)  # two or three parts of sixteen
+    assert many.find_share == pytest.approx(1000 / CELLS * one.find_share), "no more of them find at once"
 
 
 def test_the_first_to_give_is_named() -> None:

@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from miniseg_edge.runtimes.archive.engine import SERIAL, Engine
+from miniseg_edge.runtimes.archive.engines.engine import IN_PROCESS, Engine
 from miniseg_edge.runtimes.archive.finding import index
 from miniseg_edge.runtimes.archive.finding.find import Found, find
 from miniseg_edge.runtimes.archive.finding.records import series_of, series_schema
@@ -31,7 +31,7 @@ class Listed:
 
 def find_series(source: str | Path, output: Path | None = None) -> Listed:
     """Finds in this process; the index goes to `output`, or away."""
-    with tempfile.TemporaryDirectory() as folder, Engine(SERIAL, [Crew(1)], None) as engine:
+    with tempfile.TemporaryDirectory() as folder, Engine(IN_PROCESS, [Crew(1)], None) as engine:
         place = output or Path(folder)
         found = find(
             str(source), place, Path(folder) / "between", engine.answers, lambda done, of: None, follow_links=False

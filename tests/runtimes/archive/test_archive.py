@@ -46,7 +46,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ran(archive: Path, demo_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ArchiveReport, Path]:
     output = tmp_path_factory.mktemp("results") / "out"
-    return segment_archive(demo_bundle_path, archive, output, executor="serial"), output
+    return segment_archive(demo_bundle_path, archive, output, executor="in-process"), output
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_rows_survive_parquet(ran: tuple[ArchiveReport, Path], tmp_path: Path) -
 
 def test_a_run_that_is_done_does_nothing_again(again: Path, archive: Path, demo_bundle_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (again / "series").rglob("*")}
-    report = segment_archive(demo_bundle_path, archive, again, executor="serial")
+    report = segment_archive(demo_bundle_path, archive, again, executor="in-process")
     assert (report.earlier, report.slices) == (SERIES, 0)
     assert {path: path.stat().st_mtime_ns for path in (again / "series").rglob("*")} == before
 
@@ -125,7 +125,7 @@ def test_what_is_not_committed_is_done_and_nothing_else(again: Path, archive: Pa
     for row in lost:
         (again / "series" / row.key / "row.json").unlink()
     shutil.rmtree(again / "rows")
-    report = segment_archive(demo_bundle_path, archive, again, executor="serial")
+    report = segment_archive(demo_bundle_path, archive, again, executor="in-process")
     assert (report.earlier, report.slices) == (SERIES - 3, 6 + 4)
     found = {row.key: row for row in rows_in(again)}
     assert found.keys() == rows.keys()
@@ -141,7 +141,7 @@ def test_failures_are_tried_again_if_asked_for(demo_bundle_path: Path, tmp_path:
     assert syntax in good
     broken.write_bytes(good.replace(syntax, b"1.2.840.10008.1.2.9\0"))
     arguments = [str(demo_bundle_path), str(tmp_path / "in"), "--output", str(tmp_path / "out")]
-    arguments += ["--distributed", "serial"]
+    arguments += ["--distributed", "in-process"]
     assert main(arguments) == 1
     assert sorted(row.status for row in rows_in(tmp_path / "out")) == ["done", "failed"]
     (first,) = (row.created for row in rows_in(tmp_path / "out") if row.status == "failed")
@@ -156,9 +156,9 @@ def test_failures_are_tried_again_if_asked_for(demo_bundle_path: Path, tmp_path:
 
 def test_a_series_that_grew_is_done_again_in_its_place(demo_bundle_path: Path, tmp_path: Path) -> None:
     write_series(tmp_path / "in", 3, of_series(1))
-    segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="serial")
+    segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="in-process")
     write_series(tmp_path / "in", 5, of_series(1))
-    segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="serial")
+    segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="in-process")
     assert [row.slices for row in rows_in(tmp_path / "out")] == [5]
 
 
@@ -189,7 +189,7 @@ def test_a_series_that_workers_die_of_is_given_up(demo_bundle_path: Path, tmp_pa
 
 def test_other_results_are_not_added_to(again: Path, archive: Path, demo_bundle_path: Path, bundle_path: Path) -> None:
     def refused(**other: object) -> None:
-        told = {"bundle": demo_bundle_path, "source": archive, "output": again, "executor": "serial", **other}
+        told = {"bundle": demo_bundle_path, "source": archive, "output": again, "executor": "in-process", **other}
         with pytest.raises(OutputExistsError):
             segment_archive(**told)  # type: ignore[arg-type]
 
@@ -205,8 +205,8 @@ def test_other_results_are_not_added_to(again: Path, archive: Path, demo_bundle_
 def test_two_runs_do_not_work_on_one_folder(again: Path, archive: Path, demo_bundle_path: Path) -> None:
     pytest.importorskip("fcntl", reason="this system has no such locks")
     with OutputFolder(again).locked(), pytest.raises(OutputError, match="in use"):
-        segment_archive(demo_bundle_path, archive, again, executor="serial")
-    segment_archive(demo_bundle_path, archive, again, executor="serial")
+        segment_archive(demo_bundle_path, archive, again, executor="in-process")
+    segment_archive(demo_bundle_path, archive, again, executor="in-process")
 
 
 def test_arguments_that_make_no_sense(demo_bundle_path: Path, archive: Path, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_arguments_that_make_no_sense(demo_bundle_path: Path, archive: Path, tmp
             segment_archive(**told)  # type: ignore[arg-type]
 
     refused(executor="threads")
-    refused(executor="serial", workers=2)
+    refused(executor="in-process", workers=2)
     refused(workers=0)
     refused(formats=("tiff",))
     refused(output=archive / "results")
@@ -228,8 +228,8 @@ def test_arguments_that_make_no_sense(demo_bundle_path: Path, archive: Path, tmp
 @pytest.mark.parametrize(
     "options",
     [
-        *(["--workers", "2"], ["--retry-failed"], ["--scratch", "x"], ["--distributed", "serial", "--overwrite"]),
-        *(["--distributed", "serial", "--series", "1.2"], ["--distributed", "serial", "--ray-address", "x:1"]),
+        *(["--workers", "2"], ["--retry-failed"], ["--scratch", "x"], ["--distributed", "in-process", "--overwrite"]),
+        *(["--distributed", "in-process", "--series", "1.2"], ["--distributed", "in-process", "--ray-address", "x:1"]),
         ["--distributed", "ray", "--ray-folder", "/tmp/" + "x" * 40],
     ],
 )
@@ -242,7 +242,7 @@ def test_options_that_make_no_sense(demo_bundle_path: Path, archive: Path, tmp_p
 def test_the_command_shows_what_came_of_it(
     demo_bundle_path: Path, archive: Path, again: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [str(demo_bundle_path), str(archive), "--output", str(again), "--distributed", "serial"]
+    words = [str(demo_bundle_path), str(archive), "--output", str(again), "--distributed", "in-process"]
     assert main(words) == 1
     shown = capsys.readouterr().out
     assert "GEOMETRY_GAP" in shown
@@ -255,7 +255,7 @@ def test_a_series_that_no_seg_can_refer_to_has_its_other_results_and_a_row_that_
     raw_series(tmp_path / "in" / "a", {"StudyInstanceUID": b"SECRET-IN-A-UID"}, 3)
     write_series(tmp_path / "in" / "b", 4, of_series(1))
     (tmp_path / "in" / "c.nii.gz").write_bytes(nifti(4))
-    words = [str(demo_bundle_path), str(tmp_path / "in"), "--distributed", "serial", "--format", "dicom-seg"]
+    words = [str(demo_bundle_path), str(tmp_path / "in"), "--distributed", "in-process", "--format", "dicom-seg"]
     assert main([*words, "--format", "nifti", "--output", str(tmp_path / "out"), "--seg-frames", "all"]) == 1
     rows = {row.source: row for row in rows_in(tmp_path / "out")}
     assert {name: (row.status, row.error_code, row.slices) for name, row in rows.items()} == {
@@ -281,11 +281,11 @@ def test_a_series_that_no_seg_can_refer_to_has_its_other_results_and_a_row_that_
 def test_slices_of_a_seg_are_part_of_what_a_run_is(demo_bundle_path: Path, tmp_path: Path) -> None:
     write_series(tmp_path / "in" / "b", 3, of_series(1))
     told = (demo_bundle_path, tmp_path / "in", tmp_path / "out")
-    segment_archive(*told, executor="serial", formats=("dicom-seg",))
+    segment_archive(*told, executor="in-process", formats=("dicom-seg",))
     with pytest.raises(OutputExistsError, match="seg_frames range"):
-        segment_archive(*told, executor="serial", formats=("dicom-seg",), seg_frames="lesion")
+        segment_archive(*told, executor="in-process", formats=("dicom-seg",), seg_frames="lesion")
     with pytest.raises(UsageError, match="lesion, range, all"):
-        segment_archive(*told, executor="serial", formats=("dicom-seg",), seg_frames="some")  # type: ignore[arg-type]
+        segment_archive(*told, executor="in-process", formats=("dicom-seg",), seg_frames="some")  # type: ignore[arg-type]
 
 
 def test_dicom_seg_and_pictures_of_an_archive(
@@ -293,7 +293,7 @@ def test_dicom_seg_and_pictures_of_an_archive(
 ) -> None:
     write_series(tmp_path / "in" / "a", 3, of_series(1))
     formats = ("dicom-seg", "png")
-    segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="serial", formats=formats)
+    segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="in-process", formats=formats)
     (row,) = rows_in(tmp_path / "out")
     folder = tmp_path / "out" / "series" / row.key
     assert pydicom.dcmread(folder / "mask.dcm").Modality == "SEG"

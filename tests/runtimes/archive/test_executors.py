@@ -16,9 +16,9 @@ import pytest
 
 from miniseg_edge.errors import IntegrityError, WorkerDiedError
 from miniseg_edge.runtimes.archive import Crew, segment_archive
-from miniseg_edge.runtimes.archive.executors import processes
-from miniseg_edge.runtimes.archive.on_ray import on_ray
-from miniseg_edge.runtimes.archive.ray_session import RaySetting, ray_session
+from miniseg_edge.runtimes.archive.engines.executors import processes
+from miniseg_edge.runtimes.archive.engines.on_ray import on_ray
+from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting, ray_session
 from miniseg_edge.runtimes.archive.table import rows_in
 from miniseg_edge.runtimes.archive.work import Work
 from tests.runtimes.archive.archives import SERIES, of_series, results_in, write_archive
@@ -79,12 +79,12 @@ def environment() -> dict[str, str]:
 def test_results_are_those_of_one_process_bit_for_bit(
     executor: str, archive: Path, demo_bundle_path: Path, tmp_path: Path
 ) -> None:
-    segment_archive(demo_bundle_path, archive, tmp_path / "serial", executor="serial")
+    segment_archive(demo_bundle_path, archive, tmp_path / "in-process", executor="in-process")
     report = segment_archive(demo_bundle_path, archive, tmp_path / "out", executor=executor, workers=2)
     rows = rows_in(tmp_path / "out")
     assert len(rows) == report.series == SERIES
-    assert {row.result for row in rows} == {row.result for row in rows_in(tmp_path / "serial")}
-    assert results_in(tmp_path / "out") == results_in(tmp_path / "serial")
+    assert {row.result for row in rows} == {row.result for row in rows_in(tmp_path / "in-process")}
+    assert results_in(tmp_path / "out") == results_in(tmp_path / "in-process")
     assert str(os.getpid()) not in {row.worker.rpartition("-")[2] for row in rows}
 
 

@@ -316,7 +316,7 @@ class TestArchive:
         write_series(archive / "shifted", 3, of_series(2, NO_INTERCEPT))
         write_series(archive / "masks", 3, of_series(3, both(a_mask, NO_INTERCEPT)))
         write_nifti(archive / "windowed.nii.gz", np.rint(grey(phantom_hu(3)) * 255).astype(np.int16))
-        report = segment_archive(demo_bundle_path, archive, tmp_path / "out", executor="serial")
+        report = segment_archive(demo_bundle_path, archive, tmp_path / "out", executor="in-process")
         rows = {row.source: row for row in rows_in(tmp_path / "out")}
         assert (report.done, report.failed, dict(report.errors)) == (1, 3, {"NOT_HU": 3})
         assert (rows["good"].status, rows["good"].error_code, rows["good"].remarks) == ("done", None, "")
@@ -331,7 +331,7 @@ class TestArchive:
     def test_rows_say_that_somebody_insisted(self, demo_bundle_path: Path, tmp_path: Path) -> None:
         archive = tmp_path / "archive"
         write_series(archive / "shifted", 3, of_series(2, NO_INTERCEPT))
-        words = [str(demo_bundle_path), str(archive), "--output", str(tmp_path / "out"), "--distributed", "serial"]
+        words = [str(demo_bundle_path), str(archive), "--output", str(tmp_path / "out"), "--distributed", "in-process"]
         assert main([*words, "--assume-hu"]) == 0
         (row,) = rows_in(tmp_path / "out")
         assert row.status == "done"
@@ -345,7 +345,7 @@ class TestArchive:
         archive = tmp_path / "archive"
         write_series(archive / "whole", 3, of_series(1))
         write_series(archive / "lacking", 3, of_series(1, both(without, put(SeriesInstanceUID="1.2.3"))))
-        told = {"executor": "serial", "rescale": (1.0, -1024.0)}
+        told = {"executor": "in-process", "rescale": (1.0, -1024.0)}
         assert segment_archive(demo_bundle_path, archive, tmp_path / "out", **told).done == 2  # type: ignore[arg-type]
         volumes = {row.lesion_volume_ml for row in rows_in(tmp_path / "out")}
         assert len(volumes) == 1

@@ -82,13 +82,15 @@ def test_what_no_seg_can_be_made_of_has_no_dicom_results(name: str, demo_bundle_
 def test_an_archive_has_them_too(demo_bundle_path: Path, tmp_path: Path) -> None:
     write_series(tmp_path / "in" / "ct", 4)
     report = segment_archive(
-        demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="serial", formats=("dicom-sr", "dicom-sc")
+        demo_bundle_path, tmp_path / "in", tmp_path / "out", executor="in-process", formats=("dicom-sr", "dicom-sc")
     )
     assert (report.done, report.failed) == (1, 0)
     (folder,) = (tmp_path / "out" / "series").iterdir()
     assert {path.name for path in folder.iterdir()} == {"report.dcm", "mask.dcm", "captures", "row.json"}
     with pytest.raises(UsageError, match="dicom-sc"):
-        segment_archive(demo_bundle_path, tmp_path / "in", tmp_path / "no", executor="serial", formats=("dicom-pr",))
+        segment_archive(
+            demo_bundle_path, tmp_path / "in", tmp_path / "no", executor="in-process", formats=("dicom-pr",)
+        )
 
 
 def test_nifti_has_no_dicom_results(demo_bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,7 @@ def test_a_result_does_not_replace_its_input(tmp_path: Path, bundle_path: Path) 
 
 def test_a_place_for_results_is_asked_for(tmp_path: Path, bundle_path: Path) -> None:
     folder = write_series(tmp_path / "study", 2)
-    for words in ([], ["--distributed", "serial"]):
+    for words in ([], ["--distributed", "in-process"]):
         assert main([str(bundle_path), str(folder), *words]) == 2
 
 

@@ -245,7 +245,7 @@ def test_slices_of_a_seg_without_a_seg_make_no_sense(
     words = [str(demo_bundle_path), str(results[0]), "--output", str(tmp_path / "out"), "--seg-frames", "all"]
     assert main(words) == 2
     assert main([*words, "--format", "nifti"]) == 2
-    assert main([*words, "--distributed", "serial"]) == 2
+    assert main([*words, "--distributed", "in-process"]) == 2
     assert not (tmp_path / "out").exists()
 
 

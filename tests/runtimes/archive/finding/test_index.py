@@ -85,9 +85,7 @@ def test_a_series_says_what_it_is(tmp_path: Path) -> None:
     assert len(row["study"]) == 32
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("Modality", "SECRET NAME"), ("Modality", "SECRET^"), ("Modality", ""), ("NumberOfFrames", "0")]
-)
+@pytest.mark.parametrize(("name", "value"), [("Modality", "SECRET NAME"), ("Modality", ""), ("NumberOfFrames", "0")])
 def test_what_makes_no_sense_is_left_out(tmp_path: Path, name: str, value: str) -> None:
     def spoilt(index: int, header: Any) -> None:
         setattr(header, name, value)

@@ -5,15 +5,15 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from miniseg_edge.runtimes.archive import executors
-from miniseg_edge.runtimes.archive.on_ray import answers_of_ray, on_ray
-from miniseg_edge.runtimes.archive.process import Answering
-from miniseg_edge.runtimes.archive.ray_session import RaySetting, ray_session
+from miniseg_edge.runtimes.archive.engines import executors
+from miniseg_edge.runtimes.archive.engines.on_ray import answers_of_ray, on_ray
+from miniseg_edge.runtimes.archive.engines.process import Answering
+from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting, ray_session
 from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.to_do import Queued
 from miniseg_edge.runtimes.archive.work import Crew, Work
 
-SERIAL, PROCESSES, RAY = EXECUTORS = ("serial", "processes", "ray")
+IN_PROCESS, PROCESSES, RAY = EXECUTORS = ("in-process", "processes", "ray")
 
 
 class Engine:
@@ -23,31 +23,47 @@ class Engine:
         self._executor, self._crews, self._setting = executor, crews, ray or RaySetting()
         self._session = ExitStack()
         self._has_session = False
+        self._lanes: tuple[Answering, executors.Lanes] | None = None
 
     def __enter__(self) -> "Engine":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end_lanes()
         self._session.close()
 
     def answers(self, answering: Answering, messages: Sequence[Any]) -> Iterator[Any]:
         """Answers in any order. One message alone is not worth another process. Raises: as `answering`."""
-        if len(messages) <= 1 or self._executor == SERIAL:
+        if len(messages) <= 1 or self._executor == IN_PROCESS:
             return map(answering, messages)
         if self._executor == PROCESSES:
-            return executors.answers_of_processes(sum(one.workers for one in self._crews), answering, messages)
+            return self._lanes_of(answering).answers(messages)
         self._start_ray()
         return answers_of_ray(self._crews, answering, messages, self._setting)
 
     def rows(self, work: Work, series: Queued) -> Iterator[Row]:
         """Rows as they come. Raises: as `Worker.process`."""
+        self._end_lanes()
         if not len(series):
             return iter(())
         if self._executor == RAY:
             self._start_ray()
             return on_ray(work, self._crews, series, self._setting)
-        run = executors.serial if self._executor == SERIAL else executors.processes
+        run = executors.in_process if self._executor == IN_PROCESS else executors.processes
         return run(work, self._crews, series)
+
+    def _lanes_of(self, answering: Answering) -> executors.Lanes:
+        """The same processes for one step after the other."""
+        if self._lanes is None or self._lanes[0] is not answering:
+            self._end_lanes()
+            kinds = [answering] * sum(crew.workers for crew in self._crews)
+            self._lanes = answering, executors.Lanes(kinds, executors.DEATHS_OF_A_TASK)
+        return self._lanes[1]
+
+    def _end_lanes(self) -> None:
+        if self._lanes is not None:
+            self._lanes[1].close()
+            self._lanes = None
 
     def _start_ray(self) -> None:
         if not self._has_session:

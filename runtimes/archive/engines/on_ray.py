@@ -16,9 +16,9 @@ from miniseg_edge import errors
 from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.errors import DeviceLostError, InferenceError, MiniSegError
 from miniseg_edge.host.dependencies import require
+from miniseg_edge.runtimes.archive.engines.process import LOST_EXIT_CODE, Answering
+from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting, ray_session, unwarned
 from miniseg_edge.runtimes.archive.output_folder import row_from_json
-from miniseg_edge.runtimes.archive.process import LOST_EXIT_CODE, Answering
-from miniseg_edge.runtimes.archive.ray_session import RaySetting, ray_session, unwarned
 from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.to_do import Queued

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from miniseg_edge.errors import WorkerDiedError
-from miniseg_edge.runtimes.archive.process import Answering, AnsweringProcess
+from miniseg_edge.runtimes.archive.engines.process import Answering, AnsweringProcess
 from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.work import Crew, Work
@@ -16,7 +16,7 @@ DEATHS_OF_A_TASK = 3
 """Processes that may die of a task that is no series before the run stops."""
 
 
-def serial(work: Work, crews: Sequence[Crew], series: Iterable[Series]) -> Iterator[Row]:
+def in_process(work: Work, crews: Sequence[Crew], series: Iterable[Series]) -> Iterator[Row]:
     """The first crew's first worker, in this process, in order. Raises: as `Worker.process`."""
     worker = Worker(work, crews[0])
     try:
@@ -32,23 +32,27 @@ def processes(work: Work, crews: Sequence[Crew], series: Iterable[Series]) -> It
 
     A worker that dies is replaced, and the new one gets its series and the number of its crashes.
     """
-    return _answers([Worker(work, crew) for crew in crews for _ in range(crew.workers)], series)
-
-
-def answers_of_processes(count: int, answering: Answering, messages: Sequence[Any]) -> Iterator[Any]:
-    """Answers as they come, from that many processes. Raises: as `answering`; WorkerDiedError."""
-    return _answers([answering] * count, messages, DEATHS_OF_A_TASK)
-
-
-def _answers(kinds: Sequence[Answering], asked: Iterable[Any], most_deaths: int | None = None) -> Iterator[Any]:
-    """Answers as they come, from a process of each kind; what is asked is taken as they become free."""
-    waiting = iter(asked)
-    lanes = list[_Lane]()
+    lanes = Lanes([Worker(work, crew) for crew in crews for _ in range(crew.workers)])
     try:
-        busy: dict[Future[Any], _Lane] = {}
-        for kind, message in zip(kinds, islice(waiting, len(kinds)), strict=False):
-            lanes.append(_Lane(kind, most_deaths))
-            busy[lanes[-1].submit(message)] = lanes[-1]
+        yield from lanes.answers(series)
+    finally:
+        lanes.close()
+
+
+class Lanes:
+    """A process for each of what answers, from its first message on. Thread-safety: none."""
+
+    def __init__(self, kinds: Sequence[Answering], most_deaths: int | None = None) -> None:
+        """`most_deaths`: processes that may die of one message before that is an error; None for any number."""
+        self._lanes = [_Lane(kind, most_deaths) for kind in kinds]
+
+    def answers(self, asked: Iterable[Any]) -> Iterator[Any]:
+        """Answers as they come; messages are taken as processes become free.
+
+        Raises: as what answers; WorkerDiedError.
+        """
+        waiting = iter(asked)
+        busy = {lane.submit(message): lane for lane, message in zip(self._lanes, waiting, strict=False)}
         while busy:
             for future in wait(busy, return_when=FIRST_COMPLETED).done:
                 lane = busy.pop(future)
@@ -56,8 +60,10 @@ def _answers(kinds: Sequence[Answering], asked: Iterable[Any], most_deaths: int 
                 for message in islice(waiting, 1):
                     busy[lane.submit(message)] = lane
                 yield answer
-    finally:
-        for lane in lanes:
+
+    def close(self) -> None:
+        """Waits for what is under way; may be called twice."""
+        for lane in self._lanes:
             lane.close()
 
 

@@ -1,0 +1,1 @@
+"""What runs the work of an archive: this process, processes, or Ray."""
