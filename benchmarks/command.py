@@ -18,14 +18,14 @@ SUBCOMMANDS = (RUN, SOAK, SERVE, ARCHIVE, NETWORKS, COMPARE, SELF_CHECK)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns 0 done, 1 our error or what was measured is not as it should be, 2 usage."""
+    """Entry point; returns 0 done, 1 our error or a failed check, 2 usage."""
     parsed = _parser().parse_args(_with_subcommand(sys.argv[1:] if arguments is None else arguments))
     chosen: Subcommand = parsed.chosen
     return exit_code_of(lambda: chosen.work(parsed))
 
 
 def _with_subcommand(words: Sequence[str]) -> list[str]:
-    """The first word names a subcommand, or `run` is meant."""
+    """Splits off the subcommand; the default is `run`."""
     known = (*(subcommand.name for subcommand in SUBCOMMANDS), "-h", "--help")
     return list(words) if words and words[0] in known else [RUN.name, *words]
 

@@ -1,4 +1,4 @@
-"""What more workers would bring, from measured parts: each worker's own time divides, what all share does not."""
+"""Extrapolates to more workers from measured parts: each worker's own time divides, shared time does not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from miniseg_edge.runtimes.archive.table import FLUSH_S, PARTS
 SLICES = 1_000_000
 WORKERS = (1, 2, 10, 100, 1000)
 TEN_GIGABIT = 1.25e9
-"""Bytes a second that one line of 10 Gbit/s to the storage carries: the one figure here that is not measured."""
+"""Bytes per second of one 10 Gbit/s line to the storage: the only figure here that is not measured."""
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,12 @@ class Scale:
     """A number of workers.
 
     Attributes:
-        slices_per_s: if nothing that they share gives.
-        hours: for a million slices, finding them not counted.
-        find_share: finding's time over that; it comes before, on one machine.
+        slices_per_s: if no shared resource is saturated.
+        hours: for a million slices, without finding them.
+        find_share: finding's time relative to that; it happens before, on one machine.
         read_share: of one 10 Gbit/s line to the storage.
-        driver_share: of the driver's and Ray's servers' one core, handing out series on Ray.
-        table_share: of the driver's time, writing the table, at the end of a million slices.
+        driver_share: of one core, for the driver and Ray's servers handing out series.
+        table_share: of the driver's time, for writing the table, at the end of a million slices.
     """
 
     workers: int
@@ -35,7 +35,7 @@ class Scale:
 
     @property
     def first(self) -> str:
-        """What is nearest to its limit, or beyond it."""
+        """The resource that is closest to its limit, or beyond it."""
         shares = {
             "finding": self.find_share,
             "reading from storage": self.read_share,
@@ -47,7 +47,7 @@ class Scale:
 
 
 def scaled(parts: Parts, outside_s: float, workers: Sequence[int] = WORKERS) -> list[Scale]:
-    """The table, for numbers of workers; `outside_s` is what a worker loses for each series outside of it."""
+    """The table by number of workers; `outside_s` is a worker's time between series, per series."""
     series = SLICES / parts.slices
     found = []
     for count in workers:

@@ -1,4 +1,4 @@
-"""`miniseg-evaluate`: a checkpoint or a bundle against labels, as published and corrected."""
+"""`miniseg-evaluate`: scores a checkpoint or a bundle against labels, as published and corrected."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Slice by slice: which are drawn unlike the reference, and how that looks."""
+"""Slice by slice: which masks differ from the reference's, and how."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def parity_section(shown: Sequence[Entry], disagreements: Sequence[Disagreement]
 
 
 def _matrices(shown: Sequence[Entry]) -> str:
-    """Slices by configurations, the worst slices first; several tables where one would be too wide for paper."""
+    """Slices by configurations, the worst slices first; several tables if one would be too wide for paper."""
     by_name = [{judged.name: judged for judged in entry.result.slices} for entry in shown]
     worst: dict[str, tuple[float, int]] = {}
     for judged in (judged for found in by_name for judged in found.values()):

@@ -19,7 +19,7 @@ from miniseg_edge.printable import in_html
 
 
 def main_section(report: Report, shown: Sequence[Entry]) -> str:
-    """The table that everybody looks at."""
+    """The main table."""
     if not shown:
         return ""
     judged = any(entry.result.mean_iou is not None for entry in shown)

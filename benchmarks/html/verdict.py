@@ -1,4 +1,4 @@
-"""What a reader takes away who reads nothing else."""
+"""The conclusions in a few sentences."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from miniseg_edge.benchmarks.statistics import CONFIDENCE
 
 
 def verdict_section(report: Report) -> str:
-    """What a reader takes away who reads nothing else."""
+    """The conclusions in a few sentences."""
     if not report.results:
         return '<p class="verdict bad">None of our artefacts could be measured; the failures below say why.</p>'
     ranked = [entry.result for entry in entries(report) if not entry.peer]
@@ -48,7 +48,7 @@ def _against_baseline(report: Report, best: Result) -> str:
 
 
 def _masks_in_words(result: Result) -> str:
-    """Whether the reference's masks are drawn."""
+    """Whether the reference's masks are reproduced."""
     count, changed = many(len(result.slices), "slice"), many(result.changed_pixels, "pixel")
     if draws_another_lesion(result):
         return (
@@ -72,7 +72,7 @@ def _best_right_one(report: Report, ranked: Sequence[Result]) -> str:
 
 
 def _faster_peers(report: Report, best: Result) -> str:
-    """Peers that are faster beyond noise: leaving them out would be advertising."""
+    """Peers that are faster beyond noise, which an honest report must name."""
     if best.p50_ms is None:
         return ""
     faster = []

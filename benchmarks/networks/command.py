@@ -1,4 +1,4 @@
-"""`miniseg-bench networks`: its options, its work, and the three files that come out."""
+"""`miniseg-bench networks`: its options, its work, and its three files."""
 
 import argparse
 from dataclasses import replace
