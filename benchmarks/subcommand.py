@@ -33,7 +33,7 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
 def add_output(parser: argparse.ArgumentParser, names: str) -> None:
     """Adds the destination of reports with these names."""
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help=f"gets {names}")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is already registered")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 def add_runtimes(parser: argparse.ArgumentParser) -> None:
     """Adds the choice of runtimes, and their threads."""
     parser.add_argument(
-        "--runtime", action="extend", nargs="+", default=[], metavar="NAME", help="one or more; default: all at hand"
+        "--runtime", action="extend", nargs="+", default=[], metavar="NAME", help="one or more; default: all available"
     )
     add_threads(parser)
 
@@ -64,7 +64,7 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
     """How long and how often."""
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help=f"repeatable; default: {SINGLE_STREAM}")
     add_duration(parser)
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns it is measured in (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns per configuration (%(default)s)")
 
 
 def schedule_of(parsed: argparse.Namespace) -> Schedule:

@@ -29,7 +29,7 @@ def show_report(report: Report) -> None:
     terminal.say(f"ratio: p50 of {report.baseline!r} over this p50; Dice and changed pixels against {report.reference}")
     for index in red:
         terminal.say(
-            f"{everything[index].name} draws another lesion: worst Dice {everything[index].dice_worst:.3f}", "bad"
+            f"{everything[index].name} segments another lesion: worst Dice {everything[index].dice_worst:.3f}", "bad"
         )
     for noise in (r for r in report.ratios if r.within_noise):
         terminal.say(f"within noise: {noise.name} and {noise.baseline} ({noise.low:.3f} to {noise.high:.3f})")

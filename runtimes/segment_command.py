@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "--list", action="store_const", const=True, help="show a DICOM study's series, and segment nothing"
     )
     parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
-    parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
+    parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 if the bundle has it")
     parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
     parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
     parser.add_argument(
@@ -114,34 +114,38 @@ def _parser() -> argparse.ArgumentParser:
         help="slices in a DICOM SEG and captures: those with lesion, from the first to the last of them (default), all",
     )
     parser.add_argument(
-        "--compare", type=Path, metavar="MASK", help="a second result (NIfTI, DICOM SEG) beside ours on the page"
+        "--compare", type=Path, metavar="MASK", help="a second result (NIfTI, DICOM SEG) next to ours on the page"
     )
-    parser.add_argument("--name-patient", action="store_const", const=True, help="on the page, which else does not")
-    parser.add_argument("--series", metavar="NUMBER", help="number or UID, as --list shows it, where there are several")
-    parser.add_argument("--phase", type=int, metavar="N", help="of a series in time")
+    parser.add_argument(
+        "--name-patient", action="store_const", const=True, help="on the page, which by default does not"
+    )
+    parser.add_argument("--series", metavar="NUMBER", help="number or UID, as shown by --list, if there are several")
+    parser.add_argument("--phase", type=int, metavar="N", help="of a time series")
     parser.add_argument(
         "--part",
         action="store_const",
         const=True,
-        help="take the longest evenly spaced part of a series with a gap or two spacings",
+        help="use the longest evenly spaced part of a series with a gap or two spacings",
     )
     parser.add_argument(
         "--rescale",
         type=float,
         nargs=2,
         metavar=("SLOPE", "INTERCEPT"),
-        help="HU = SLOPE x stored + INTERCEPT, whatever headers say; in an archive, where DICOM headers lack them",
+        help="HU = SLOPE x stored + INTERCEPT, regardless of headers; in an archive, if DICOM headers lack them",
     )
     parser.add_argument(
         "--assume-hu",
         action="store_const",
         const=True,
-        help="take a study's values as HU that do not look like HU; the results say so",
+        help="accept values that do not look like HU; the results say so",
     )
-    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
-    parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
+    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key with which the bundle must be signed")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing masks")
     parser.add_argument(
-        "--resume", action="store_true", help="go on after a failure: keep what the same bundle and runtime drew of it"
+        "--resume",
+        action="store_true",
+        help="resume after a failure: keep the masks that the same bundle and runtime made",
     )
     add_archive_options(parser)
     return parser
@@ -206,7 +210,7 @@ def _segment_study(parsed: argparse.Namespace, source: Path) -> None:
         except (InferenceError, HostLimitError) as error:
             unfinished.keep(parsed.output, drawing, error.partial)
             terminal.warn(
-                f"{len(error.partial.mask)} of {len(study)} slices are kept; --resume goes on with the others"
+                f"{len(error.partial.mask)} of {len(study)} slices are kept; --resume continues with the others"
             )
             raise
         try:
@@ -241,7 +245,7 @@ def _segment_images(parsed: argparse.Namespace, source: Path) -> None:
                 rows += (_row(job, _segmented(job, segmenter)) for job in terminal.track(left, "segmenting"))
         except (InferenceError, HostLimitError, OutputError):
             terminal.warn(
-                f"{len(jobs) - len(left) + len(rows)} of {len(jobs)} are done; --resume goes on with the others"
+                f"{len(jobs) - len(left) + len(rows)} of {len(jobs)} are done; --resume continues with the others"
             )
             raise
     terminal.table("Findings", ("slice", "size", "lesion pixels", "share", "finding"), rows[:_SHOWN_ROWS])

@@ -19,7 +19,7 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """As text."""
         if self.dice_worst_new < self.dice_worst_old - 1e-3:
             return "draws worse"
         if self.speed.within_noise:

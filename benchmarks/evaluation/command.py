@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="miniseg-evaluate",
         description="Scores a bundle or a checkpoint on labelled slices: mIoU, sensitivity, specificity, Dice and "
-        "Hausdorff distance as the paper's scorer has them, and corrected for empty masks.",
+        "Hausdorff distance as in the paper's scorer, and corrected for empty masks.",
     )
     parser.add_argument("subject", type=Path, help="a bundle, or a .pth checkpoint")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="PNG, JPEG, NIfTI, folders of DICOM")
@@ -39,17 +39,17 @@ def _parser() -> argparse.ArgumentParser:
         "--masks", type=Path, required=True, metavar="DIR", help="of the same names; PNG, NIfTI, DICOM SEG"
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help=f"where {REPORT_NAME} and {PICTURE_NAME} go")
-    parser.add_argument("--overwrite", action="store_true", help="replace a report that is already registered")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing report")
     parser.add_argument(
-        "--label", action="append", default=[], metavar="VALUE=CLASS", help="what a stored label stands for; repeatable"
+        "--label", action="append", default=[], metavar="VALUE=CLASS", help="meaning of a stored label; repeatable"
     )
     parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
     parser.add_argument("--precision", default=AUTO, help="of a bundle's artefact")
     parser.add_argument("--device", default=AUTO, help="of a bundle's runtime")
-    parser.add_argument("--mean", type=float, help="of a checkpoint that does not say it")
-    parser.add_argument("--std", type=float, help="of a checkpoint that does not say it")
+    parser.add_argument("--mean", type=float, help="of a checkpoint that does not contain it")
+    parser.add_argument("--std", type=float, help="of a checkpoint that does not contain it")
     parser.add_argument(
-        "--size", type=int, metavar="PX", help="that a checkpoint sees; default: of its training, or 512"
+        "--size", type=int, metavar="PX", help="input size of a checkpoint; default: of its training, or 512"
     )
     parser.add_argument("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of HU, for a checkpoint")
     return parser

@@ -67,7 +67,7 @@ def _matrix_cell(judged: SliceAccuracy | None) -> str:
 def _thumbnails(shown: Sequence[Entry], disagreements: Sequence[Disagreement]) -> str:
     if not disagreements:
         if shown and not any(entry.result.changed_pixels for entry in shown):
-            return "<p>Every configuration draws every slice exactly as the reference does.</p>"
+            return "<p>Every configuration segments every slice exactly as the reference does.</p>"
         return ""
     looks = {entry.result.name: entry for entry in shown}
     names = [*looks, *(found.result for found in disagreements if found.result not in looks)]

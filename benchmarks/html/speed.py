@@ -79,5 +79,5 @@ def _samples_in_words(shown: Sequence[Entry]) -> str:
 def accuracy_section(report: Report, shown: Sequence[Entry]) -> str:
     """Speed against accuracy."""
     plot = accuracy_plot(shown, report.baseline)
-    note = "Circles: our artefacts. Squares: peers. Red, with &#10007;: another lesion is drawn."
+    note = "Circles: our artefacts. Squares: peers. Red, with &#10007;: another lesion was segmented."
     return section("Speed against accuracy", figure(plot, note), "whole") if plot else ""

@@ -52,7 +52,7 @@ def _masks_in_words(result: Result) -> str:
     count, changed = many(len(result.slices), "slice"), many(result.changed_pixels, "pixel")
     if draws_another_lesion(result):
         return (
-            '<span class="bad-word">&#10007; It draws another lesion</span> than the reference: Dice falls to '
+            '<span class="bad-word">&#10007; It segments another lesion</span> than the reference: Dice falls to '
             f"{dice_in_words(result.dice_worst)} in the worst of {count}, {changed} differ."
         )
     if result.changed_pixels:
@@ -68,7 +68,7 @@ def _best_right_one(report: Report, ranked: Sequence[Result]) -> str:
     if right is None:
         return "None of our artefacts draws the reference&rsquo;s masks."
     speed = f"{right.throughput_slices_per_s:.1f} slices a second" if right.p50_ms is None else f"{right.p50_ms:.2f} ms"
-    return f"The fastest that draws its masks is {bold(right.name)} ({speed}). " + _against_baseline(report, right)
+    return f"The fastest with its masks is {bold(right.name)} ({speed}). " + _against_baseline(report, right)
 
 
 def _faster_peers(report: Report, best: Result) -> str:
@@ -79,6 +79,6 @@ def _faster_peers(report: Report, best: Result) -> str:
     for peer in report.peers:
         found = ratio_between(report, peer.name, best.name)
         if found is not None and found.low > 1.0:
-            wrong = ", but it draws another lesion" if draws_another_lesion(peer) else ""
+            wrong = ", but it segments another lesion" if draws_another_lesion(peer) else ""
             faster.append(f"{bold(peer.name)}, {found.ratio:.2f} times as fast{wrong}")
     return f"Faster still among the peers: {'; '.join(faster)}." if faster else ""

@@ -50,7 +50,7 @@ class ExportPlan:
         """Of `miniseg-export`: FP32, and BF16 where this CPU has it.
 
         FP32 must give the same lesion, as BF16 must, not the same pixels: runtimes' normalisation layers differ from
-        torch's by more than rounding, which is no fault of a network; flips are in the report. Random weights segment
+        torch's by more than rounding, which is not a network's fault; flips are in the report. Random weights segment
         no lesion, and have no limits.
         """
         limits = _SAME_LESION if one.trained else ParityLimits()

@@ -18,7 +18,9 @@ _MAX_HOURS = 10_000.0
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_bundle(parser)
-    parser.add_argument("--hours", type=float, default=1.0, metavar="H", help="how long (%(default)g); fractions, too")
+    parser.add_argument(
+        "--hours", type=float, default=1.0, metavar="H", help="duration (%(default)g); may be a fraction"
+    )
     add_output(parser, " and ".join(_FILES))
     add_runtimes(parser)
 

@@ -12,7 +12,7 @@ from miniseg_edge.native.build import SOURCES
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints one line of options for a compiler; without arguments, all of them."""
     parser = Parser(prog="python -m miniseg_edge.native", description="What a compiler needs for libminiseg.")
-    parser.add_argument("--cflags", action="store_true", help="where miniseg.h lies")
+    parser.add_argument("--cflags", action="store_true", help="the folder of miniseg.h")
     parser.add_argument("--libs", action="store_true", help="the library, found at run time where it is now")
     parsed = parser.parse_args(arguments)
     words: list[str] = []

@@ -13,7 +13,7 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """`python -m miniseg_edge.phantoms DIR`: writes DIR/images/NAME.png and DIR/masks/NAME.png (0 or 255)."""
-    parser = Parser(prog="python -m miniseg_edge.phantoms", description="Draws chest-CT-like slices with lesions.")
+    parser = Parser(prog="python -m miniseg_edge.phantoms", description="Generates chest-CT-like slices with lesions.")
     parser.add_argument("folder", metavar="DIR", type=Path, help="gets images/NAME.png and masks/NAME.png")
     parser.add_argument("--count", metavar="N", type=int, default=16, help="how many (default: 16)")
     parser.add_argument("--first-seed", metavar="S", type=int, default=0, help="the first one's (default: 0)")

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Generates phantoms, trains and scores; returns the exit code."""
     parser = Parser(
         prog="python -m miniseg_edge.training.demo",
-        description="Trains the demo checkpoint on drawn phantoms.",
+        description="Trains the demo checkpoint on generated phantoms.",
     )
     parser.add_argument(
         "--output", metavar="DIR", type=Path, required=True, help="gets the phantoms, checkpoint.pth and its curves"

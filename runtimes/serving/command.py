@@ -38,14 +38,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="miniseg-serve",
         description="Serves a bundle to other processes on this machine: Open Inference Protocol v2 over HTTP, with "
-        "binary tensors; Prometheus' metrics at /metrics. SIGTERM or Ctrl-C stops it when what runs is done.",
-        epilog="Exit codes: 0 stopped as it was told to, 1 error, 2 usage. A research model, not a medical device.",
+        "binary tensors; Prometheus' metrics at /metrics. SIGTERM or Ctrl-C stops it after the running requests.",
+        epilog="Exit codes: 0 stopped on request, 1 error, 2 usage. A research model, not a medical device.",
     )
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
     parser.add_argument("--name", help="of the model in paths; default: the bundle's")
     parser.add_argument("--host", default="127.0.0.1", help="loopback (%(default)s)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="%(default)s; 0 takes a free one")
-    parser.add_argument("--port-file", type=Path, metavar="FILE", help="gets the port once connections are taken")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="%(default)s; 0 chooses a free one")
+    parser.add_argument(
+        "--port-file", type=Path, metavar="FILE", help="the port is written to it when connections are accepted"
+    )
     parser.add_argument("--queue", type=int, default=_DEFAULTS.queue, metavar="N", help="that may wait (%(default)s)")
     parser.add_argument(
         "--deadline", type=float, default=_DEFAULTS.deadline_s, metavar="S", help="of each request (%(default)g)"
@@ -58,15 +60,15 @@ def _parser() -> argparse.ArgumentParser:
         "--max-body", type=int, default=_DEFAULTS.max_body_mb, metavar="MIB", help="of a request (%(default)s)"
     )
     parser.add_argument("--runtime", default=AUTO, choices=(AUTO, *(entry.name for entry in registry())))
-    parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 where the bundle has it")
+    parser.add_argument("--precision", default=AUTO, help="of the artefact; default: fp32 if the bundle has it")
     parser.add_argument("--device", default=AUTO, help='"cpu", "cuda:0", ...; default: the runtime\'s first')
     parser.add_argument("--threads", type=int, help="of the runtime; default: its own choice")
-    parser.add_argument("--streams", type=int, metavar="N", help="slices worked on at once; default: one for each core")
-    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
+    parser.add_argument("--streams", type=int, metavar="N", help="concurrent slices; default: one per core")
+    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key with which the bundle must be signed")
     parser.add_argument("--verbose", action="store_true", help="log a line for each request, without its content")
-    group = parser.add_argument_group("beyond this machine, all four; on loopback, those that are wanted")
-    group.add_argument("--allow-remote", action="store_true", help="let --host be an address that others can reach")
-    group.add_argument("--token-file", type=Path, metavar="FILE", help="token that requests must bring, in one line")
+    group = parser.add_argument_group("all four are required beyond this machine, and optional on loopback")
+    group.add_argument("--allow-remote", action="store_true", help="allow a --host that other machines can reach")
+    group.add_argument("--token-file", type=Path, metavar="FILE", help="token that requests must contain, in one line")
     group.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain in PEM")
     group.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key in PEM")
     return parser

@@ -1,4 +1,4 @@
-"""A runtime that fails in the midst of a volume: what was drawn is kept and marked, and the work goes on from there."""
+"""A runtime that fails in the midst of a volume: finished masks are kept and marked, and work resumes there."""
 
 import gzip
 import json

@@ -53,7 +53,7 @@ def test_opening_fails_with_the_right_error_and_leaves_nothing(
     with pytest.raises(MiniSegError) as caught:
         miniseg_edge.load(engines, "tensorrt")
     assert type(caught.value) is kind
-    assert " ".join(said.split()) in caught.value.got
+    assert " ".join(said.split()) in caught.value.because
     del caught
     gc.collect()
 

@@ -1,4 +1,4 @@
-"""From `--target trt` to `segment` and `--rebuild`, with all but the GPU. What it shows is no test on hardware."""
+"""From `--target trt` to `segment` and `--rebuild`, with all but the GPU. It does not replace a test on hardware."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
