@@ -14,9 +14,12 @@ from tests.documents import DOCUMENTS, ROOT, text_of
 
 PACKAGES = ("miniseg_edge", "runtimes", "export", "benchmarks")
 
+_COMPARED = r"(?:longer|more|less|other|(?:fast|slow|larg|small|bett|fin|new|old|high|low)er)"
+"""\"Is no faster\" is plain English."""
+
 MANNERISMS = {
     r"\bmakes? no sense\b": "say what is wrong: invalid, unknown, contradictory",
-    r"(?<!there )\b(is|are|was|were) no (?!longer\b|more\b|less\b|other\b|(?:fast|slow|larg|small|bett|new|old|high|low)er\b)\w+": "is not a ...",
+    rf"(?<!there )\b(is|are|was|were) no (?!{_COMPARED}\b)\w+": "is not a ...",
     r"(?<!has )(?<!have )\bno such\b": "unknown ..., invalid ..., ... does not exist",
     r"\b(goes|go|going|went|gone) on\b": "resume, continue, go ahead",
     r"\bits kin\b": "and subclasses",

@@ -145,7 +145,7 @@ def test_without_a_cuda_graph_it_goes_on(
     cause(machine)
     with miniseg_edge.load(engines, "tensorrt") as segmenter:
         assert (segmenter.segment(SLICE).logit == expected).all()
-    assert "no CUDA graph, each call is put together anew" in caplog.text
+    assert "no CUDA graph, so each call is launched operator by operator" in caplog.text
 
 
 def test_nothing_is_collected_inside_a_capture(

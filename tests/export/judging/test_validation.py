@@ -37,7 +37,7 @@ def test_a_label_of_another_size_is_refused(folders: tuple[Path, Path]) -> None:
 
 def test_two_files_of_one_stem_are_refused(folders: tuple[Path, Path]) -> None:
     (folders[0] / "a.jpg").touch()
-    with pytest.raises(UsageError, match="one stem"):
+    with pytest.raises(UsageError, match="the same stem"):
         validation_set(folders[0], None, 2)
 
 
