@@ -31,7 +31,7 @@ def test_a_slice_without_label_is_named(folders: tuple[Path, Path]) -> None:
 
 def test_a_label_of_another_size_is_refused(folders: tuple[Path, Path]) -> None:
     write_png(folders[1] / "a.png", np.zeros((4, 8), np.uint8))
-    with pytest.raises(InputError, match="another size"):
+    with pytest.raises(InputError, match="different size"):
         validation_set(*folders, classes=2).slices[0].label()
 
 
