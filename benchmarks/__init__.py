@@ -1,1 +1,1 @@
-"""Latency, throughput, memory and accuracy, measured side by side: the instrument behind `miniseg-bench`."""
+"""Latency, throughput, memory and accuracy, measured side by side: the code behind `miniseg-bench`."""

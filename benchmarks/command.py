@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="miniseg-bench",
         description="Measures bundles: speed, accuracy, endurance. `miniseg-bench BUNDLE ...` means "
-        "`miniseg-bench run BUNDLE ...`; a bundle with the name of a subcommand is given as ./NAME.",
+        "`miniseg-bench run BUNDLE ...`; write ./NAME for a bundle that is named like a subcommand.",
         epilog="Exit codes: 0 done; 1 error, or a mask was wrong or something grew (soak, serve), or something got "
         "worse beyond noise (compare); 2 usage; 3 the instrument is not to be trusted here (self-check).",
         only_subcommands=True,

@@ -1,4 +1,4 @@
-"""The machine's name tag: absolute times mean nothing without it."""
+"""The machine's description, without which absolute times are meaningless."""
 
 import os
 import platform
@@ -16,11 +16,11 @@ from miniseg_edge.native.structures import NativeError
 from miniseg_edge.runtimes.backends.cuda.gpus import Gpu, gpus
 
 ONEDNN_LIMIT = "ONEDNN_MAX_CPU_ISA"
-"""What holds OpenVINO's kernels to older instructions; oneDNN reads it."""
+"""Restricts OpenVINO's kernels to older instructions; read by oneDNN."""
 
 
 def gpus_here() -> tuple[Gpu, ...]:
-    """NVIDIA GPUs that can be used here; none where `cuda-python`, the driver or the GPU is missing."""
+    """Usable NVIDIA GPUs; none if `cuda-python`, the driver or the GPU is missing."""
     try:
         return gpus()
     except MiniSegError:
@@ -28,7 +28,7 @@ def gpus_here() -> tuple[Gpu, ...]:
 
 
 def _held_to() -> dict[str, str]:
-    """The instruction set that libminiseg runs on, and the one that OpenVINO is held to, where somebody says so."""
+    """The instruction set of libminiseg, and the one that OpenVINO is restricted to, if any."""
     found = {}
     with suppress(OSError, NativeError):
         found["libminiseg"] = chosen_instruction_set().name.lower()

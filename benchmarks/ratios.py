@@ -1,4 +1,4 @@
-"""Ratios of a report, whichever way round."""
+"""Ratios of a report, in either direction."""
 
 from miniseg_edge.benchmarks.report import Report
 from miniseg_edge.benchmarks.statistics import Ratio

@@ -1,4 +1,4 @@
-"""`report.json`: what `miniseg-bench run` found. `docs/benchmark.md` describes each field."""
+"""`report.json`: the result of `miniseg-bench run`. `docs/benchmark.md` describes each field."""
 
 import statistics
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class SliceAccuracy:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A CT series from its DICOM folder to a DICOM SEG on the disk; one value a round, in ms.
+    """A CT series from its DICOM folder to a DICOM SEG on disk; one value per round, in ms.
 
     Attributes:
         slices: in the series.
@@ -51,10 +51,10 @@ class Result:
     """One configuration.
 
     Attributes:
-        name: unique in the report, what `ratios` refer to.
+        name: unique in the report; `ratios` refer to it.
         runtime, precision, artifact: what ran; `artifact` is a path in the bundle, or how the peer was made.
         p50_ms, p90_ms, p99_ms: end to end, single-stream; None if single-stream was not run.
-        throughput_slices_per_s: offline if that was run, else single-stream.
+        throughput_slices_per_s: offline if that was run, otherwise single-stream.
         peak_rss_mb: highest resident memory of the process, from its start.
         steady_rss_mb: median resident memory while it ran, after the warm-up.
         rss_growth_mb: its slope per minute, after the warm-up.
@@ -62,18 +62,18 @@ class Result:
         mean_iou: against labels, or None.
         ratio_to_baseline: p50 of the baseline over this p50; above 1 is faster; None without single-stream.
         latency: end to end; prepare, infer, finish: its three stages, in milliseconds.
-        cold_start_s: from process start to the first mask, one value a start.
-        load_ms: of each start, opening alone: the runtime's package, the bundle, the network.
+        cold_start_s: from process start to the first mask, one value per start.
+        load_ms: of each start, opening only: the runtime's package, the bundle, the network.
         first_inference_ms: of each start.
-        warm_up_slices: segmented before anything was timed; they are in no other figure.
+        warm_up_slices: segmented before anything was timed; not included in any other figure.
         cpu_s_per_slice: CPU seconds, user and system.
         offline_slices_per_s: each turn's throughput; empty if offline was not run.
         burst_first_ms, burst_last_ms: each volume's; empty if burst was not run.
         rounds_ms: end-to-end latencies by round, in order; nothing is dropped.
         slices: accuracy one by one.
-        macs: multiplications by weights other than 0 for one slice; 0 for peers.
-        limit_ms: the time that these would take at the machine's own limit; None where that is unknown.
-        study: the burst from DICOM to DICOM SEG; None for peers, and where that was not run.
+        macs: multiplications by non-zero weights for one slice; 0 for peers.
+        limit_ms: the time that these would take at the machine's limit; None if that is unknown.
+        study: the burst from DICOM to DICOM SEG; None for peers, and if it was not run.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Limit:
-    """What a runtime's densest convolutions reach on this machine: 1e9 operations a second, one value a round."""
+    """The speed of a runtime's densest convolutions on this machine: 1e9 operations per second, one value per round."""
 
     runtime: str
     precision: str
@@ -132,7 +132,7 @@ class VendorBenchmark:
     Attributes:
         result: the name of the Result it is compared with.
         command: as it was run.
-        median_ms: its median latency, one value a round.
+        median_ms: its median latency, one value per round.
         overhead_ms: the median over rounds of our inference's p50, in the same loop, minus that.
         low_ms, high_ms: the 95 % interval of that median, or None of a single round.
     """
@@ -147,7 +147,7 @@ class VendorBenchmark:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it ran: absolute times mean nothing without it."""
+    """Where it ran, without which absolute times are meaningless."""
 
     name: str
     processor: str
@@ -159,7 +159,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Method:
-    """How it was measured: seconds and samples of each configuration, in how many turns."""
+    """How it was measured: seconds and samples of each configuration, and the number of turns."""
 
     scenarios: tuple[str, ...]
     rounds: int
@@ -188,7 +188,7 @@ class Report:
         bundle: name; bundle_digest: the manifest's.
         reference: what accuracy is judged against.
         baseline: name of the Result that `ratio_to_baseline` refers to.
-        results: our artefacts; peers: what people would use without us.
+        results: our artefacts; peers: alternatives without us.
         vendor_benchmarks: benchmark_app on our artefacts.
         ratios: every pair of configurations, faster over slower by p50.
         limits: of the machine, for each runtime and precision that ran.
@@ -220,7 +220,7 @@ def report_from_file(path: Path) -> Report:
     """Reads a report.json.
 
     Raises:
-        InputError: it is missing, or no report of this schema.
+        InputError: it is missing, or not a report of this schema.
     """
     found = object_from_json(bytes_from_file(path, MAX_REPORT_BYTES, InputError), path.name, InputError)
     if found.get("schema_version") != REPORT_SCHEMA_VERSION:

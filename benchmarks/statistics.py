@@ -1,4 +1,4 @@
-"""The arithmetic of the report: percentiles, ratios with their confidence, growth. No sample is ever dropped."""
+"""The statistics of the report: percentiles, ratios with their confidence, growth. No sample is ever dropped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class Ratio:
 
     @property
     def within_noise(self) -> bool:
-        """Whether the interval holds 1: then the run does not show that the two differ."""
+        """Whether the interval contains 1: then the run does not show a difference."""
         return self.low <= 1.0 <= self.high
 
 
@@ -74,7 +74,7 @@ def ratio(
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much one configuration is above another in milliseconds, with the 95 % interval."""
+    """How much one configuration is above another in milliseconds, with the 95 % interval."""
 
     ms: float
     low_ms: float
@@ -89,9 +89,9 @@ def difference(rounds: Sequence[FloatSamples], baseline_rounds: Sequence[FloatSa
 
 
 def median_difference(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Difference:
-    """Median of paired differences, one pair a round, with its bootstrap interval.
+    """Median of paired differences, one pair per round, with its bootstrap interval.
 
-    Neighbours in time share the machine's mood, so a difference within a round says more than one between all.
+    The machine's state is similar within a round, so a difference within a round says more than one between all.
     """
     pairs = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
     drawn = np.random.default_rng(seed).choice(pairs, (RESAMPLES, len(pairs)))
@@ -104,8 +104,8 @@ def _resampled_medians(
 ) -> tuple[FloatSamples, FloatSamples]:
     """Medians of both in each of `RESAMPLES` resamples.
 
-    The bootstrap draws rounds first, the same ones for both, because a drifting machine moves whole rounds, and then
-    samples within each round (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8).
+    The bootstrap resamples rounds first, the same ones for both, because a drifting machine shifts whole rounds, and
+    then samples within each round (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8).
     """
     random = np.random.default_rng(seed)
     count = len(rounds)
@@ -128,7 +128,7 @@ def _interval(resampled: FloatSamples) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Growth:
-    """How a quantity moves over a run: slope per minute with its 95 % interval."""
+    """The trend of a quantity over a run: slope per minute with its 95 % interval."""
 
     per_minute: float
     low: float
@@ -136,7 +136,7 @@ class Growth:
 
     @property
     def grows(self) -> bool:
-        """Whether the whole interval lies above 0."""
+        """Whether the whole interval is above 0."""
         return self.low > 0.0
 
 
@@ -145,7 +145,7 @@ def growth(series: Sequence[FloatSamples]) -> Growth:
 
     Args:
         series: for each process (N, 2): seconds and values. Only pairs within a process are compared; a process with
-            fewer than 3 points says nothing, and without any the slope is 0.
+            fewer than 3 points is ignored, and without any the slope is 0.
 
     Source: Sen, "Estimates of the Regression Coefficient Based on Kendall's Tau", JASA 63 (1968).
     """

@@ -1,4 +1,4 @@
-"""What `miniseg-bench`'s subcommands are made of, and the options that several of them have."""
+"""The structure of `miniseg-bench`'s subcommands, and their common options."""
 
 import argparse
 from collections.abc import Callable
@@ -13,7 +13,7 @@ class Subcommand:
     """A row of the command's table.
 
     Attributes:
-        name: the word on the command line.
+        name: on the command line.
         help: one line.
         add_options: to its parser.
         examples: command lines.
@@ -30,14 +30,14 @@ class Subcommand:
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
-    """The bundle that is measured."""
+    """Adds the bundle to measure."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="directory from miniseg-export")
 
 
 def add_output(parser: argparse.ArgumentParser, names: str) -> None:
-    """Where reports of these names go."""
+    """Adds the destination of reports with these names."""
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help=f"gets {names}")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is already registered")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +46,9 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 
 def add_runtimes(parser: argparse.ArgumentParser) -> None:
-    """Some of them, and their threads."""
+    """Adds the choice of runtimes, and their threads."""
     parser.add_argument(
-        "--runtime", action="extend", nargs="+", default=[], metavar="NAME", help="one or more; default: all at hand"
+        "--runtime", action="extend", nargs="+", default=[], metavar="NAME", help="one or more; default: all available"
     )
     add_threads(parser)
 
@@ -68,10 +68,10 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
     """How long and how often."""
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help=f"repeatable; default: {SINGLE_STREAM}")
     add_duration(parser)
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns it is measured in (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns per configuration (%(default)s)")
 
 
 def schedule_of(parsed: argparse.Namespace) -> Schedule:
-    """What `add_schedule`'s options say. Raises: UsageError."""
+    """The values of `add_schedule`'s options. Raises: UsageError."""
     scenarios = tuple(dict.fromkeys(parsed.scenario or [SINGLE_STREAM]))
     return Schedule(scenarios, parsed.duration, parsed.rounds)

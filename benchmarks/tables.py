@@ -1,4 +1,4 @@
-"""What a run shows in the terminal; a fast artefact that draws another lesion is red."""
+"""A run's results in the terminal; a fast artefact with another lesion is red."""
 
 import statistics
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from miniseg_edge.console import terminal
 from miniseg_edge.slices.preprocessing import network_input
 
 DIFFERENT_LESION = 0.95
-"""Worst Dice against the reference below which a configuration is shown as drawing another lesion."""
+"""Worst Dice against the reference below which a configuration is reported as showing another lesion."""
 
 
 def show_report(report: Report) -> None:
-    """Speed and accuracy in one table, then memory and start, then what is within noise, then what failed."""
+    """Speed and accuracy in one table, then memory and start, then what is within noise, then failures."""
     everything = report.everything
     red = [i for i, result in enumerate(everything) if result.dice_worst < DIFFERENT_LESION]
     judged = any(result.mean_iou is not None for result in everything)
@@ -29,7 +29,7 @@ def show_report(report: Report) -> None:
     terminal.say(f"ratio: p50 of {report.baseline!r} over this p50; Dice and changed pixels against {report.reference}")
     for index in red:
         terminal.say(
-            f"{everything[index].name} draws another lesion: worst Dice {everything[index].dice_worst:.3f}", "bad"
+            f"{everything[index].name} segments another lesion: worst Dice {everything[index].dice_worst:.3f}", "bad"
         )
     for noise in (r for r in report.ratios if r.within_noise):
         terminal.say(f"within noise: {noise.name} and {noise.baseline} ({noise.low:.3f} to {noise.high:.3f})")
@@ -53,7 +53,7 @@ def show_report(report: Report) -> None:
 
 
 def slow_int8(report: Report) -> list[str]:
-    """A line for each INT8 artefact of ours that is not faster than the same runtime's FP32 by more than noise."""
+    """A line for each of our INT8 artefacts that is not faster than the same runtime's FP32 by more than noise."""
     said = []
     for result in (result for result in report.results if result.precision == "int8"):
         exact = next((r.name for r in report.results if (r.runtime, r.precision) == (result.runtime, "fp32")), "")
@@ -85,7 +85,7 @@ def show_studies(results: Sequence[Result]) -> None:
 
 
 def show_profile(bundle_path: Path, report: Report, count: int) -> None:
-    """`--profile`: the costliest operators of each artefact."""
+    """`--profile`: the most expensive operators of each artefact."""
     bundle = open_bundle(bundle_path)
     image = golden_image(bundle, bundle.manifest.golden[0]).astype("float32")
     grey = network_input(image, bundle.manifest.preprocessing.size)

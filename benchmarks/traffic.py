@@ -1,4 +1,4 @@
-"""Slices whose right masks are known, by every way into a Segmenter, from many threads; each mask is looked at."""
+"""Slices with known masks, through every entry point of a Segmenter, from many threads; each mask is checked."""
 
 import itertools
 import threading
@@ -20,20 +20,20 @@ _HANDED_OVER = 4
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A grey slice (H, W) uint8 and the mask that it must get, bit for bit."""
+    """A grey slice (H, W) uint8 and its expected mask, bit for bit."""
 
     image: ByteArray
     mask: ByteArray
 
 
 def known_slices(segmenter: Segmenter, sizes: Sequence[tuple[int, int]], count: int) -> list[Known]:
-    """`count` phantoms of each size with the masks that `segment` draws of them one by one, sizes in rotation."""
+    """`count` phantoms of each size with their masks by `segment`, one by one, sizes in rotation."""
     images = [phantom(seed, size=size).image for seed in range(count) for size in sizes]
     return [Known(image, segmenter.segment(image).mask) for image in images]
 
 
 class Tally:
-    """Counts masks that came, and those among them that are wrong.
+    """Counts received masks, and the wrong ones among them.
 
     Thread-safety: `saw` is called from many threads at once.
     """
@@ -67,7 +67,7 @@ def streamed(segmenter: Segmenter, share: Sequence[Known], tally: Tally) -> None
 
 
 def handed_over(segmenter: Segmenter, share: Sequence[Known], tally: Tally) -> None:
-    """By `submit`, four at a time, so that eight threads stay below the number that may wait."""
+    """By `submit`, four at a time, so that eight threads stay below the maximum queue."""
     for first in range(0, len(share), _HANDED_OVER):
         some = share[first : first + _HANDED_OVER]
         jobs = [segmenter.submit(known.image, JOB_S) for known in some]
@@ -76,7 +76,7 @@ def handed_over(segmenter: Segmenter, share: Sequence[Known], tally: Tally) -> N
 
 
 def stacked(segmenter: Segmenter, share: Sequence[Known], tally: Tally) -> None:
-    """By `segment_volume`, a volume for each size."""
+    """By `segment_volume`, a volume per size."""
     for size in sorted({known.image.shape for known in share}):
         alike = [known for known in share if known.image.shape == size]
         masks = segmenter.segment_volume(np.stack([known.image for known in alike])).mask
@@ -85,7 +85,7 @@ def stacked(segmenter: Segmenter, share: Sequence[Known], tally: Tally) -> None:
 
 
 def given_up(segmenter: Segmenter, share: Sequence[Known], tally: Tally) -> None:
-    """By a stream that is left after its first mask, as a viewer does that is closed; then the rest one by one."""
+    """By a stream that is abandoned after its first mask, as by a viewer that is closed; then the rest one by one."""
     stream = iter(segmenter.stream(known.image for known in share))
     tally.saw(share[0], next(stream).mask)
     del stream
@@ -97,7 +97,7 @@ WAYS: tuple[Way, ...] = (one_by_one, streamed, handed_over, stacked, given_up)
 
 
 def from_threads(segmenter: Segmenter, shares: Sequence[Sequence[Known]], tally: Tally, ways: Sequence[Way]) -> None:
-    """A thread for each share, the ways in rotation. What one raises comes when all have ended."""
+    """A thread per share, the entry points in rotation. An exception is raised when all have ended."""
     with ThreadPoolExecutor(len(shares)) as pool:
         pairs = zip(shares, itertools.cycle(ways), strict=False)
         futures = [pool.submit(way, segmenter, share, tally) for share, way in pairs]

@@ -85,7 +85,7 @@ def main(library: str, model: str, sha256: str, image: str, mask: str) -> None:
     header = re.match(rb"P5\s(\d{1,4})\s(\d{1,4})\s255\s", file)
     width, height = map(int, header.groups()) if header else (0, 0)
     if header is None or not 0 < width * height == len(file) - header.end():
-        sys.exit("UNSUPPORTED_FORMAT: the slice is no binary PGM of 8 bits")
+        sys.exit("UNSUPPORTED_FORMAT: the slice is not a binary PGM of 8 bits")
     classes = segmented(opened(library), plan, file[header.end() :], height, width)
     if 255 in classes:
         sys.exit("NUMERIC: the logits are not finite; the mask was discarded")

@@ -101,7 +101,7 @@ static ov_compiled_model_t *opened(ov_core_t *core, File xml, File weights) {
     ov_compiled_model_t *compiled;
     check(ov_tensor_create_from_host_ptr(U8, shape, weights.bytes, &held), "the weights");
     check(ov_core_read_model_from_memory_buffer(core, xml.bytes, xml.count, held, &model), "reading the model");
-    /* The precision is said outright: a CPU that has BF16 would use it, and draw another mask. */
+    /* The precision is set explicitly: a CPU with BF16 would use it by default, and return another mask. */
     check(ov_core_compile_model(core, model, "CPU", 6, &compiled,
                                 ov_property_key_hint_inference_precision, "f32",
                                 ov_property_key_hint_performance_mode, "LATENCY",

@@ -66,7 +66,7 @@ std::string verified_file(const std::string& path, const std::string& sha256) {
 
 ov::CompiledModel opened(ov::Core& core, const std::string& xml, std::string& weights) {
     auto model = core.read_model(xml, ov::Tensor(ov::element::u8, {weights.size()}, weights.data()));
-    // The precision is said outright: a CPU that has BF16 would use it, and draw another mask.
+    // The precision is set explicitly: a CPU with BF16 would use it by default, and return another mask.
     return core.compile_model(model, "CPU", ov::hint::inference_precision(ov::element::f32),
                               ov::hint::performance_mode(ov::hint::PerformanceMode::THROUGHPUT),
                               ov::hint::enable_cpu_pinning(false));

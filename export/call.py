@@ -68,7 +68,7 @@ def export(
     Thread-safety: one export at a time in a process. `ExportRequest` and `exporter.export_bundle` have further options.
     """
     if (mean is None) != (std is None):
-        raise UsageError("half of the normalisation", "mean and std together", "one of them")
+        raise UsageError("half of the normalisation", expected="mean and std together", got="one of them")
     check_installed(("torch", "onnx", "onnxscript", "safetensors"), "export")
     request = ExportRequest(
         checkpoint=Path(checkpoint),
@@ -92,7 +92,9 @@ def export(
     result = export_bundle(request)
     if failed := [one for one in result.parities if not one.passed]:
         reasons = "; ".join(f"{one.target} {one.precision}: {', '.join(one.failures)}" for one in failed)
-        raise ParityError("not released", "the reference's mask", reasons, f"The report is {result.report}")
+        raise ParityError(
+            "not released", expected="the reference's mask", got=reasons, remedy=f"The report is {result.report}"
+        )
     return result
 
 

@@ -60,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         choices=(*targets(), *LAYOUTS),
         help="what to build; repeatable. triton and ovms also write that model server's layout into the bundle, of the "
-        "targets named beside it, else of onnx and openvino; their graphs give masks and take any number of slices",
+        "targets named with it, otherwise of onnx and openvino; their graphs return masks "
+        "and take any number of slices",
     )
     parser.add_argument(
         "--rebuild",
@@ -72,30 +73,33 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="BUNDLE",
-        help="directory to write; default: beside the checkpoint, named after it",
+        help="directory to write; default: next to the checkpoint, named after it",
     )
     parser.add_argument(
         "--precision",
         action="append",
         choices=(*PRECISIONS, AUTO),
         help=f"repeatable; {'; '.join(f'{p}: {_listed(able_to(p))}' for p in PRECISIONS)}. auto builds all that this "
-        "machine runs, INT8 if there are calibration slices, measures them and keeps the one that pays; default: "
+        "machine runs, INT8 if there are calibration slices, measures them and keeps the best; default: "
         f"{', '.join(f'{row.precisions[0]} for {name}' for name, row in targets().items())}",
     )
     parser.add_argument(
-        "--calibration", type=Path, metavar="DIR", help="slices that INT8 is fitted to, none of which it is judged on"
+        "--calibration",
+        type=Path,
+        metavar="DIR",
+        help="slices for calibrating INT8, none of which are used for validation",
     )
     parser.add_argument(
         "--quantization",
         type=Path,
         metavar="FILE",
-        help="replay this plan (plan.json of a bundle) instead of searching; trt has a rule instead",
+        help="replay this plan (plan.json of a bundle) instead of searching; trt uses a rule instead",
     )
     parser.add_argument(
         "--slow-int8", action="store_true", help="build INT8 even if no set of convolutions is faster than FP32 here"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the draw among many calibration slices, default 0"
+        "--seed", type=int, default=0, metavar="N", help="selects among many calibration slices, default 0"
     )
     parser.add_argument("--mean", type=float, metavar="M", help="mean of the training slices, on the 0..1 scale")
     parser.add_argument("--std", type=float, metavar="S", help="their standard deviation, on the 0..1 scale")
@@ -111,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         nargs=2,
         metavar=("H", "W"),
-        help="network input; default: as trained, 512 512 where the checkpoint does not say",
+        help="network input; default: as trained, or 512 512 if unknown",
     )
     parser.add_argument(
         "--validation", type=Path, metavar="DIR", help="slices to check parity on; default: demo phantoms"
@@ -145,24 +149,24 @@ def _parser() -> argparse.ArgumentParser:
         "--min-reference-iou",
         type=float,
         metavar="D",
-        help="mIoU with --labels that the network itself must reach; default: a bad one is remarked on",
+        help="mIoU with --labels that the network itself must reach; default: a bad one only gives a remark",
     )
     parser.add_argument(
-        "--graph-input", choices=(GREY, HU), default=GREY, help="what the graph takes; hu: the window lies inside"
+        "--graph-input", choices=(GREY, HU), default=GREY, help="input of the graph; hu: the graph includes the window"
     )
     parser.add_argument(
         "--graph-output",
         choices=(LOGIT, MASK),
-        help="what it gives; mask: uint8, one class a pixel; default: logit, for servers mask",
+        help="output of the graph; mask: uint8, one class per pixel; default: logit, for servers mask",
     )
     parser.add_argument(
         "--separate-channels",
         action="store_true",
-        help="slices come with the network's own channels (colour, neighbouring slices) instead of one grey one",
+        help="slices have the network's own channels (colour, neighbouring slices) instead of one grey one",
     )
     parser.add_argument("--dynamic-batch", action="store_true", help="any number of slices at once")
     parser.add_argument("--dynamic-size", action="store_true", help="slices of any size, each segmented in its own")
-    parser.add_argument("--tune", action="store_true", help="measure the graph's forms here and take the fastest")
+    parser.add_argument("--tune", action="store_true", help="time the graph's forms here and use the fastest")
     parser.add_argument(
         "--max-logit-difference",
         type=float,
@@ -175,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sign", type=Path, metavar="KEY", help="private key (PEM, P-256, P-384 or P-521) that signs the bundle"
     )
     parser.add_argument(
-        "--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle to --rebuild"
+        "--trust", type=Path, metavar="KEY", help="public key with which the bundle to --rebuild must be signed"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
     return parser

@@ -3,7 +3,7 @@
 MiniSegError
 ├── MissingDependencyError   MISSING_DEPENDENCY   a package or system library is not installed
 │   └── OutdatedDependencyError OUTDATED_DEPENDENCY a package is so old that it has holes that matter here
-├── UsageError               USAGE                arguments that contradict each other or lack something
+├── UsageError               USAGE                arguments contradict each other, or one is missing or invalid
 ├── InputError               INPUT                a slice handed to the API has a wrong type, shape or range
 │   ├── NoImagesError        NO_IMAGES            nothing to segment
 │   ├── UnsupportedFormatError UNSUPPORTED_FORMAT not an image that we read, or a broken one
@@ -25,7 +25,7 @@ MiniSegError
 ├── ExportError              EXPORT               a step of the export produced something that may not be shipped
 │   ├── NoGainError          NO_GAIN              INT8 that is no faster here than FP32
 │   └── UnsafeModelError     UNSAFE_MODEL         a model file that is more than bounded arithmetic
-├── BundleError              BUNDLE               a bundle whose manifest makes no sense
+├── BundleError              BUNDLE               a bundle is missing, or its manifest is invalid
 │   ├── IntegrityError       INTEGRITY            a hash is wrong, a file was added or is missing
 │   ├── SignatureError       SIGNATURE            a signature is missing, broken, foreign, or of other files
 │   ├── PathEscapeError      PATH_ESCAPE          a path or a link that leaves the bundle or archive
@@ -42,7 +42,7 @@ MiniSegError
 │   ├── CancelledError       CANCELLED            the job was cancelled
 │   └── DeadlineError        DEADLINE             a job, or an engine that starts, was not done in time
 ├── WorkerDiedError          WORKER_DIED          workers of an archive died of a series, as often as it is tried
-├── RequestError             REQUEST              a request to the service that makes no sense
+├── RequestError             REQUEST              a request to the service is invalid
 │   ├── UnknownModelError    UNKNOWN_MODEL        for another model or version than the one that is served
 │   ├── TooLargeError        TOO_LARGE            more bytes than a request may have
 │   ├── UnauthorizedError    UNAUTHORIZED         without the service's token

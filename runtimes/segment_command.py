@@ -128,33 +128,37 @@ def _parser() -> argparse.ArgumentParser:
         help="slices in a DICOM SEG and captures: those with lesion, from the first to the last of them (default), all",
     )
     parser.add_argument(
-        "--compare", type=Path, metavar="MASK", help="a second result (NIfTI, DICOM SEG) beside ours on the page"
+        "--compare", type=Path, metavar="MASK", help="a second result (NIfTI, DICOM SEG) next to ours on the page"
     )
-    parser.add_argument("--name-patient", action="store_const", const=True, help="on the page, which else does not")
-    parser.add_argument("--series", metavar="NUMBER", help="number or UID, as --list shows it, where there are several")
-    parser.add_argument("--phase", type=int, metavar="N", help="of a series in time")
+    parser.add_argument(
+        "--name-patient", action="store_const", const=True, help="on the page, which by default does not"
+    )
+    parser.add_argument("--series", metavar="NUMBER", help="number or UID, as shown by --list, if there are several")
+    parser.add_argument("--phase", type=int, metavar="N", help="of a time series")
     parser.add_argument(
         "--part",
         action="store_const",
         const=True,
-        help="take the longest evenly spaced part of a series with a gap or two spacings",
+        help="use the longest evenly spaced part of a series with a gap or two spacings",
     )
     parser.add_argument(
         "--rescale",
         type=float,
         nargs=2,
         metavar=("SLOPE", "INTERCEPT"),
-        help="HU = SLOPE x stored + INTERCEPT, whatever headers say; in an archive, where DICOM headers lack them",
+        help="HU = SLOPE x stored + INTERCEPT, regardless of headers; in an archive, if DICOM headers lack them",
     )
     parser.add_argument(
         "--assume-hu",
         action="store_const",
         const=True,
-        help="take a study's values as HU that do not look like HU; the results say so",
+        help="accept values that do not look like HU; the results say so",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace masks that are there already")
     parser.add_argument(
-        "--resume", action="store_true", help="go on after a failure: keep what the same bundle and runtime drew of it"
+        "--resume",
+        action="store_true",
+        help="resume after a failure: keep the masks that the same bundle and runtime made",
     )
     add_archive_options(parser)
     return parser
@@ -226,7 +230,7 @@ def _segment_study(parsed: argparse.Namespace, source: Path) -> None:
         except (InferenceError, HostLimitError) as error:
             unfinished.keep(parsed.output, drawing, error.partial)
             terminal.warn(
-                f"{len(error.partial.mask)} of {len(study)} slices are kept; --resume goes on with the others"
+                f"{len(error.partial.mask)} of {len(study)} slices are kept; --resume continues with the others"
             )
             raise
         try:

@@ -116,7 +116,7 @@ ORIGIN = ("checkpoint", "network", "preprocessing", "interface")
 
 
 def resealed(found: dict[str, Any], *, origin: bool = True) -> bytes:
-    """An edited manifest with the origin and digest that belong to it, as whoever forges a bundle would write it."""
+    """An edited manifest with the origin and digest that belong to it, as a forger would write it."""
     if origin and found.keys() >= {*ORIGIN, "origin"}:
         found = {**found, "origin": _sha256([found[name] for name in ORIGIN])}
     rest = {key: value for key, value in found.items() if key != "digest"}

@@ -1,4 +1,4 @@
-"""Whether a slice gives the same bits whatever goes on around it: one table for all artefacts of a bundle.
+"""Whether a slice gives the same bits under all circumstances: one table for all artefacts of a bundle.
 
 `python -m tests.determinism BUNDLE` draws phantoms with every artefact under every circumstance and compares the logits
 with those that it drew first. With RUNTIME PRECISION FILE CIRCUMSTANCE... behind it, it is one of the processes for

@@ -1,8 +1,8 @@
 """`python -m tests.gpu_first_run`: the first ten minutes on a GPU, in one archive of raw answers, to be test data.
 
-Needs no pytest and no second try: each step says what it found, and the next one goes on whatever came of it. Steps
+Needs no pytest and no second try: each step says what it found, and the next one continues after failures. Steps
 that can end a process (a fork, an exit with an engine open) run in processes of their own. Nothing of a patient is in
-it: slices are drawn. See docs/gpu.md.
+it: slices are segmented. See docs/gpu.md.
 """
 
 import argparse

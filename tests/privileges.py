@@ -1,4 +1,4 @@
-"""What root is exempt from, given up: for a while, so that permissions bind a test, or for good, so that limits do.
+"""Gives up root's exemptions: temporarily, so that permissions apply to a test, or permanently, so that limits do.
 
 `python -m tests.privileges COMMAND ...` becomes a command whose threads a limit counts.
 """
@@ -20,12 +20,12 @@ _KEEP_CAPABILITIES, _AMBIENT, _RAISE = 8, 47, 2
 """Of prctl: PR_SET_KEEPCAPS, PR_CAP_AMBIENT and PR_CAP_AMBIENT_RAISE."""
 
 _OWN_ID = 61_000
-"""Of nobody, and nobody else's: the system counts the threads of a user, in all processes together."""
+"""A user id of no other process: the system counts the threads of a user, in all processes together."""
 
 
 @contextmanager
 def permissions_bind() -> Iterator[None]:
-    """Inside, the permissions of files bind this thread, whoever runs it; skips the test where they cannot."""
+    """Inside, the permissions of files bind this thread, also for root; skips the test where they cannot."""
     if not hasattr(os, "geteuid"):
         pytest.skip("needs POSIX permissions")
     if os.geteuid() != 0:
@@ -42,7 +42,7 @@ def permissions_bind() -> Iterator[None]:
 
 
 def limits_bind(command: list[str]) -> list[str]:
-    """The command, as a user whom RLIMIT_NPROC binds; skips the test where threads have no such limit."""
+    """The command, as a user whom RLIMIT_NPROC binds; skips the test if threads are not limited."""
     if sys.platform != "linux":
         pytest.skip("only Linux limits the threads of a user")
     return [sys.executable, "-m", "tests.privileges", *command] if os.geteuid() == 0 else command

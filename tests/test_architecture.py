@@ -47,7 +47,7 @@ def test_core_and_runtimes_name_no_vendor() -> None:
     def allowed(path: Path) -> set[str]:
         if "serving" in path.parts:  # whose command imports these modules when it serves
             return {"starlette", "h11"}
-        if path.parent.name == "associations" and path.name == "server.py":  # which the door imports when it opens
+        if path.parent.name == "associations" and path.name == "server.py":  # imported when the node opens its port
             return {"pynetdicom"}
         return {"rich"} if path.name == "terminal.py" else set()
 

@@ -60,7 +60,7 @@ class Workplace:
         exec(compile("\n" * block.line + text, block.document, "exec"), self.names)
 
     def given(self) -> dict[str, Any]:
-        """What the examples take for granted, each time anew: an example may have closed its Segmenter."""
+        """The names that the examples assume, created for each example: an example may have closed its Segmenter."""
         segmenter = self.stack.enter_context(miniseg_edge.load(self.bundle))
         slice_hu = np.linspace(-1250, 250, 512 * 512).reshape(512, 512).astype(np.int16)
         return {

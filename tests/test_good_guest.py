@@ -1,4 +1,4 @@
-"""A good guest in somebody else's process: it leaves everything as it was, writes where it may, and talks to nobody."""
+"""A good guest in another process: it leaves everything unchanged, and opens no connection."""
 
 import json
 import os

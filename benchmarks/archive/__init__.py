@@ -1,1 +1,1 @@
-"""`miniseg-bench archive`: what an archive costs, and what more workers would bring."""
+"""`miniseg-bench archive`: the cost of an archive, and the effect of more workers."""

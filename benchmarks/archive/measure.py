@@ -1,7 +1,7 @@
-"""What an archive costs: slices a second with one worker and with two, and each part of a series' time by itself.
+"""The cost of an archive: slices per second with one worker and with two, and the time of each step of a series.
 
-The archive is made of phantoms. Parts that workers do side by side and parts that all share are measured apart, so that
-`archive_scaling` can say what more workers would bring.
+The archive consists of phantoms. Steps that workers do in parallel and steps that they share are measured separately,
+so that `archive_scaling` can extrapolate to more workers.
 """
 
 import itertools
@@ -23,7 +23,7 @@ ARCHIVE_SCHEMA_VERSION = 1
 WORKERS = (1, 2)
 PHANTOMS = 8
 SMALL_SERIES = 200
-"""Unreadable ones, which cost a worker next to nothing: what is left is handing them out and writing rows."""
+"""Unreadable series, which cost a worker almost nothing: what remains is handing them out and writing rows."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ class Pace:
     """One executor with one number of workers: medians of its rounds.
 
     Attributes:
-        slices_per_s: from when the first worker began its first series to the last row.
-        efficiency: slices a second of each worker, over those of a worker alone with the same executor.
-        start_s: of the whole call, what is neither finding nor work: processes, Ray and engines come and go.
-        outside_s: a worker's time for each series that is spent outside of the series: waiting for the next.
+        slices_per_s: from the start of the first worker's first series to the last row.
+        efficiency: slices per second and worker, relative to a single worker with the same executor.
+        start_s: time of the whole call that is neither finding nor work: starting and ending processes, Ray and
+            engines.
+        outside_s: a worker's time between series, per series.
     """
 
     executor: str
@@ -63,7 +64,7 @@ class ArchiveMeasurement:
 def measure_archive(
     bundle: Path, opened: Bundle, *, series: int, slices: int, rounds: int, progress: Callable[[int, int], None]
 ) -> tuple[tuple[Pace, ...], Parts]:
-    """Runs every executor with every number of workers, in turns, `rounds` times; then the parts by themselves."""
+    """Runs every executor with every number of workers, in turns, `rounds` times; then measures single steps."""
     window, size = opened.manifest.preprocessing.window, opened.manifest.preprocessing.size
     if window is None or opened.manifest.interface.channels != 1:
         raise UsageError(

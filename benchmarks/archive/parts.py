@@ -1,4 +1,4 @@
-"""The parts of an archive's cost: whole runs read from their rows, and single steps by themselves."""
+"""The parts of an archive's cost: whole runs, read from their rows, and single steps."""
 
 import time
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ _RAYS_OWN = ("gcs_server", "raylet")
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the time goes, one worker alone, in seconds.
+    """The time of each step with one worker, in seconds.
 
     Attributes:
         slices, bytes: of a series.
-        fetch_s, open_s, segment_s, write_s: of a series, by the worker; slices are read while others are segmented.
-        inference_s: of that, the engine alone, for as many slices, prepared before.
-        read_s: of that, reading and decoding alone.
+        fetch_s, open_s, segment_s, write_s: of a series, in the worker; slices are read while others are segmented.
+        inference_s: of the engine alone, for as many prepared slices.
+        read_s: of reading and decoding alone.
         result_bytes: written for a series, in `result_files` files.
         find_s: for a file: listing, reading its header, grouping; by one process.
         table_s: for a row, each time its worker writes its part of the table.
@@ -54,7 +54,7 @@ class Parts:
 
     @property
     def series_s(self) -> float:
-        """A worker's time for a series."""
+        """A worker's time per series."""
         return self.fetch_s + self.open_s + self.segment_s + self.write_s
 
 
@@ -65,10 +65,11 @@ class ArchiveRun:
     Attributes:
         rows: all.
         workers: that there were.
-        start_s: of the whole call, what is neither finding nor work: processes, Ray and engines come and go.
-        work_s: from when the first worker began to the last row.
+        start_s: time of the whole call that is neither finding nor work: starting and ending processes, Ray and
+            engines.
+        work_s: from the first worker's start to the last row.
         find_s: for a file.
-        driver_s: processor time of the driver, and of Ray's servers that it started, for a series.
+        driver_s: processor time of the driver, and of Ray's servers that it started, per series.
     """
 
     rows: tuple[Row, ...]
@@ -80,22 +81,22 @@ class ArchiveRun:
 
     @property
     def slices_per_s(self) -> float:
-        """Slices a second, without the start."""
+        """Slices per second, without the start."""
         return sum(row.slices for row in self.rows) / self.work_s
 
     @property
     def series_per_s(self) -> float:
-        """Series a second, without the start."""
+        """Series per second, without the start."""
         return len(self.rows) / self.work_s
 
     @property
     def outside_s(self) -> float:
-        """A worker's time outside of series, for each: waiting, and what the driver and the executor take."""
+        """A worker's time between series, per series: waiting, and the work of driver and executor."""
         return (self.work_s * self.workers - sum(row.seconds for row in self.rows)) / len(self.rows)
 
 
 def archive_run(bundle: Path, source: Path, output: Path, executor: str, workers: int) -> ArchiveRun:
-    """Runs an archive on an output folder of its own."""
+    """Runs an archive with a new output folder."""
     driver_s: list[float] = []
 
     def progress(what: str, done: int, of: int) -> None:
@@ -106,7 +107,7 @@ def archive_run(bundle: Path, source: Path, output: Path, executor: str, workers
     report = segment_archive(bundle, source, output, executor=executor, workers=workers, progress=progress)
     end = time.perf_counter()
     rows = rows_in(output)
-    # Rows say themselves when they were made: they reach the driver later, on Ray several at once.
+    # Rows contain their own time stamps: they reach the driver later, with Ray several at once.
     made_s = [datetime.fromisoformat(row.created).timestamp() for row in rows]
     work_s = max(made_s) - min(made - row.seconds for made, row in zip(made_s, rows, strict=True))
     return ArchiveRun(
@@ -122,14 +123,14 @@ def archive_run(bundle: Path, source: Path, output: Path, executor: str, workers
 def measure_parts(
     bundle: Path, series: Path, output: Path, runs: Sequence[ArchiveRun], small: Sequence[ArchiveRun]
 ) -> Parts:
-    """The parts of what `runs` of one worker did.
+    """The parts of the `runs` of one worker.
 
     Args:
         bundle: that ran.
         series: one of the archive's.
         output: of one of the runs.
         runs: with one worker.
-        small: of series with nothing to do, on processes and on Ray.
+        small: of series with negligible work, on processes and on Ray.
     """
     rows = [row for run in runs for row in run.rows if row.status == DONE]
     study, row = open_study(series), rows[0]

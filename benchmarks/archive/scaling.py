@@ -1,4 +1,4 @@
-"""What more workers would bring, from measured parts: each worker's own time divides, what all share does not."""
+"""Extrapolates to more workers from measured parts: each worker's own time divides, shared time does not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from miniseg_edge.runtimes.archive.finding.records import CELLS
 SLICES = 1_000_000
 WORKERS = (1, 2, 10, 100, 1000, 10_000)
 TEN_GIGABIT = 1.25e9
-"""Bytes a second that one line of 10 Gbit/s to the storage carries: the one figure here that is not measured."""
+"""Bytes per second of one 10 Gbit/s line to the storage: the only figure here that is not measured."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Scale:
 
     @property
     def first(self) -> str:
-        """What is nearest to its limit, or beyond it."""
+        """The resource that is closest to its limit, or beyond it."""
         shares = {
             "finding": self.find_share,
             "reading from storage": self.read_share,
@@ -44,7 +44,7 @@ class Scale:
 
 
 def scaled(parts: Parts, outside_s: float, workers: Sequence[int] = WORKERS) -> list[Scale]:
-    """The table, for numbers of workers; `outside_s` is what a worker loses for each series outside of it."""
+    """The table by number of workers; `outside_s` is a worker's time between series, per series."""
     series = SLICES / parts.slices
     found = []
     for count in workers:

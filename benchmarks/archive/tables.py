@@ -1,4 +1,4 @@
-"""An archive's measurement in the terminal: paces, parts, and what they come to with more workers."""
+"""Prints an archive's measurement: speeds, parts, and the extrapolation to more workers."""
 
 from miniseg_edge.benchmarks.archive.measure import ArchiveMeasurement
 from miniseg_edge.benchmarks.archive.parts import Parts

@@ -17,7 +17,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _work(parsed: argparse.Namespace) -> bool:
-    """Shows what changed; whether nothing got worse."""
+    """Prints the changes; returns whether nothing got worse."""
     before, after = report_from_file(parsed.old), report_from_file(parsed.new)
     if before.machine.name != after.machine.name:
         terminal.warn(f"two machines: {before.machine.name} and {after.machine.name}")

@@ -10,7 +10,7 @@ from miniseg_edge.benchmarks.statistics import Ratio, ratio
 
 @dataclass(frozen=True)
 class Change:
-    """One configuration in both reports: new against old by p50, above 1 is faster; and its accuracy then and now."""
+    """One configuration in both reports: new against old by p50, above 1 is faster; and both accuracies."""
 
     name: str
     speed: Ratio
@@ -19,7 +19,7 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """As text."""
         if self.dice_worst_new < self.dice_worst_old - 1e-3:
             return "draws worse"
         if self.speed.within_noise:
@@ -28,14 +28,14 @@ class Change:
 
     @property
     def worse(self) -> bool:
-        """Slower beyond noise, or drawing worse."""
+        """Slower beyond noise, or less accurate."""
         return self.verdict in ("slower", "draws worse")
 
 
 def compare(old: Report, new: Report) -> tuple[Change, ...]:
-    """The configurations that stand in both reports with single-stream latencies, in the new one's order.
+    """The configurations that are in both reports with single-stream latencies, in the new one's order.
 
-    Two runs share no rounds, so a machine that was busy during one of them counts in its interval only as far as its
+    Two runs share no rounds, so a machine that was busy during one of them only widens the interval as far as its
     rounds show it: compare reports of one machine in one state.
     """
     before = {result.name: result for result in old.everything if result.rounds_ms}

@@ -1,1 +1,1 @@
-"""Accuracy against labels: the published scores exactly, and beside them what they leave out."""
+"""Accuracy against labels: the published scores exactly, and corrected ones."""

@@ -1,4 +1,4 @@
-"""`miniseg-evaluate`: a checkpoint or a bundle against labels, as published and corrected."""
+"""`miniseg-evaluate`: scores a checkpoint or a bundle against labels, as published and corrected."""
 
 import argparse
 from collections.abc import Sequence
@@ -44,17 +44,17 @@ def _parser() -> argparse.ArgumentParser:
         "--masks", type=Path, required=True, metavar="DIR", help="of the same names; PNG, NIfTI, DICOM SEG"
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help=f"where {REPORT_NAME} and {PICTURE_NAME} go")
-    parser.add_argument("--overwrite", action="store_true", help="replace a report that is already registered")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing report")
     parser.add_argument(
-        "--label", action="append", default=[], metavar="VALUE=CLASS", help="what a stored label stands for; repeatable"
+        "--label", action="append", default=[], metavar="VALUE=CLASS", help="meaning of a stored label; repeatable"
     )
     add_runtime(parser)
     parser.add_argument("--precision", default=AUTO, help="of a bundle's artefact")
     parser.add_argument("--device", default=AUTO, help="of a bundle's runtime")
-    parser.add_argument("--mean", type=float, help="of a checkpoint that does not say it")
-    parser.add_argument("--std", type=float, help="of a checkpoint that does not say it")
+    parser.add_argument("--mean", type=float, help="of a checkpoint that does not contain it")
+    parser.add_argument("--std", type=float, help="of a checkpoint that does not contain it")
     parser.add_argument(
-        "--size", type=int, metavar="PX", help="that a checkpoint sees; default: of its training, or 512"
+        "--size", type=int, metavar="PX", help="input size of a checkpoint; default: of its training, or 512"
     )
     parser.add_argument("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of HU, for a checkpoint")
     return parser

@@ -30,8 +30,8 @@ def hausdorff(one: BoolMask, other: BoolMask, spacing: Sequence[float] | None = 
 def hausdorff_95(one: BoolMask, other: BoolMask, spacing: Sequence[float] | None = None) -> float:
     """The 95th percentile of the distances from either surface to the other one; the larger of the two directions.
 
-    As MONAI's `compute_hausdorff_distance(percentile=95)` has it: over surface pixels, which a lone stray pixel
-    does not govern.
+    Like MONAI's `compute_hausdorff_distance(percentile=95)`: over surface pixels, and insensitive to a single stray
+    pixel.
 
     Args and Raises: see `hausdorff`.
     """

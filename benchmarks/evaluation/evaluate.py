@@ -1,4 +1,4 @@
-"""Runs a subject over labelled cases, one case in memory at a time."""
+"""Runs a network over labelled cases, one case in memory at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from miniseg_edge.studies.labels.folders import LabelledCase, LabelledSlice
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A slice, and the mask (H, W) uint8 that was drawn on it."""
+    """A slice, and its mask (H, W) uint8."""
 
     slice: LabelledSlice
     mask: ByteArray
@@ -34,8 +34,8 @@ def evaluated(subject: Evaluated, cases: Sequence[LabelledCase]) -> EvaluationRe
     """Scores of all slices and volumes.
 
     Raises:
-        UsageError: labels of more classes than the network has.
-        InputError and its subclasses: a case that cannot be read, or segmented.
+        UsageError: the labels have more classes than the network. InputError and its subclasses: a case cannot be read
+            or segmented.
     """
     slices: list[SliceScores] = []
     volumes: list[VolumeScores] = []

@@ -1,4 +1,4 @@
-"""What is evaluated: a bundle as applications run it, or a checkpoint as torch does."""
+"""The evaluated network: a bundle as applications run it, or a checkpoint in torch."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from miniseg_edge.studies.labels.folders import LabelledSlice
 
 @dataclass(frozen=True)
 class Running:
-    """How to run it; what a bundle or a checkpoint says itself need not be said here.
+    """How to run it; values that a bundle or a checkpoint contains need not be given.
 
     Attributes:
         runtime, precision, device: of a bundle, see `load`.
@@ -32,13 +32,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Something that draws masks.
+    """Something that makes masks.
 
     Attributes:
-        name: what it is and what runs it, for people.
+        name: what it is and what runs it, for display.
         sha256: of the checkpoint, or the bundle's digest.
         classes: background included.
-        separate_channels: whether its slices have channels that differ.
+        separate_channels: whether its slices have different channels.
         mask: a slice -> its classes (H, W) uint8. Raises: InputError, UsageError.
     """
 
@@ -54,7 +54,7 @@ def opened_subject(path: Path, running: Running) -> Iterator[Evaluated]:
     """Opens a bundle (a folder) or a checkpoint (a file).
 
     Raises:
-        BundleError, CheckpointError and their kin; StatisticsError: a checkpoint whose normalisation is unknown.
+        BundleError, CheckpointError and their subclasses; StatisticsError: a checkpoint's normalisation is unknown.
     """
     if not path.is_dir():
         yield _checkpoint_subject(path, running)

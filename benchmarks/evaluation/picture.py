@@ -1,4 +1,4 @@
-"""The best, the median and the worst slice: what they look like, what is labelled, what was drawn."""
+"""The best, the median and the worst slice as pictures: slice, label and mask."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def shown_names(report: EvaluationReport) -> tuple[tuple[str, str], ...]:
 
 
 def extremes(report: EvaluationReport, subject: Evaluated, cases: Sequence[LabelledCase], window: Window) -> ByteArray:
-    """A BGR picture, a row for each of best, median and worst: slice, label, what was drawn."""
+    """A BGR picture with a row for each of best, median and worst: slice, label, mask."""
     dice = {one.name: one.corrected.dice for one in report.slices}
     tiles: list[tuple[str, ByteArray]] = []
     for title, name in shown_names(report):
@@ -38,7 +38,7 @@ def extremes(report: EvaluationReport, subject: Evaluated, cases: Sequence[Label
 
 
 def _drawn(name: str, subject: Evaluated, cases: Sequence[LabelledCase]) -> Drawn:
-    """Reads and draws the slice's case again: pictures of all slices would not fit in memory."""
+    """Reads and segments the slice's case again: pictures of all slices would not fit in memory."""
     case = next(case for case in cases if name == case.name or name.startswith(f"{case.name}:"))
     return next(drawn for drawn in drawn_case(subject, case) if drawn.slice.name == name)
 

@@ -1,4 +1,4 @@
-"""What an evaluation found, as `evaluation.json` has it."""
+"""The result of an evaluation, as `evaluation.json`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class VolumeScores:
 
 @dataclass(frozen=True)
 class Mean:
-    """A corrected score's mean over those slices where it is defined, and how many are left out."""
+    """A corrected score's mean over those slices where it is defined, and the number of the others."""
 
     mean: float | None
     left_out: int
@@ -53,7 +53,7 @@ class CorrectedMeans:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """One subject on one set of slices.
+    """One network on one set of slices.
 
     Attributes:
         schema_version: of this report.

@@ -1,8 +1,8 @@
-"""Scores of a mask against its label: as the paper's scorer gives them, and corrected.
+"""Scores of a mask against its label: as in the paper's scorer, and corrected.
 
-The paper's scorer gives an empty prediction 0 in all four of its scores, the distance included: so a network that
-finds nothing has a perfect Hausdorff distance, and loses a specificity of 1. The corrected scores leave out what is
-undefined, and say how often.
+The paper's scorer gives an empty prediction 0 in all four of its scores, including the distance: so a network that
+finds nothing has a perfect Hausdorff distance, and loses a specificity of 1. The corrected scores omit undefined
+values, and report their number.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ class Published:
     """A slice's four scores as published.
 
     Attributes:
-        sensitivity: TP / labelled pixels; 0 where no pixel is labelled.
+        sensitivity: TP / labelled pixels; 0 if no pixel is labelled.
         specificity: TN / (TN + FP).
         dice: of the lesion.
-        hausdorff_px: see `hausdorff`; 0 where a mask is empty.
+        hausdorff_px: see `hausdorff`; 0 if a mask is empty.
     """
 
     sensitivity: float
@@ -34,13 +34,13 @@ class Published:
 
 @dataclass(frozen=True)
 class Corrected:
-    """The same without its oddities; None where a score is undefined.
+    """The same with corrections; None if a score is undefined.
 
     Attributes:
-        sensitivity: None where no pixel is labelled.
-        specificity: None where everything is lesion.
-        dice: 1 where both masks are empty.
-        hausdorff, hausdorff_95: in pixels, or mm for a volume; 0 where both masks are empty, None where one is.
+        sensitivity: None if no pixel is labelled.
+        specificity: None if everything is lesion.
+        dice: 1 if both masks are empty.
+        hausdorff, hausdorff_95: in pixels, or mm for a volume; 0 if both masks are empty, None if one is.
     """
 
     sensitivity: float | None
@@ -51,7 +51,7 @@ class Corrected:
 
 
 def published(mask: ByteArray, label: ByteArray) -> Published:
-    """Of one slice, (H, W) uint8 each, lesion above 0; pixels labelled 255 are not judged."""
+    """Of one slice, (H, W) uint8 each, lesion above 0; pixels labelled 255 are ignored."""
     found, truth, judged = _binary(mask, label)
     if not found.any():
         return Published(0.0, 0.0, 0.0, 0.0)
@@ -85,7 +85,7 @@ def corrected(mask: ByteArray, label: ByteArray, spacing_mm: Sequence[float] | N
 
 
 def mean_of(values: Sequence[float | None]) -> tuple[float | None, int]:
-    """The mean of those that are defined, None without any, and how many are not."""
+    """The mean of the defined values, None without any, and the number of the others."""
     known = [value for value in values if value is not None]
     return (float(np.mean(known)) if known else None), len(values) - len(known)
 

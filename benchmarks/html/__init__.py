@@ -1,4 +1,4 @@
-"""`report.html`: what was measured, for people who did not measure it."""
+"""`report.html`: the measurements, for readers who did not make them."""
 
 from miniseg_edge.benchmarks.html.disagreement import Disagreement
 from miniseg_edge.benchmarks.html.page import html_from_report

@@ -12,7 +12,7 @@ _SERIOUS_GROWTH_MB = 1.0
 
 
 def stages_section(shown: Sequence[Entry]) -> str:
-    """What preparing, inference and finishing each take."""
+    """The time of preparing, inference and finishing."""
     plot = stage_plot(shown)
     if not plot:
         return ""
@@ -81,7 +81,7 @@ def _growth_in_words(growth: Growth) -> str:
 
 
 def scenarios_section(shown: Sequence[Entry]) -> str:
-    """Offline and burst, where they were run."""
+    """Offline and burst, if they were run."""
     columns: list[tuple[str, Callable[[Result], str]]] = []
     if any(entry.result.offline_slices_per_s for entry in shown):
         columns.append(("offline<br>slices/s", lambda result: spread(result.offline_slices_per_s, 1)))

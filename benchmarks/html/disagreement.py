@@ -1,4 +1,4 @@
-"""A slice that is drawn unlike the reference."""
+"""A slice whose mask differs from the reference's."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A slice that a configuration draws unlike the reference, for the thumbnails.
+    """A slice whose mask by a configuration differs from the reference's, for the thumbnails.
 
     Attributes:
         result: name of the configuration.

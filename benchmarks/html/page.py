@@ -1,7 +1,7 @@
 """`report.html`: a report as one self-contained page that opens without a network and prints on A4.
 
-The page needs no script and forbids itself everything but its own style and pictures. Whatever a report says is text:
-it goes through `in_html` on its way in.
+The page needs no script and forbids everything except its own style and pictures. All text of a report goes through
+`in_html`.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def html_from_report(report: Report, disagreements: Sequence[Disagreement]) -> s
 
     Args:
         report: what was measured.
-        disagreements: slices to show, as many of each configuration as the page should have.
+        disagreements: slices to show, as many per configuration as the page should have.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.

@@ -41,7 +41,7 @@ def _ratio_in_words(found: Ratio) -> str:
 
 
 def limit_section(report: Report, shown: Sequence[Entry]) -> str:
-    """How far each artefact is from what the machine can do."""
+    """How far each artefact is from the machine's limit."""
     gflops = {(limit.runtime, limit.precision): limit.gflops for limit in report.limits}
     rows = [
         row([
@@ -69,7 +69,7 @@ def limit_section(report: Report, shown: Sequence[Entry]) -> str:
 
 
 def vendor_section(report: Report) -> str:
-    """Our runtime beside the vendor's own loop."""
+    """Our runtime compared with the vendor's own loop."""
     if not report.vendor_benchmarks:
         return ""
     columns = [

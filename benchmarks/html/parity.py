@@ -1,4 +1,4 @@
-"""Slice by slice: which are drawn unlike the reference, and how that looks."""
+"""Slice by slice: which masks differ from the reference's, and how."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def parity_section(shown: Sequence[Entry], disagreements: Sequence[Disagreement]
 
 
 def _matrices(shown: Sequence[Entry]) -> str:
-    """Slices by configurations, the worst slices first; several tables where one would be too wide for paper."""
+    """Slices by configurations, the worst slices first; several tables if one would be too wide for paper."""
     by_name = [{judged.name: judged for judged in entry.result.slices} for entry in shown]
     worst: dict[str, tuple[float, int]] = {}
     for judged in (judged for found in by_name for judged in found.values()):
@@ -67,7 +67,7 @@ def _matrix_cell(judged: SliceAccuracy | None) -> str:
 def _thumbnails(shown: Sequence[Entry], disagreements: Sequence[Disagreement]) -> str:
     if not disagreements:
         if shown and not any(entry.result.changed_pixels for entry in shown):
-            return "<p>Every configuration draws every slice exactly as the reference does.</p>"
+            return "<p>Every configuration segments every slice exactly as the reference does.</p>"
         return ""
     looks = {entry.result.name: entry for entry in shown}
     names = [*looks, *(found.result for found in disagreements if found.result not in looks)]

@@ -1,4 +1,4 @@
-"""Pieces of a page; whatever they take is HTML already."""
+"""Pieces of a page; their arguments are HTML already."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,7 +6,7 @@ _FULL_WIDTH_COLUMNS = 5
 
 
 def section(title: str, body: str, kind: str = "") -> str:
-    """`kind`: "page" begins a sheet of paper, "whole" is not torn apart on it."""
+    """`kind`: "page" starts a sheet of paper, "whole" is not split over two."""
     return f'<section class="{kind}">\n<h2>{title}</h2>\n{body}\n</section>'
 
 
@@ -17,7 +17,7 @@ def figure(plot: str, note: str) -> str:
 
 
 def table_of(columns: Sequence[str], rows: Sequence[str], words: Collection[int] = ()) -> str:
-    """`words`: columns other than the first that hold words, not figures."""
+    """`words`: columns other than the first that hold text, not figures."""
     kinds = ("words" if i in words else "" for i in range(len(columns)))
     head = "".join(f'<th scope="col"{_class(kind)}>{name}</th>' for name, kind in zip(columns, kinds, strict=True))
     narrow = _class("narrow" if len(columns) < _FULL_WIDTH_COLUMNS else "")

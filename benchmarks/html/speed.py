@@ -19,7 +19,7 @@ from miniseg_edge.printable import in_html
 
 
 def main_section(report: Report, shown: Sequence[Entry]) -> str:
-    """The table that everybody looks at."""
+    """The main table."""
     if not shown:
         return ""
     judged = any(entry.result.mean_iou is not None for entry in shown)
@@ -79,5 +79,5 @@ def _samples_in_words(shown: Sequence[Entry]) -> str:
 def accuracy_section(report: Report, shown: Sequence[Entry]) -> str:
     """Speed against accuracy."""
     plot = accuracy_plot(shown, report.baseline)
-    note = "Circles: our artefacts. Squares: peers. Red, with &#10007;: another lesion is drawn."
+    note = "Circles: our artefacts. Squares: peers. Red, with &#10007;: another lesion was segmented."
     return section("Speed against accuracy", figure(plot, note), "whole") if plot else ""

@@ -1,4 +1,4 @@
-"""What a reader takes away who reads nothing else."""
+"""The conclusions in a few sentences."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from miniseg_edge.benchmarks.statistics import CONFIDENCE
 
 
 def verdict_section(report: Report) -> str:
-    """What a reader takes away who reads nothing else."""
+    """The conclusions in a few sentences."""
     if not report.results:
         return '<p class="verdict bad">None of our artefacts could be measured; the failures below say why.</p>'
     ranked = [entry.result for entry in entries(report) if not entry.peer]
@@ -48,11 +48,11 @@ def _against_baseline(report: Report, best: Result) -> str:
 
 
 def _masks_in_words(result: Result) -> str:
-    """Whether the reference's masks are drawn."""
+    """Whether the reference's masks are reproduced."""
     count, changed = many(len(result.slices), "slice"), many(result.changed_pixels, "pixel")
     if draws_another_lesion(result):
         return (
-            '<span class="bad-word">&#10007; It draws another lesion</span> than the reference: Dice falls to '
+            '<span class="bad-word">&#10007; It segments another lesion</span> than the reference: Dice falls to '
             f"{dice_in_words(result.dice_worst)} in the worst of {count}, {changed} differ."
         )
     if result.changed_pixels:
@@ -68,17 +68,17 @@ def _best_right_one(report: Report, ranked: Sequence[Result]) -> str:
     if right is None:
         return "None of our artefacts draws the reference&rsquo;s masks."
     speed = f"{right.throughput_slices_per_s:.1f} slices a second" if right.p50_ms is None else f"{right.p50_ms:.2f} ms"
-    return f"The fastest that draws its masks is {bold(right.name)} ({speed}). " + _against_baseline(report, right)
+    return f"The fastest with its masks is {bold(right.name)} ({speed}). " + _against_baseline(report, right)
 
 
 def _faster_peers(report: Report, best: Result) -> str:
-    """Peers that are faster beyond noise: leaving them out would be advertising."""
+    """Peers that are faster beyond noise, which an honest report must name."""
     if best.p50_ms is None:
         return ""
     faster = []
     for peer in report.peers:
         found = ratio_between(report, peer.name, best.name)
         if found is not None and found.low > 1.0:
-            wrong = ", but it draws another lesion" if draws_another_lesion(peer) else ""
+            wrong = ", but it segments another lesion" if draws_another_lesion(peer) else ""
             faster.append(f"{bold(peer.name)}, {found.ratio:.2f} times as fast{wrong}")
     return f"Faster still among the peers: {'; '.join(faster)}." if faster else ""

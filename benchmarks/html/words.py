@@ -1,4 +1,4 @@
-"""Words and figures: plain values in, HTML out."""
+"""Texts and figures: plain values in, HTML out."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ NONE = "&ndash;"
 
 
 def draws_another_lesion(result: Result) -> bool:
-    """Whether rounding cannot explain what it draws."""
+    """Whether rounding cannot explain its masks."""
     return result.dice_worst < DIFFERENT_LESION
 
 
@@ -47,7 +47,7 @@ def ms(value: float | None) -> str:
 
 
 def dice_in_words(value: float) -> str:
-    """Four digits, cut: 1.0000 is said of identical masks alone."""
+    """Four digits, truncated: only identical masks get 1.0000."""
     return f"{math.floor(value * 1e4 + 1e-9) / 1e4:.4f}"
 
 
@@ -63,7 +63,7 @@ def count_in_words(value: int) -> str:
 
 
 def many(count: int, noun: str) -> str:
-    """So many of them: 1 slice, 2 slices."""
+    """A count with its noun: 1 slice, 2 slices."""
     return f"{count_in_words(count)} {noun}{'' if count == 1 else 's'}"
 
 

@@ -1,1 +1,1 @@
-"""`miniseg-bench networks`: MiniSeg beside other networks, each exported, judged and measured alike."""
+"""`miniseg-bench networks`: MiniSeg and other networks, all exported, judged and measured in the same way."""

@@ -1,4 +1,4 @@
-"""Networks to compare, as bundles: each through `miniseg-export` in a process of its own, as anybody would do it."""
+"""Bundles of the networks to compare: each made by `miniseg-export` in a separate process, as by a user."""
 
 import subprocess
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _ANY_FLIPS = 10**12
 
 @dataclass(frozen=True)
 class Contender:
-    """A checkpoint under the label that it has in the report, and its classes."""
+    """A checkpoint with its label in the report, and its classes."""
 
     label: str
     checkpoint: Path
@@ -49,9 +49,9 @@ class ExportPlan:
     def arguments(self, one: Contender, output: Path) -> list[str]:
         """Of `miniseg-export`: FP32, and BF16 where this CPU has it.
 
-        FP32 is held to the same lesion, as BF16 is, not to the same pixels: runtimes' normalisation layers differ from
-        torch's by more than rounding, which is no fault of a network; flips are in the report. Random weights draw no
-        lesion, and are held to nothing.
+        FP32 must give the same lesion, as BF16 must, not the same pixels: runtimes' normalisation layers differ from
+        torch's by more than rounding, which is not a network's fault; flips are in the report. Random weights segment
+        no lesion, and have no limits.
         """
         limits = _SAME_LESION if one.trained else ParityLimits()
         found = [str(one.checkpoint), "--output", str(output), "--input-size", *map(str, self.size)]
@@ -75,13 +75,13 @@ def contenders(
 
     Args:
         checkpoints: trained.
-        networks: registered names; with neither, everything that is registered and whose package is here.
+        networks: registered names; with neither, all registered networks whose package is installed.
         folder: for checkpoints with random weights.
 
     Raises:
         CheckpointError and its subclasses: a checkpoint cannot be read.
-        UsageError: two of one label, or a name that nobody registered.
-        MissingDependencyError: a network that was asked for needs a package that is not here.
+        UsageError: two have the same label, or a name is not registered.
+        MissingDependencyError: a requested network needs a package that is not installed.
     """
     from miniseg_edge.training.checkpoint import checkpoint_from_file
     from miniseg_edge.training.networks.registry import network_names
@@ -130,7 +130,7 @@ def _save_untrained(name: str, path: Path) -> None:
 
 
 def exported(one: Contender, plan: ExportPlan, output: Path) -> tuple[Bundle | None, list[Failure]]:
-    """Its bundle, with the artefacts that passed parity; what did not is a failure, and None if nothing did."""
+    """Its bundle, with the artefacts that passed parity, or None if none did; the others become failures."""
     with terminal.step(f"exporting {one.label}"):
         done = subprocess.run(  # noqa: S603  our own command
             python_command("miniseg_edge.export.command", *plan.arguments(one, output)),

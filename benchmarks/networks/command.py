@@ -1,4 +1,4 @@
-"""`miniseg-bench networks`: its options, its work, and the three files that come out."""
+"""`miniseg-bench networks`: its options, its work, and its three files."""
 
 import argparse
 from dataclasses import replace
@@ -23,7 +23,7 @@ _FILES = ("networks.json", "networks.png", "networks.html")
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "checkpoints", nargs="*", type=Path, metavar="CHECKPOINT", help="trained; judged on --input with --labels, too"
+        "checkpoints", nargs="*", type=Path, metavar="CHECKPOINT", help="trained; also judged on --input with --labels"
     )
     add_output(parser, ", ".join(_FILES))
     parser.add_argument(
@@ -32,7 +32,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="registered networks with random weights, for their speed; default, without checkpoints: all",
+        help="registered networks with random weights, to measure speed; default, without checkpoints: all",
     )
     parser.add_argument(
         "--input-size", type=int, nargs=2, default=(512, 512), metavar=("H", "W"), help="of the networks (512 512)"

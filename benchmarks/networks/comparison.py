@@ -1,6 +1,6 @@
-"""MiniSeg beside networks that people would otherwise deploy, each exported as MiniSeg is.
+"""MiniSeg and other networks that could be deployed instead, all exported in the same way.
 
-Every network is measured through its own bundle and the public runtime API, in turns, in processes of their own.
+Every network is measured through its own bundle and the public runtime API, in turns, in separate processes.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ from miniseg_edge.slices.images import image_paths, label_from_file
 from miniseg_edge.slices.preprocessing import ByteArray
 
 MIN_SAMPLES = 20
-"""Of each row: the largest networks take seconds a slice, so p99 is left to the report of a bundle."""
+"""Samples of each row: the largest networks take seconds per slice, so p99 is left to the report of a bundle."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class NetworksRequest:
 
     Attributes:
         checkpoints: trained networks.
-        networks: registered names, with random weights; with neither, everything that is registered.
-        runtimes: names; empty for OpenVINO and ONNX Runtime, as far as they are here.
+        networks: registered names, with random weights; with neither, all registered networks.
+        runtimes: names; empty for OpenVINO and ONNX Runtime, if installed.
         size: (height, width) of the networks' input.
         slices, labels: folders, or None for phantoms; labels judge the checkpoints.
         schedule: how long and how often each row is measured; single-stream is among its scenarios.
@@ -84,7 +84,7 @@ class _Row:
 
 
 def compare_networks(request: NetworksRequest) -> NetworksReport:
-    """Exports and measures everything that was asked for.
+    """Exports and measures everything requested.
 
     Raises:
         UsageError, MissingDependencyError, CheckpointError and its subclasses: see `contenders`; before anything is
@@ -125,7 +125,7 @@ def compare_networks(request: NetworksRequest) -> NetworksReport:
 
 
 def _entries(names: Sequence[str]) -> list[RuntimeEntry]:
-    """The runtimes asked for; or those for CPUs that are installed. Raises: UsageError."""
+    """The requested runtimes; or those for CPUs that are installed. Raises: UsageError."""
     if names:
         return [entry_named(name) for name in names]
     return [e for e in registry() if not e.reference and not e.needs_gpu]
@@ -147,7 +147,7 @@ def _rows(one: Contender, bundle: Bundle, entries: Sequence[RuntimeEntry]) -> li
 
 
 def _classes(request: NetworksRequest, found: Sequence[Contender]) -> int:
-    """Of those that labels judge."""
+    """Names of the trained ones, which labels judge."""
     classes = {one.classes for one in found if one.trained} or {2}
     if request.labels is not None and len(classes) > 1:
         raise UsageError(
@@ -170,7 +170,7 @@ def _plan(request: NetworksRequest, bundle: Path, slices: tuple[Path, ...], clas
 
 
 def _labels(folder: Path | None, slices: Sequence[Path], classes: int) -> tuple[ByteArray, ...] | None:
-    """The label of each slice; that each is there and fits was checked by the exports."""
+    """The label of each slice; the exports have checked that each exists and fits."""
     if folder is None:
         return None
     by_stem = {path.stem: path for path in image_paths(folder)}
@@ -215,7 +215,7 @@ def _verdict(row: _Row) -> ParityVerdict:
 
 
 def _relative(row: _Row, measured: Mapping[str, Measurement], rows: Mapping[str, _Row]) -> Ratio | None:
-    """Against the first network, like with like: on the same runtime, in the same precision."""
+    """Compares with the first network on the same runtime, in the same precision."""
     first = next(iter(rows.values())).contender.label
     base = measured.get(f"{first} {row.runtime} {row.artifact.precision}")
     own = measured[row.name]

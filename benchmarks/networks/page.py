@@ -1,4 +1,4 @@
-"""The comparison in words and figures: in the terminal, and as one self-contained page, `networks.html`."""
+"""The comparison as text: in the terminal, and as one self-contained page, `networks.html`."""
 
 import base64
 from importlib.resources import files
@@ -46,7 +46,7 @@ def _accuracy(result: NetworkResult, value: float | None) -> str:
 
 
 def show_networks(report: NetworksReport) -> None:
-    """The table, how to read it, and what failed."""
+    """The table, how to read it, and failures."""
     terminal.table(f"{report.machine.name}", COLUMNS, rows(report))
     for line in notes(report):
         terminal.say(line)
@@ -55,7 +55,7 @@ def show_networks(report: NetworksReport) -> None:
 
 
 def notes(report: NetworksReport) -> tuple[str, ...]:
-    """What the figures are, for whoever reads nothing else."""
+    """The meaning of the figures, for the quick reader."""
     first, method = report.results[0].label, report.method
     return (
         f"{method.slice_size}, {len(method.slices)} slices, {method.rounds} rounds in turns, a process a turn; latency "

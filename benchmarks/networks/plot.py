@@ -28,7 +28,7 @@ _STYLE = {
 def png_from_networks(report: NetworksReport) -> bytes:
     """The plot as a PNG, of the first runtime in the report: FP32 filled, other precisions as rings.
 
-    Networks without accuracy are left out where others have it: random weights have none.
+    Networks without accuracy are omitted if others have it: random weights have none.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -110,7 +110,7 @@ def _bubbles(axes: "Axes", shown: Sequence[NetworkResult], report: NetworksRepor
     sizes = [(5.2 * len(text), 12.0) for text in texts]
     box = axes.get_window_extent()
     frame = (box.x0 * _SCALE, box.y0 * _SCALE, box.x1 * _SCALE, box.y1 * _SCALE)
-    # Whatever is drawn is in a label's way: rings too.
+    # Everything that is plotted is an obstacle for labels, rings too.
     taken = [_box(_at(axes, r, report), float(np.sqrt(_area(r.parameters) / np.pi))) for r in shown]
     places = placed_labels(at, sizes, frame, taken)
     for result, text, start, corner in zip(exact, texts, at, places, strict=True):
@@ -122,7 +122,7 @@ def _bubbles(axes: "Axes", shown: Sequence[NetworkResult], report: NetworksRepor
 
 
 def _at(axes: "Axes", result: NetworkResult, report: NetworksReport) -> tuple[float, float]:
-    """Where a bubble lies in the picture, in points."""
+    """Position of a bubble in the picture, in points."""
     x, y = axes.transData.transform((result.latency.p50_ms, _height(result, report)))
     return float(x) * _SCALE, float(y) * _SCALE
 

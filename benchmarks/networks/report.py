@@ -1,4 +1,4 @@
-"""`networks.json`: what `miniseg-bench networks` found. `docs/networks.md` describes each field."""
+"""`networks.json`: the result of `miniseg-bench networks`. `docs/networks.md` describes each field."""
 
 from dataclasses import dataclass
 
@@ -14,22 +14,21 @@ class NetworkResult:
 
     Attributes:
         name: unique in the report: the network's label, runtime and precision.
-        label: the checkpoint's file stem or, where these are the same, its folder; or of a network with random weights
-            its registered name.
+        label: the checkpoint's file stem or, if these are equal, its folder; for random weights the registered name.
         network: the registered name, or a MiniSeg's preset.
         trained: whether its weights came from a checkpoint; random ones say nothing about accuracy.
         runtime, precision, form: what ran.
         parameters: of the network as it is deployed.
-        macs: multiplications of its convolutions by weights other than 0, for one slice.
+        macs: multiplications of its convolutions by non-zero weights, for one slice.
         model_mb: size of the model's files.
         latency: of a slice, end to end, single-stream, in ms; infer: of the network alone.
-        throughput_slices_per_s: offline if that was run, else single-stream.
+        throughput_slices_per_s: offline if that was run, otherwise single-stream.
         peak_rss_mb: highest resident memory of the process, from its start.
-        cold_start_s: from process start to the first mask, one value a start.
-        parity_dice_worst, parity_flips: against the network in torch, when it was exported.
+        cold_start_s: from process start to the first mask, one value per start.
+        parity_dice_worst, parity_flips: against the network in torch, at export.
         mean_iou, dice: against labels, over all pixels and mean over slices; None without labels or training.
-        relative: p50 of the first network in this runtime and precision over this p50; None for itself, and where it
-            has none.
+        relative: p50 of the first network in this runtime and precision over this p50; None for itself, and if that is
+            missing.
         rounds_ms: every end-to-end sample, by round.
     """
 

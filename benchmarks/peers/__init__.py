@@ -1,1 +1,1 @@
-"""Peers: what people would deploy without us, made with each vendor's own tools and defaults."""
+"""Peers: alternatives to us, made with each vendor's own tools and defaults."""

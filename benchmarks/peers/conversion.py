@@ -1,4 +1,4 @@
-"""A process that runs converters of vendors as functions: they write on standard output, and may die."""
+"""A process that runs vendors' converters as functions: they write to standard output, and may crash."""
 
 import os
 from pathlib import Path
@@ -12,11 +12,11 @@ class Worker:
     """The commands of the process."""
 
     def mnn(self, source: str, target: str) -> bool:
-        """ONNX to MNN's format; whether the converter says that it is done.
+        """ONNX to MNN's format; returns whether the converter reports success.
 
-        `mnnconvert` itself, without the script around it, which would report its use and install what it reports with.
+        `mnnconvert` itself, without the wrapper script, which would report its use and install a package for that.
         """
-        os.chdir(Path(target).parent)  # where it keeps a file meanwhile
+        os.chdir(Path(target).parent)  # where it keeps a temporary file
         words = ["mnnconvert", "-f", "ONNX", "--modelFile", source, "--MNNModel", target, "--bizCode", "MNN"]
         return bool(require("_tools", EXTRA).mnnconvert(words))
 

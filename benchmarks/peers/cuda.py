@@ -1,4 +1,4 @@
-"""The peers on an NVIDIA GPU, each as its vendor's own examples do it; copies to the GPU and back are theirs too."""
+"""The peers on an NVIDIA GPU, each as in its vendor's own examples; copies to the GPU and back are theirs too."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from miniseg_edge.runtimes.backends.torch import torch_package
 from miniseg_edge.slices.preprocessing import FloatArray
 
 WARM_UP_RUNS = 3
-"""Before a capture, as torch's documentation has it."""
+"""Warm-up before a capture, as torch's documentation recommends."""
 
 
 class TorchCudaPeer(TorchPeer):
@@ -58,10 +58,10 @@ class TorchCudaGraphPeer(TorchCudaPeer):
 
 
 class OnnxCudaPeer(OnnxPeer):
-    """An ONNX file in ONNX Runtime with its CUDA provider and that one's default options."""
+    """An ONNX file in ONNX Runtime with its CUDA provider and the provider's default options."""
 
     provider = "CUDAExecutionProvider"
 
     def __init__(self, configuration: Configuration, bundle: Bundle, streams: int) -> None:
-        torch_package()  # brings the CUDA libraries that ONNX Runtime's provider wants
+        torch_package()  # brings the CUDA libraries for ONNX Runtime's provider
         super().__init__(configuration, bundle, streams)

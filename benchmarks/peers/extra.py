@@ -1,6 +1,6 @@
-"""What installs the engines that are peers alone."""
+"""The extra that installs engines used only by peers."""
 
 EXTRA = "peers"
 
 DISTRIBUTIONS = ("MNN", "ncnn", "pnnx")
-"""Whose versions a report names."""
+"""Packages whose versions a report names."""

@@ -28,7 +28,7 @@ def converted(files: PeerFiles) -> Path:
 
 
 class MnnPeer(PeerSubject):
-    """A model in MNN's sessions, one for each thread that calls; FP32 is held to FP32."""
+    """A model in MNN's sessions, one per calling thread; FP32 is enforced."""
 
     def __init__(self, configuration: Configuration, bundle: Bundle, streams: int) -> None:
         super().__init__(bundle.manifest, streams)

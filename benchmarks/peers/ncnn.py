@@ -17,7 +17,7 @@ from miniseg_edge.slices.preprocessing import FloatArray
 
 
 def converted(files: PeerFiles) -> Path:
-    """By pnnx; the weights lie beside the graph. Raises: MissingDependencyError, InferenceError."""
+    """By pnnx; the weights are next to the graph. Raises: MissingDependencyError, InferenceError."""
     check_installed(("ncnn", "pnnx"), EXTRA)
     pnnx: Any = require("pnnx", EXTRA)
     source, manifest = exported(files), files.bundle.manifest
@@ -32,7 +32,7 @@ def converted(files: PeerFiles) -> Path:
 
 
 class NcnnPeer(PeerSubject):
-    """A model in ncnn; FP32 is held to FP32."""
+    """A model in ncnn; FP32 is enforced."""
 
     def __init__(self, configuration: Configuration, bundle: Bundle, streams: int) -> None:
         super().__init__(bundle.manifest, streams)

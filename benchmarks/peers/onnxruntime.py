@@ -20,7 +20,7 @@ CALIBRATION_SLICES = 20
 
 
 def exported(files: PeerFiles) -> Path:
-    """The network as trained through torch.onnx.export, both logits out; made once. Raises: MissingDependencyError."""
+    """The network as trained through torch.onnx.export, with both logits; made once. Raises: MissingDependencyError."""
     path = files.folder / "plain.onnx"
     if path.exists():
         return path
@@ -66,7 +66,7 @@ def calibration_images(files: PeerFiles) -> Iterator[FloatArray]:
 
 
 class OnnxPeer(PeerSubject):
-    """An ONNX file in ONNX Runtime with its default options, but for the number of threads."""
+    """An ONNX file in ONNX Runtime with its default options, except for the number of threads."""
 
     provider = "CPUExecutionProvider"
 

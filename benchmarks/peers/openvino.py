@@ -34,7 +34,7 @@ def quantized(files: PeerFiles) -> Path:
 
 
 class OpenVinoPeer(PeerSubject):
-    """An IR in OpenVINO; FP32 is held to FP32, as a fair comparison of FP32 wants."""
+    """An IR in OpenVINO; FP32 is enforced, for a fair comparison."""
 
     def __init__(self, configuration: Configuration, bundle: Bundle, streams: int) -> None:
         super().__init__(bundle.manifest, streams)

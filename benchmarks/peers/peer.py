@@ -1,7 +1,7 @@
-"""What a peer is: made once from the bundle's own weights, then opened in the process that measures it.
+"""A peer: made once from the bundle's own weights, then opened in the process that measures it.
 
-Nothing of `miniseg_edge.export` is used: a peer is the vendor's own way with the vendor's own defaults.
-`docs/benchmark.md` says exactly how each is made.
+Nothing of `miniseg_edge.export` is used: a peer uses the vendor's own tools with their defaults. `docs/benchmark.md`
+says exactly how each is made.
 """
 
 from abc import abstractmethod
@@ -47,9 +47,10 @@ class Peer:
     Attributes:
         name: in reports; unique.
         runtime, precision: for reports.
-        how: the vendor's own tools that make it, in words.
-        make: gives the path of what is opened. Raises whatever its vendor raises.
-        open: the peer's subject, for slices of a bundle, so many in flight. Raises whatever its vendor raises.
+        how: the vendor's own tools that make it, as text.
+        make: returns the path of the model. Raises whatever its vendor raises.
+        open: returns the peer's subject, for slices of a bundle, with a number of streams. Raises whatever its vendor
+            raises.
         on_gpu: whether it needs one.
     """
 
@@ -76,7 +77,7 @@ def published_input(slice_: ByteArray, preprocessing: Preprocessing, in_channels
 
 
 class PeerSubject(Subject):
-    """The published evaluation around somebody else's engine: normalise, resize, three channels; argmax."""
+    """The published evaluation around another engine: normalise, resize, three channels; argmax."""
 
     def __init__(self, manifest: Manifest, streams: int) -> None:
         self.preprocessing = manifest.preprocessing
@@ -84,7 +85,7 @@ class PeerSubject(Subject):
         self.streams = streams
 
     def threads_of_a_stream(self, threads: int | None) -> int:
-        """Of an engine that has to be told: its share of those asked for, or of the cores of this process."""
+        """Threads for an engine that has no default: its share of the requested ones, or of this process's cores."""
         return max(1, (threads or usable_cores()) // self.streams)
 
     def prepare(self, slice_: ByteArray) -> tuple[FloatArray, tuple[int, int]]:
@@ -97,7 +98,7 @@ class PeerSubject(Subject):
         return self.run(prepared[0])
 
     def finish(self, prepared: tuple[FloatArray, tuple[int, int]], output: FloatArray) -> ByteArray:
-        """As `Subject.finish`. Raises: InferenceError: the engine gave something else than a map for each class."""
+        """See `Subject.finish`. Raises: InferenceError if the engine does not return a map per class."""
         if output.shape[:2] != (1, self.classes):
             raise InferenceError(
                 "the peer returned maps of an unexpected shape",
@@ -105,12 +106,12 @@ class PeerSubject(Subject):
                 got=f"a shape of {output.shape}",
             )
         maps = [resized(one, prepared[1]) for one in output[0]]
-        if len(maps) == 2:  # what a careful user writes; argmax would cost 3 ms
+        if len(maps) == 2:  # as a careful user writes it; argmax would cost 3 ms
             return np.asarray(maps[1] > maps[0], dtype=np.uint8)
         return np.asarray(np.argmax(maps, axis=0), dtype=np.uint8)
 
     def segment_many(self, slices: Iterable[ByteArray]) -> Iterator[ByteArray]:
-        """With a thread for each stream."""
+        """With a thread per stream."""
         return in_flight(self.segment, slices, self.streams)
 
     @abstractmethod

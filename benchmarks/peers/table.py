@@ -1,4 +1,4 @@
-"""The peers, one row each: a new one is what makes it, what opens it, and a row."""
+"""The peers, one row each: a new one is a function that makes it, one that opens it, and a row."""
 
 from miniseg_edge.benchmarks.hardware import gpus_here
 from miniseg_edge.benchmarks.peers import cuda, mnn, ncnn, onnxruntime, openvino, torch
@@ -52,7 +52,7 @@ PEERS = {peer.name: peer for peer in _ROWS}
 """By their names."""
 
 BASELINES = ("torch eager, CUDA", "plain OpenVINO FP32")
-"""Names of the peers that ratios refer to; the first that was measured."""
+"""Names of the peers that ratios refer to; the first that was measured is used."""
 
 
 def peers_here() -> tuple[Peer, ...]:
@@ -69,6 +69,6 @@ def make_peers(files: PeerFiles) -> tuple[list[Configuration], list[Failure]]:
                 made.append(peer.configuration(files))
         except MiniSegError as error:
             failed.append(Failure(peer.name, str(error)))
-        except Exception as error:  # vendors raise kinds of their own; the other peers are still made
+        except Exception as error:  # vendors raise other exceptions; the other peers are still made
             failed.append(Failure(peer.name, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
     return made, failed

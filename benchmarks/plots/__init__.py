@@ -1,7 +1,7 @@
 """The report's pictures: plots as inline SVG, thumbnails as PNG.
 
-matplotlib is imported when the first plot is drawn. Text stays text, in the page's own font; names are never read as
-matplotlib's mathematics, because a name may hold a "$".
+matplotlib is imported when the first plot is drawn. Text remains text, in the page's own font; names are never
+interpreted as matplotlib's mathematics, because a name may contain a "$".
 """
 
 from miniseg_edge.benchmarks.plots.accuracy import accuracy_plot

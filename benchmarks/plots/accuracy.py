@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def accuracy_plot(shown: Sequence[Entry], baseline: str) -> str:
-    """Worst Dice over speed, right and up is better; "" for nothing to show."""
+    """Worst Dice over speed, right and up is better; "" if there is nothing to show."""
     label, speeds = _speeds(shown, baseline)
     points = [(entry, speeds[i], entry.result.dice_worst) for i, entry in enumerate(shown) if i in speeds]
     if not points:
@@ -39,7 +39,7 @@ def accuracy_plot(shown: Sequence[Entry], baseline: str) -> str:
 
 
 def _speeds(shown: Sequence[Entry], baseline: str) -> tuple[str, dict[int, float]]:
-    """What speed means here, and it by index in `shown`: the ratio to the baseline, or what there is instead."""
+    """The meaning of speed here, and its values by index in `shown`: the ratio to the baseline, or a substitute."""
     ratios = {i: e.result.ratio_to_baseline for i, e in enumerate(shown) if e.result.ratio_to_baseline is not None}
     if ratios:
         return f"speed: p50 of {shortened(baseline, 40)} over this p50 (right is faster)", ratios
@@ -50,7 +50,7 @@ def _speeds(shown: Sequence[Entry], baseline: str) -> tuple[str, dict[int, float
 
 
 def _frame_accuracy(axes: "Axes", x: Sequence[float], y: Sequence[float]) -> None:
-    """Limits with room for labels, and the region in which another lesion is drawn."""
+    """Limits with room for labels, and the region of other lesions than the reference's."""
     width = max(x) - min(x) or 0.2 * max(x) or 1.0
     axes.set_xlim(min(x) - 0.1 * width, max(x) + 0.3 * width)
     depth = 1.0 - min(*y, DIFFERENT_LESION)
@@ -76,7 +76,8 @@ def _label_points(axes: "Axes", points: Sequence[tuple[Entry, float, float]]) ->
         if float(np.hypot(near[0] - start[0], near[1] - start[1])) > LEADER_FROM:
             tip = axes.transData.inverted().transform(near)
             axes.plot([x, tip[0]], [y, tip[1]], color=MUTED, linewidth=0.6, zorder=2, clip_on=False)
-        # Sizes are estimates, the browser's font decides; so a label begins or ends where it is nearest to its mark.
+        # Sizes are estimates, because the browser's font decides; so a label starts or ends at the point nearest to its
+        # mark.
         right = corner[0] + size[0] / 2 > start[0]
         shift = (corner[0] + (0.0 if right else size[0]) - start[0], corner[1] + size[1] / 2 - start[1])
         axes.annotate(

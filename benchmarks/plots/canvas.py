@@ -1,4 +1,4 @@
-"""What all plots share: style, figures, names, and SVG for a page."""
+"""Shared by all plots: style, figures, names, and SVG for a page."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ FONT = 9.0
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """The report's style, without a word about letters that matplotlib's font lacks: the page has its own."""
+    """The report's style, without warnings about letters that matplotlib's font lacks: the page has its own font."""
     require("matplotlib", "bench")
     from matplotlib import rc_context
 
@@ -41,7 +41,7 @@ def drawing() -> Iterator[None]:
 
 
 def new_figure(height_in: float, left: float = 0.225, right: float = 0.835) -> tuple["Figure", "Axes"]:
-    """A figure of the report's width; its axes leave fractions for row names on the left and figures on the right."""
+    """A figure of the report's width; its axes leave room for row names on the left and figures on the right."""
     from matplotlib.figure import Figure
 
     figure = Figure((_WIDTH_IN, height_in), dpi=_POINTS)
@@ -83,7 +83,7 @@ def shortened(name: str, length: int) -> str:
 
 
 def svg_from_figure(figure: "Figure", prefix: str, description: str) -> str:
-    """The figure as an <svg> element for a page: no declarations, ids that no other plot has."""
+    """The figure as an <svg> element for a page: no declarations, and unique ids."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer = io.StringIO()
@@ -91,7 +91,7 @@ def svg_from_figure(figure: "Figure", prefix: str, description: str) -> str:
     found = buffer.getvalue()
     found = found[found.index("<svg") :]
     found = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", found, flags=re.DOTALL)
-    # Names stand between tags, where "<" and ">" are escaped; inside tags there are only matplotlib's own words.
+    # Names are between tags, where "<" and ">" are escaped; inside tags there is only matplotlib's own text.
     pieces = re.split(r"(<[^>]*>)", found)  # text, a tag, text, ...
     pieces[1::2] = [_page_tag(tag, prefix) for tag in pieces[1::2]]
     pieces[::2] = [text if text.isspace() else printable(text) for text in pieces[::2]]

@@ -9,7 +9,7 @@ from miniseg_edge.benchmarks.tables import DIFFERENT_LESION
 
 @dataclass(frozen=True)
 class Entry:
-    """A configuration with the looks that it has everywhere in the report: ours coloured, peers grey."""
+    """A configuration with its appearance throughout the report: ours coloured, peers grey."""
 
     result: Result
     colour: str
@@ -17,17 +17,17 @@ class Entry:
 
     @property
     def wrong(self) -> bool:
-        """Whether it draws another lesion than the reference."""
+        """Whether its lesion differs from the reference's."""
         return self.result.dice_worst < DIFFERENT_LESION
 
     @property
     def label(self) -> str:
-        """The name, with a cross if it draws another lesion: colour alone would not do."""
+        """The name, with a cross if its lesion differs: colour alone is not enough."""
         return f"\u2717 {self.result.name}" if self.wrong else self.result.name
 
 
 def entries(report: Report) -> tuple[Entry, ...]:
-    """Results and peers, fastest first: by p50, or by throughput where there is none."""
+    """Results and peers, fastest first: by p50, or by throughput if there is none."""
     ours = [Entry(r, OUR_COLOURS[i % len(OUR_COLOURS)], False) for i, r in enumerate(report.results)]
     peers = [Entry(r, PEER_GREYS[i % len(PEER_GREYS)], True) for i, r in enumerate(report.peers)]
     return tuple(sorted(ours + peers, key=lambda entry: _slowness(entry.result)))

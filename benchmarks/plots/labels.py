@@ -19,16 +19,15 @@ def placed_labels(
 ) -> list[tuple[float, float]]:
     """Lower left corners for labels (width, height) near their points: inside the frame, over no mark or label.
 
-    A label stands beside its mark or flies from it like a flag, on a mast. From right to left each takes the nearest
-    place that is free and whose mast crosses nothing; where there is none, a free one; where there is no free one
-    either, the nearest.
+    A label is next to its mark or connected to it by a line. From right to left each takes the nearest free place whose
+    line crosses nothing; if there is none, a free one; if there is no free one, the nearest.
     """
     marks = [(x - 9, y - 7, x + 9, y + 7) for x, y in points]
     blocked = list(taken)
     places = [(0.0, 0.0)] * len(points)
     for index in sorted(range(len(points)), key=lambda i: -points[i][0]):
         point, size = points[index], sizes[index]
-        # Of two marks in one place, neither bars the way to the other's label.
+        # Two marks in one place do not block each other's labels.
         others = [mark for mark in marks if not _inside((*point, *point), mark)]
         candidates = [c for c in _candidates(*point, size) if _inside(box_at(c, size), frame)] or [
             (point[0] + 10, point[1])
@@ -53,7 +52,7 @@ def _candidates(x: float, y: float, size: tuple[float, float]) -> Iterator[tuple
 
 
 def _leader(box: Box, point: tuple[float, float]) -> list[Box]:
-    """The line from a mark to its label as small boxes; none where the two are neighbours."""
+    """The line from a mark to its label as small boxes; none if the two are adjacent."""
     end = nearest(box, point)
     steps = int(np.hypot(end[0] - point[0], end[1] - point[1]) / 3)
     if 3 * steps < LEADER_FROM:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 _LOG_FROM = 5.0
-"""Largest over smallest latency from which the axis is logarithmic."""
+"""Ratio of largest to smallest latency from which the axis is logarithmic."""
 _TICK_COLUMNS = 1500
-"""Columns of the latency axis that hold a mark for each sample: finer than anyone can see or print."""
+"""Columns of the latency axis with a mark for each sample: finer than visible or printable."""
 
 
 def latency_plot(shown: Sequence[Entry]) -> str:
@@ -29,7 +29,7 @@ def latency_plot(shown: Sequence[Entry]) -> str:
     low, high = min(float(s.min()) for _, s in rows), max(float(s.max()) for _, s in rows)
     with drawing():
         figure, axes = new_figure(1.0 + 0.62 * len(rows))
-        # The scale comes first, because densities are drawn along the axis as it is seen.
+        # The scale comes first, because densities are computed along the displayed axis.
         if low > 0 and high / low > _LOG_FROM:
             axes.set_xscale("log")
             _plain_log_ticks(axes)
@@ -80,7 +80,7 @@ def _density(samples: FloatSamples) -> tuple[FloatSamples, FloatSamples]:
 
 
 def _marks(samples: FloatSamples) -> FloatSamples:
-    """Where marks go so that every sample is under one: samples that would coincide in the picture share theirs."""
+    """Positions of marks so that every sample is under one: samples that would coincide in the picture share one."""
     low, high = float(samples.min()), float(samples.max())
     step = max((high - low) / _TICK_COLUMNS, 1e-9)
     _, first = np.unique(np.round((samples - low) / step), return_index=True)

@@ -1,4 +1,4 @@
-"""What the stages of a slice take."""
+"""The time of a slice's stages."""
 
 from collections.abc import Sequence
 

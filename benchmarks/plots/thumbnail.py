@@ -19,7 +19,7 @@ def thumbnail(image: ByteArray, reference: ByteArray, artifact: ByteArray) -> by
     """The part of a slice (H, W) uint8 that holds both masks (H, W) uint8, as a square PNG.
 
     Changed pixels are filled, the reference's lesion is outlined, and the artefact's outline is dashed over it: where
-    the two agree, both colours are seen.
+    the two agree, both colours are visible.
     """
     rows, columns = _crop(reference, artifact)
     grey = _scaled(image[rows, columns], cv2.INTER_CUBIC)
@@ -30,14 +30,14 @@ def thumbnail(image: ByteArray, reference: ByteArray, artifact: ByteArray) -> by
         for start in range(0, len(outline), 2 * _DASH):
             dash = outline[start : start + _DASH]
             cv2.polylines(canvas, [dash], False, _bgr(ARTIFACT_COLOUR), 2, cv2.LINE_AA)
-    # Changed pixels come last: a single one would vanish under its own outline.
+    # Changed pixels come last: a single one would be hidden by its own outline.
     changed = _covered((reference != artifact)[rows, columns])
     canvas[changed] = (0.3 * canvas[changed] + 0.7 * np.array(_bgr(CHANGED_COLOUR))).astype(np.uint8)
     return png_from_pixels(np.asarray(canvas, dtype=np.uint8))
 
 
 def _crop(reference: ByteArray, artifact: ByteArray) -> tuple[slice, slice]:
-    """Rows and columns of a square around both lesions, or as near to a square as the slice is."""
+    """Rows and columns of a square around both lesions, or as close to a square as the slice permits."""
     found = np.argwhere((reference > 0) | (artifact > 0))
     if not len(found):
         return slice(None), slice(None)
@@ -62,7 +62,7 @@ def _scaled(pixels: ByteArray, enlarge: int) -> ByteArray:
 def _covered(
     changed: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
-    """Where anything changed: a single pixel is seen in the smallest thumbnail."""
+    """Where anything changed: a single pixel is visible in the smallest thumbnail."""
     return _scaled(changed.astype(np.uint8) * 255, cv2.INTER_NEAREST) > 0
 
 

@@ -28,11 +28,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_runtimes(parser)
     add_schedule(parser)
     add_slices(parser)
-    parser.add_argument("--peers", action="store_true", help="measure what people would use without us, too")
+    parser.add_argument("--peers", action="store_true", help="also measure alternatives to this package")
     parser.add_argument(
         "--calibration", type=Path, metavar="DIR", help="slices for the INT8 peers; default: those of --input"
     )
-    parser.add_argument("--profile", action="store_true", help="show the operators that cost most")
+    parser.add_argument("--profile", action="store_true", help="show the most expensive operators")
 
 
 def _work(parsed: argparse.Namespace) -> None:

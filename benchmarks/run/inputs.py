@@ -1,4 +1,4 @@
-"""What a benchmark runs on: slices with their labels, and DICOM series made of them."""
+"""The inputs of a benchmark: slices with their labels, and DICOM series made of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ WARM_UP_SLICES, CT_SLICES = 8, 300
 
 
 def phantoms_in(folder: Path) -> tuple[Path, ...]:
-    """Slices for those who bring none, written to a folder."""
+    """Default slices, written to a folder."""
     write_phantoms([str(folder), "--count", str(PHANTOMS), "--first-seed", str(PHANTOM_FIRST_SEED)])
     return tuple(image_paths(folder / "images"))
 
@@ -28,7 +28,7 @@ def phantoms_in(folder: Path) -> tuple[Path, ...]:
 def slices_of(
     request: BenchmarkRequest, bundle: Bundle, folder: Path
 ) -> tuple[tuple[Path, ...], tuple[ByteArray, ...] | None]:
-    """The user's slices and labels, or phantoms; all read once, so that a broken one is found now."""
+    """The user's slices and labels, or phantoms; all read once, so that a broken one is found early."""
     if request.slices is None:
         return phantoms_in(folder), None
     paths = image_paths(request.slices)

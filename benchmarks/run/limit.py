@@ -1,7 +1,7 @@
-"""The machine's own limit: what a runtime's densest convolutions reach here.
+"""The machine's limit: the speed of a runtime's densest convolutions here.
 
-An artefact cannot do its multiplications faster than that. By how much it is slower is what layers with few channels,
-depthwise layers and everything that is no multiplication cost.
+No artefact can do its multiplications faster. The difference is the cost of layers with few channels, depthwise layers
+and everything except multiplications.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from miniseg_edge.runtimes.backends.registry import entry_named
 def limits_of(
     measured: Iterable[Configuration], schedule: Schedule, threads: int | None
 ) -> tuple[tuple[Limit, ...], tuple[Failure, ...]]:
-    """The limit for each runtime and precision of ours that was measured, in turns, where the runtime can tell it."""
+    """The limit for each measured runtime and precision of ours, in turns, if the runtime supports that."""
     kinds = list(dict.fromkeys((one.runtime, one.precision) for one in measured if not one.peer))
     kinds = [(runtime, precision) for runtime, precision in kinds if precision in dense_precisions(runtime)]
     gflops: dict[tuple[str, str], list[float]] = {kind: [] for kind in kinds}
@@ -39,12 +39,12 @@ def limits_of(
 
 
 def dense_precisions(runtime: str) -> tuple[str, ...]:
-    """Precisions in which a runtime can tell the limit."""
+    """Precisions in which a runtime can measure the limit."""
     return entry_named(runtime).load().dense_precisions
 
 
 def measured_gflops(runtime: str, precision: str, threads: int | None, seconds: float) -> float:
-    """One turn, in a process of its own: 1e9 floating-point operations a second (two for each multiplication).
+    """One turn, in a separate process: 1e9 floating-point operations per second (two per multiplication).
 
     Raises:
         InferenceError: it could not be measured.

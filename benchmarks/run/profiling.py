@@ -1,4 +1,4 @@
-"""Where the time goes: the operators that cost most, from each vendor's own profiler."""
+"""Where the time goes: the most expensive operators, from each vendor's own profiler."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from miniseg_edge.slices.preprocessing import FloatArray
 
 @dataclass(frozen=True)
 class OperatorCost:
-    """An operator of the compiled artefact: milliseconds a slice, and its share of the whole."""
+    """An operator of the compiled artefact: milliseconds per slice, and its share of the whole."""
 
     name: str
     kind: str
@@ -18,13 +18,13 @@ class OperatorCost:
 
 
 def profile(bundle: Bundle, runtime: str, precision: str, values: FloatArray) -> list[OperatorCost]:
-    """The operators of a bundle's artefact on one runtime, the costliest first; empty if the runtime has no profiler.
+    """The operators of an artefact on one runtime, the most expensive first; empty without a profiler.
 
     Args:
         bundle: opened.
         runtime: its name in the registry.
         precision: of the artefact.
-        values: the network's input, as `Runtime.infer` takes it.
+        values: the network's input, as in `Runtime.infer`.
     """
     entry = entry_named(runtime)
     artifact = entry.artifact(bundle, precision)

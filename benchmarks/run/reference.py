@@ -16,18 +16,18 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 @dataclass(frozen=True)
 class Reference:
-    """What accuracy is judged against, in words, and its masks in the order of the slices."""
+    """The reference for accuracy: its description, and its masks in the order of the slices."""
 
     description: str
     masks: tuple[ByteArray, ...]
 
 
 def reference_masks(bundle: Bundle, artifacts: Sequence[Configuration], plan: Plan) -> Reference:
-    """The FP32 torch network's masks where torch is installed, else those of the first FP32 artefact.
+    """The FP32 torch network's masks if torch is installed, otherwise those of the first FP32 artefact.
 
     Raises:
         InferenceError: it failed.
-        RuntimeUnavailableError: neither torch nor an FP32 artefact is at hand.
+        RuntimeUnavailableError: there is neither torch nor an FP32 artefact.
     """
     entry = next(entry for entry in registry() if entry.reference)
     if entry.obstacle(bundle) is None:

@@ -1,4 +1,4 @@
-"""What a benchmark is asked for, and which artefacts that means."""
+"""The request for a benchmark, and the artefacts that it selects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class BenchmarkRequest:
         slices, labels: image and label folders, or None for phantoms.
         calibration: folder of slices for the INT8 peers, or None for those that are measured.
         threads: of each runtime, or None for its default.
-        vendor_rounds: turns with the vendor's program at the least; a small difference needs many pairs of processes.
+        vendor_rounds: minimum turns with the vendor's program; a small difference needs many pairs of processes.
     """
 
     bundle: Path
@@ -38,7 +38,7 @@ class BenchmarkRequest:
 
 
 def artifacts_of(bundle: Bundle, path: Path, runtimes: Sequence[str], threads: int | None) -> list[Configuration]:
-    """A configuration for each artefact of each runtime asked for or at hand; the reference only if asked for.
+    """A configuration for each artefact of each requested or available runtime; the reference only if requested.
 
     Args:
         bundle: opened.
@@ -48,7 +48,7 @@ def artifacts_of(bundle: Bundle, path: Path, runtimes: Sequence[str], threads: i
 
     Raises:
         UsageError: the runtime is unknown.
-        RuntimeUnavailableError: one that was asked for, or all, cannot serve the bundle here.
+        RuntimeUnavailableError: one that was requested, or all, cannot serve the bundle here.
     """
     wanted = [entry_named(name) for name in runtimes] or [entry for entry in registry() if not entry.reference]
     configurations, obstacles = [], []

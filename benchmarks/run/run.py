@@ -42,7 +42,7 @@ WORST_SHOWN = 3
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The report, and the slices on which configurations disagree most with the reference."""
+    """The report, and the slices with the largest disagreement with the reference."""
 
     report: Report
     disagreements: tuple[Disagreement, ...]
@@ -50,7 +50,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What a report is made of; `turns` by the name of the configuration."""
+    """The parts of a report; `turns` by the name of the configuration."""
 
     turns: Mapping[str, Measurement]
     reference: Reference
@@ -60,7 +60,7 @@ class _Measured:
 
 
 def run_benchmark(request: BenchmarkRequest) -> Benchmark:
-    """Measures everything that was asked for.
+    """Measures everything requested.
 
     Raises:
         BundleError and its subclasses, InputError and its subclasses: before anything is measured.
@@ -144,7 +144,7 @@ def _with_limit(result: Result, bundle: Bundle, limits: Sequence[Limit]) -> Resu
 
 
 def _limit_of(result: Result, limits: Sequence[Limit]) -> float | None:
-    """What the result's own runtime reaches at most; the best of all, where that has no dense convolutions alone."""
+    """The limit of the result's own runtime; the best of all, if that cannot compile single convolutions."""
     able = [limit for limit in limits if limit.precision == result.precision]
     own = [limit for limit in able if limit.runtime == result.runtime]
     return max((float(np.median(limit.gflops)) for limit in own or able), default=None)

@@ -1,4 +1,4 @@
-"""A vendor's own program on our artefacts, in turns with our runtime: what ours costs over the vendor's bare loop."""
+"""A vendor's own program on our artefacts, in turns with our runtime: our overhead over the vendor's bare loop."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ from miniseg_edge.runtimes.backends.registry import entry_named
 def vendor_figures(
     request: BenchmarkRequest, bundle: Bundle, plan: Plan, measured: Iterable[Configuration]
 ) -> tuple[tuple[VendorBenchmark, ...], tuple[Failure, ...]]:
-    """Of all artefacts that were measured and whose runtime's vendor has a program; with peers and single-stream."""
+    """For all measured artefacts whose runtime's vendor has a program; with peers and single-stream."""
     if not request.peers or SINGLE_STREAM not in plan.schedule.scenarios:
         return (), ()
     found, failures = [], []
@@ -47,7 +47,7 @@ def vendor_figures(
 
 
 def vendor_program(configuration: Configuration, bundle: Bundle, folder: Path, seconds: float) -> VendorProgram | None:
-    """The program of a configuration's vendor, for the bundle's files as they lie in `folder`; None without one."""
+    """The program of a configuration's vendor, for the bundle's files in `folder`; None without one."""
     entry = entry_named(configuration.runtime)
     artifact = entry.artifact(bundle, configuration.precision)
     assert artifact is not None  # noqa: S101  it was measured
@@ -76,7 +76,7 @@ def median_ms(program: VendorProgram) -> float:
     """
     with tempfile.TemporaryDirectory() as folder:
         name, *words = program.command(Path(folder))
-        command = [str(Path(sys.executable).with_name(name)), *words]  # it is installed beside Python
+        command = [str(Path(sys.executable).with_name(name)), *words]  # it is installed next to Python
         try:
             subprocess.run(command, check=True, capture_output=True)  # noqa: S603  the vendor's own program
             return program.median_ms(Path(folder))

@@ -1,4 +1,4 @@
-"""The instrument measures faults of known size; who signs for numbers wants to see that first."""
+"""Checks that faults of known size are measured correctly, before anyone relies on the figures."""
 
 import tempfile
 from dataclasses import replace
@@ -16,7 +16,7 @@ from miniseg_edge.phantoms import main as write_phantoms
 from miniseg_edge.runtimes.backends.registry import choose
 from miniseg_edge.slices.images import image_paths
 
-# Fixed tolerances, not the run's own intervals: on a restless machine those grow until anything lies within them.
+# Fixed tolerances, not the run's own intervals: on a noisy machine those grow until everything lies within them.
 DELAY_MS = 5.0
 LEAK_KB = 200
 EQUAL_WITHIN = 0.02
@@ -24,10 +24,10 @@ DELAY_WITHIN_MS = 0.5
 
 
 def self_check(bundle_path: Path, duration_s: float) -> None:
-    """Measures one artefact four times at once: as it is, again, with a delay, with a leak.
+    """Measures one artefact four times at once: unchanged, again, with a delay, with a leak.
 
     Raises:
-        ParityError: the instrument did not show the planted differences.
+        ParityError: the planted differences were not found.
         InferenceError: a configuration could not be measured.
     """
     bundle = open_bundle(bundle_path)

@@ -1,4 +1,4 @@
-"""A client of the service, as hosts write them: a kept connection, one slice a request, its mask looked at."""
+"""A client of the service like a host application's: a kept connection, one slice per request, each mask checked."""
 
 import http.client
 import json
@@ -14,12 +14,12 @@ _JSON_LENGTH = "Inference-Header-Content-Length"
 _TIMEOUT_S = 120.0
 
 LOST = 0
-"""In the place of a status: no answer came."""
+"""Used instead of a status: no answer came."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request: HTTP status or `LOST`, and whether it was its own mask, bit for bit; None without one."""
+    """The result of a request: HTTP status or `LOST`, and whether the mask was right, bit for bit; None without one."""
 
     status: int
     right: bool | None
@@ -32,12 +32,12 @@ class Connection:
     """
 
     def __init__(self, port: int, model: str) -> None:
-        """Opened when it is first used, and again after it broke."""
+        """Opened at first use, and again after a failure."""
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
         self._path = f"/v2/models/{model}/infer"
 
     def ask(self, known: Known, name: str) -> Reply:
-        """Asks for the mask of a slice under a name of its own."""
+        """Requests the mask of a slice, with a unique id."""
         head, body = _request(known, name)
         try:
             self._connection.request("POST", self._path, head + body, {_JSON_LENGTH: str(len(head))})
@@ -71,7 +71,7 @@ def _request(known: Known, name: str) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True)
 class Sample:
-    """A request: seconds since the load began when it was due, its client, what came, and ms from when it was due."""
+    """A request: when it was due, in seconds since the load began, its client, its result, and ms since it was due."""
 
     due_s: float
     client: int
@@ -82,7 +82,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Call:
-    """A request that is due, on the clock of `time.perf_counter`: whose it is, and its number."""
+    """A scheduled request, on the clock of `time.perf_counter`: its client, and its number."""
 
     client: int
     number: int
@@ -90,7 +90,7 @@ class Call:
 
 
 def timed(connection: Connection, shares: Sequence[Sequence[Known]], call: Call, start: float) -> Sample:
-    """Asks for the mask of one of the client's own slices, in rotation; the load began at `start`."""
+    """Requests the mask of one of the client's own slices, in rotation; the load began at `start`."""
     own = shares[call.client]
     reply = connection.ask(own[call.number % len(own)], f"{call.client}/{call.number}")
     latency_ms = (time.perf_counter() - call.due) * 1e3

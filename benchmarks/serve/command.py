@@ -24,7 +24,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _work(parsed: argparse.Namespace) -> bool:
-    """Loads a service, shows what came of it, and writes the record and the picture; whether all was well."""
+    """Loads a service, prints the result, and writes the record and the picture; returns whether all was well."""
     if not 0 < parsed.seconds <= _MAX_SECONDS:
         raise UsageError(
             "the duration of the load test is invalid",

@@ -1,7 +1,7 @@
-"""Load on a service: as fast as it answers, for its capacity, or as often as a clock says, whatever it answers.
+"""Load on a service: as fast as it answers, for its capacity, or on a schedule regardless of its answers.
 
-Arrivals by the clock do not wait for answers, and a request's latency counts from when it was due, so that a service
-that stands still is not spared what came meanwhile.
+Scheduled arrivals do not wait for answers, and a request's latency counts from when it was due, so that a stalled
+service is charged for the requests that arrive meanwhile.
 """
 
 import queue
@@ -18,14 +18,14 @@ from miniseg_edge.benchmarks.serve.process import Served
 from miniseg_edge.benchmarks.traffic import Known
 
 CONNECTIONS = 8
-"""Of each client: so many of its requests may be on their way at once."""
+"""Concurrent requests of each client."""
 
 Shares = Sequence[Sequence[Known]]
 """Each client's own slices."""
 
 
 def closed_loop(served: Served, shares: Shares, seconds: float) -> list[Sample]:
-    """Each client asks, waits for the answer and asks again."""
+    """Each client sends a request, waits for the answer and sends the next."""
     start = time.perf_counter()
 
     def client(number: int) -> list[Sample]:
@@ -40,7 +40,7 @@ def closed_loop(served: Served, shares: Shares, seconds: float) -> list[Sample]:
 
 
 def open_loop(served: Served, shares: Shares, per_s: float, seconds: float, seed: int) -> list[Sample]:
-    """Requests of all clients together arrive at random moments (Poisson), `per_s` of them a second on average."""
+    """Requests of all clients together arrive at random times (Poisson), on average `per_s` per second."""
     random = np.random.default_rng(seed)
     count = max(1, round(per_s * seconds))
     due_s = np.cumsum(random.exponential(1 / per_s, count))

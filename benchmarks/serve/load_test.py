@@ -1,4 +1,4 @@
-"""A service, 8 clients, four loads, every mask looked at."""
+"""A service, 8 clients, four loads, every mask checked."""
 
 import threading
 import time
@@ -59,7 +59,7 @@ def load_test(bundle_path: Path, seconds: float, runtime: str, threads: int | No
         _ticking(progress, total),
     ):
         capacity, phases = _phases(service, shares, seconds)
-    # Filling every place for the first time takes memory; what may not grow is what a full service holds.
+    # Filling every place for the first time takes memory; only the growth after that matters.
     first, last, slope = memory_trend(memory, phases[-1].began_s + seconds / 2)
     return ServeReport(
         schema_version=SERVE_SCHEMA_VERSION,
@@ -81,7 +81,7 @@ def load_test(bundle_path: Path, seconds: float, runtime: str, threads: int | No
 
 
 def _phases(service: Served, shares: Shares, seconds: float) -> tuple[float, list[Phase]]:
-    """The capacity in masks a second, and all phases."""
+    """The capacity in masks per second, and all phases."""
     start = time.perf_counter()
 
     def phase(name: str, share: float, load: Callable[[], list[Sample]]) -> Phase:
@@ -101,7 +101,7 @@ def _phases(service: Served, shares: Shares, seconds: float) -> tuple[float, lis
 
 @contextmanager
 def _memory_of(service: Served) -> Iterator[list[MemorySample]]:
-    """A list that grows by a sample every now and then, until the block ends."""
+    """A list that gains a sample periodically, until the block ends."""
     found: list[MemorySample] = []
     process, start = psutil.Process(service.pid), time.perf_counter()
 
@@ -121,7 +121,7 @@ def _ticking(progress: Callable[[int, int], None], total: int) -> Iterator[None]
 
 @contextmanager
 def repeated(work: Callable[[], None], every_s: float) -> Iterator[None]:
-    """Does it again and again, with pauses of `every_s` seconds, in a thread of its own, until the block ends."""
+    """Calls it repeatedly, with pauses of `every_s` seconds, in a separate thread, until the block ends."""
     ended = threading.Event()
 
     def loop() -> None:

@@ -1,4 +1,4 @@
-"""What a load test shows: a table in the terminal, and a picture of every request and of the service's memory."""
+"""The results of a load test: a table in the terminal, and a picture of every request and of the service's memory."""
 
 import io
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLOURS = (OUR_COLOURS[0], OUR_COLOURS[1], OUR_COLOURS[2], OUR_COLOURS[4])
-"""None of them near the red of a 503."""
+"""None of them close to the red of a 503."""
 
 _SIZE_IN, _DPI = (9.4, 5.6), 100
 _COLUMNS = (
@@ -34,7 +34,7 @@ _COLUMNS = (
 
 
 def show_serve(report: ServeReport) -> None:
-    """A row for each phase; what went wrong in red."""
+    """A row per phase; errors in red."""
     bad = [index for index, one in enumerate(report.phases) if one.wrong or one.lost or one.other or one.late]
     title = f"Service, {report.streams} streams, queue of {report.queue}, {report.machine.name}"
     terminal.table(title, _COLUMNS, [_row(one) for one in report.phases], bad)

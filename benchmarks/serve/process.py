@@ -1,4 +1,4 @@
-"""A `miniseg-serve` of the load test's own, on a free port of loopback."""
+"""A `miniseg-serve` for the load test, on a free port of loopback."""
 
 import subprocess
 import tempfile
@@ -17,7 +17,7 @@ _SERVICE = "miniseg_edge.runtimes.serving.command"
 
 @dataclass(frozen=True)
 class Served:
-    """A service that takes connections: its port, its process, and what its model is called."""
+    """A running service: its port, its process, and its model's name."""
 
     port: int
     pid: int
@@ -26,10 +26,10 @@ class Served:
 
 @contextmanager
 def served(bundle: Path, words: Sequence[str]) -> Iterator[Served]:
-    """Starts a service with these options; afterwards it is asked to stop, and must end well.
+    """Starts a service with these options; afterwards it is stopped, and must exit with 0.
 
     Raises:
-        InferenceError: it did not start, or did not end as it should; with its last words.
+        InferenceError: it did not start, or did not exit properly; with the end of its log.
     """
     with tempfile.TemporaryDirectory(prefix="miniseg-serve-") as folder:
         port_file, log = Path(folder) / "port", Path(folder) / "log"

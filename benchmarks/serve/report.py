@@ -1,4 +1,4 @@
-"""What a load test found: phases, memory, and whether all was well."""
+"""The result of a load test: phases, memory, and whether all was well."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _DONE, _BUSY, _LATE = 200, 503, 504
 
 @dataclass(frozen=True)
 class MemorySample:
-    """The service's resident memory in MB (1e6), seconds since it took connections."""
+    """The service's resident memory in MB (1e6), by seconds since it accepted connections."""
 
     elapsed_s: float
     mb: float
@@ -25,18 +25,18 @@ class MemorySample:
 
 @dataclass(frozen=True)
 class Phase:
-    """A load and what came of it.
+    """A load and its result.
 
     Attributes:
         name: for people.
-        share: of the capacity; 0 where clients wait for their answers.
-        offered_per_s, answered_per_s: requests that were due, and masks that came, a second.
-        requests, masks, busy, late, lost, other: how many, and how many of them got a mask, 503, 504, no answer,
+        share: of the capacity; 0 if clients wait for their answers.
+        offered_per_s, answered_per_s: due requests, and received masks, per second.
+        requests, masks, busy, late, lost, other: number of requests, and of those that got a mask, 503, 504, no answer,
             anything else.
         wrong: masks that were not the slice's own, bit for bit.
         latency: of masks, from when they were due; None without any.
-        busy_latency: of 503, likewise.
-        began_s: seconds since the service took connections.
+        busy_latency: of 503s, in the same way.
+        began_s: seconds since the service accepted connections.
         samples: all requests.
     """
 
@@ -62,7 +62,7 @@ class ServeReport:
     """The file `serve.json`, schema 1.
 
     Attributes:
-        capacity_per_s: masks a second while 8 clients wait for their answers.
+        capacity_per_s: masks per second while 8 clients wait for their answers.
         streams, queue: of the service.
         memory: over the whole time; its slope is of the second half of the load at twice the capacity.
         memory_first_mb, memory_last_mb: medians of the first and the last fifth of those.
@@ -86,13 +86,13 @@ class ServeReport:
 
     @property
     def memory_grows(self) -> bool:
-        """Whether its slope's 95 % interval lies above 0 and it rose by more than a soak allows."""
+        """Whether its slope's 95 % interval is above 0 and it rose by more than a soak allows."""
         allowed = max(WATCHED[0].allowed, WATCHED[0].allowed_share * self.memory_last_mb)
         return self.memory_slope.grows and self.memory_last_mb - self.memory_first_mb > allowed
 
     @property
     def sound(self) -> bool:
-        """Whether each request got its own mask or was told that there is no room, and memory stood still."""
+        """Whether each request got its own mask or a 503, and memory did not grow."""
         return not self.memory_grows and not any(one.wrong or one.lost or one.other or one.late for one in self.phases)
 
 
@@ -120,7 +120,7 @@ def phase_of(name: str, share: float, samples: Sequence[Sample], seconds: float,
 
 
 def memory_trend(memory: Sequence[MemorySample], since_s: float) -> tuple[float, float, Growth]:
-    """Medians of the first and last fifth in MB since then, and the slope for each minute."""
+    """Medians of the first and last fifth in MB since then, and the slope per minute."""
     points = np.array([(one.elapsed_s, one.mb) for one in memory if one.elapsed_s >= since_s]).reshape(-1, 2)
     if not len(points):
         return 0.0, 0.0, growth([])

@@ -1,1 +1,1 @@
-"""A measuring session: configurations in turns, each turn in a process of its own."""
+"""A measuring session: configurations in turns, each turn in a separate process."""

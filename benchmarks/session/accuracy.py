@@ -1,4 +1,4 @@
-"""Accuracy beside speed: every configuration's masks against the reference's, and against labels if there are any."""
+"""Accuracy besides speed: every configuration's masks against the reference's, and against labels if there are any."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

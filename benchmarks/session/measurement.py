@@ -1,4 +1,4 @@
-"""What is known of one configuration, turn by turn."""
+"""The measurements of one configuration, turn by turn."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 @dataclass
 class Measurement:
-    """What is known so far of one configuration; filled turn by turn."""
+    """The measurements of one configuration so far; filled turn by turn."""
 
     configuration: Configuration
     cold_start_s: list[float] = field(default_factory=list)

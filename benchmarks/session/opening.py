@@ -1,4 +1,4 @@
-"""Opens what a configuration names, in this process."""
+"""Opens a configuration in this process."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def opened(configuration: Configuration, bundle: Path, streams: int = 1) -> Subj
     Args:
         configuration: what to open.
         bundle: whose preprocessing the peers use.
-        streams: slices in flight at once; of ours, the threads that its runtime divides among them.
+        streams: concurrent slices; our runtimes divide their threads among them.
 
     Raises:
         Whatever the runtime raises.
@@ -33,7 +33,7 @@ def _plain(configuration: Configuration, bundle: Path, streams: int) -> Subject:
     if configuration.peer:
         return PEERS[configuration.peer].open(configuration, open_bundle(bundle), streams)
     runtime, precision, threads = configuration.runtime, configuration.precision, configuration.threads
-    if streams > 1:  # as the API has it for volumes
+    if streams > 1:  # as in the API for volumes
         streams = entry_named(runtime).load().streams_for_many(streams)
     return ArtifactSubject(
         load(Path(configuration.source), runtime, AUTO, threads, streams=streams, precision=precision)

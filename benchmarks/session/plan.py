@@ -20,7 +20,7 @@ class Schedule:
         scenarios: of `SCENARIOS`.
         duration_s: of each configuration and scenario, all rounds together; above 0.
         rounds: turns, 2 to `MAX_ROUNDS`.
-        min_samples: single-stream samples of each configuration, all rounds together, however long they take.
+        min_samples: minimum single-stream samples of each configuration over all rounds, regardless of time.
         warm_up_s: of each turn.
         burst_slices: in a volume.
     """
@@ -56,7 +56,7 @@ class Plan:
         labels: label maps of the slices, or None.
         classes: of the network.
         schedule: how long and how often.
-        streams: slices in flight in offline and burst.
+        streams: concurrent slices in offline and burst.
         series: DICOM folders of a few slices and of a whole CT for the burst from end to end, or None.
     """
 
@@ -69,7 +69,7 @@ class Plan:
     series: tuple[Path, Path] | None = None
 
     def method(self, threads: int | None, slice_size: str) -> Method:
-        """For the report: of runtimes with so many threads, on slices whose size is told in words."""
+        """For the report: runtimes with this many threads, on slices whose size is described."""
         schedule = self.schedule
         return Method(
             scenarios=schedule.scenarios,

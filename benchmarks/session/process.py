@@ -23,7 +23,7 @@ class WorkerProcess(MeasuringProcess):
         """Starts the process and opens the configuration in it.
 
         Raises:
-            InferenceError: it cannot be opened; the reason is the worker's.
+            InferenceError: it cannot be opened; with the worker's reason.
         """
         start = time.perf_counter()
         super().__init__("miniseg_edge.benchmarks.session.worker", configuration.name)

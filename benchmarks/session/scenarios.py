@@ -1,7 +1,7 @@
-"""The scenarios, run inside a worker: what is timed, and nothing else.
+"""The scenarios, run inside a worker: exactly what is timed.
 
-Single-stream and offline are MLPerf Inference's: one query after another, each as soon as the last is done; all
-samples at once. A burst is a CT volume that arrives at once.
+Single-stream and offline are MLPerf Inference's: one query after another, each as soon as the last is done; all samples
+at once. A burst is a CT volume that arrives at once.
 """
 
 import itertools
@@ -70,7 +70,7 @@ def single_stream(subject: Subject, slices: Sequence[ByteArray], seconds: float,
 
 
 def offline(subject: Subject, slices: Sequence[ByteArray], seconds: float) -> Offline:
-    """All slices at once, again and again for at least `seconds`; in whole passes."""
+    """All slices at once, repeated for at least `seconds`; in whole passes."""
     process = psutil.Process()
     cpu, start, count = _cpu_s(process), time.perf_counter(), 0
     while time.perf_counter() - start < seconds:

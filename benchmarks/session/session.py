@@ -1,4 +1,4 @@
-"""A run: every configuration in a process of its own, in turns over several rounds, so that drift hits all alike."""
+"""A run: every configuration in a separate process, in turns over several rounds, so that drift affects all alike."""
 
 import tempfile
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 @dataclass(frozen=True)
 class Session:
-    """All measurements of a run, in the order of the configurations, and what failed."""
+    """All measurements of a run, in the order of the configurations, and failures."""
 
     measurements: tuple[Measurement, ...]
     failures: tuple[Failure, ...]
 
 
 def measure(configurations: Sequence[Configuration], plan: Plan) -> Session:
-    """Runs every scenario of the plan. A configuration that fails is out, with its reason; the others go on.
+    """Runs every scenario of the plan. A configuration that fails is dropped, with its reason; the others continue.
 
-    Each turn is a new process, and there is never more than one: two processes of one program differ by a few
-    percent in speed, by where their memory happens to lie, and a single one would pass that off as a difference
-    between configurations (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", 2009).
+    Each turn is a new process, and there is never more than one: two processes of one program differ by a few percent
+    in speed, because of their memory layout, and a single one would make that look like a difference between
+    configurations (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", 2009).
     """
     failures: list[Failure] = []
     found = {c.name: Measurement(c) for c in configurations}

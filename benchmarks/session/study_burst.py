@@ -1,7 +1,7 @@
-"""A burst from end to end: a CT series that arrives as a DICOM folder, until its DICOM SEG lies on the disk.
+"""A burst from end to end: from a CT series that arrives as a DICOM folder to its DICOM SEG on disk.
 
-Beside it stands inference alone: the same engine and number of slices, all prepared before. What the whole takes more
-is opening, decoding, preprocessing, masks, findings and writing, as far as they do not overlap with inference.
+For comparison, inference alone: the same engine and number of slices, all prepared before. The difference is opening,
+decoding, preprocessing, masks, findings and writing, as far as they do not overlap with inference.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from miniseg_edge.slices.preprocessing import ByteArray, Window
 from miniseg_edge.studies import open_study
 
 PREPARED = 32
-"""Different prepared slices that inference alone takes in rotation, so that they are in no cache."""
+"""Different prepared slices for inference alone, in rotation, so that they are in no cache."""
 
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -56,7 +56,7 @@ def study_burst(segmenter: Segmenter, series: Path, output: Path) -> StudyBurst:
 
 
 def inference_ms(segmenter: Segmenter, prepared: Sequence[PreparedSlice], count: int) -> float:
-    """What the engine alone takes for `count` slices, those that are prepared in rotation."""
+    """The time of the engine alone for `count` slices, the prepared ones in rotation."""
     runtime = segmenter.runtime
     start = time.perf_counter()
     slices = itertools.islice(itertools.cycle(prepared), count)
@@ -70,13 +70,13 @@ def _ms_since(start: float) -> float:
 
 
 def write_series(folder: Path, slices: Sequence[ByteArray], count: int, window: Window) -> Path:
-    """A CT series of `count` files, as a scanner sends it: the slices in rotation, a little noise of their own in each.
+    """A CT series of `count` files, as a scanner sends it: the slices in rotation, with a little individual noise.
 
     Args:
         folder: is made.
         slices: (H, W) uint8 grey of one size.
         count: of files.
-        window: says which HU the grey values are.
+        window: maps the grey values to HU.
 
     Raises:
         MissingDependencyError: the extra `dicom` is not installed.

@@ -1,4 +1,4 @@
-"""A process that measures one configuration, told by its parent what to do.
+"""A process that measures one configuration, controlled by its parent.
 
 One worker runs at a time, so that idle threads of one configuration never disturb another.
 """
@@ -26,14 +26,14 @@ from miniseg_edge.slices.preprocessing import ByteArray
 
 @dataclass(frozen=True)
 class Opening:
-    """What opening the configuration took in ms, its packages' imports included, and then the first slice."""
+    """The time of opening the configuration in ms, including its packages' imports, and of the first slice."""
 
     load_ms: float
     first_inference_ms: float
 
 
 class Worker:
-    """The commands, one method each; what they return is the answer."""
+    """The commands, one method each; their return values are the answers."""
 
     def __init__(self) -> None:
         self.subject: Subject | None = None
@@ -50,7 +50,7 @@ class Worker:
         return Opening((opened_at - start) * 1e3, (time.perf_counter() - opened_at) * 1e3)
 
     def warm_up(self, seconds: float) -> int:
-        """Segments for `seconds`; how many slices that were."""
+        """Segments for `seconds`; returns the number of slices."""
         return len(single_stream(self._subject, self.slices, seconds, 1).stages_ms)
 
     def single_stream(self, seconds: float, min_samples: int) -> SingleStream:
@@ -58,7 +58,7 @@ class Worker:
         return single_stream(self._subject, self.slices, seconds, min_samples)
 
     def inference(self, seconds: float) -> list[float]:
-        """The infer stage alone, again and again on one prepared slice, as vendors' own loops do: ms of each."""
+        """The infer stage alone, repeated on one prepared slice, as in vendors' own loops: ms of each."""
         subject = self._subject
         prepared = subject.prepare(self.slices[0])
         return latencies_ms(lambda: subject.infer(prepared), seconds)

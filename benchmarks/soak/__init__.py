@@ -1,1 +1,1 @@
-"""`miniseg-bench soak`: mixed traffic for hours, every mask checked, and what may not grow watched."""
+"""`miniseg-bench soak`: mixed traffic for hours, with every mask checked, and growth monitored."""

@@ -1,4 +1,4 @@
-"""What must not be segmented, each with the error that it must get; a soak mixes it among good slices."""
+"""Inputs that must be rejected, each with its expected error; a soak mixes them with good slices."""
 
 import concurrent.futures
 import shutil
@@ -28,7 +28,7 @@ _ATTEMPTS = 50
 
 @dataclass(frozen=True)
 class Fault:
-    """Bad input, and the error that it must get."""
+    """A bad input, and its expected error."""
 
     name: str
     offer: Callable[[Segmenter, Known], object]
@@ -36,11 +36,11 @@ class Fault:
 
 
 class SourceError(Exception):
-    """What a slice source raises that breaks in the middle; no error of ours, and it must come through as it is."""
+    """The exception of a slice source that fails in the middle; not ours, and it must be passed on unchanged."""
 
 
 def faults_in(folder: Path, bundle: Path) -> tuple[Fault, ...]:
-    """Every fault; those that are files are made in `folder`, from the bundle and a slice, once."""
+    """Every fault; files among them are created in `folder`, from the bundle and a slice, once."""
     picture = folder / "truncated.png"
     picture.write_bytes(png_from_pixels(np.full((64, 64), 7, np.uint8))[:-20])
     forged = folder / "forged"
@@ -66,7 +66,7 @@ def faults_in(folder: Path, bundle: Path) -> tuple[Fault, ...]:
 
 
 def complaint(fault: Fault, segmenter: Segmenter, known: Known) -> str:
-    """Offers the fault: "" if it got its error, else what it got."""
+    """Submits the fault: returns "" if it got its error, otherwise what it got."""
     try:
         fault.offer(segmenter, known)
     except fault.error:
@@ -77,7 +77,7 @@ def complaint(fault: Fault, segmenter: Segmenter, known: Known) -> str:
 
 
 def _spoilt(known: Known, value: float) -> FloatArray:
-    """The slice as float32 with one pixel that no slice may have."""
+    """The slice as float32 with one invalid pixel."""
     grey = known.image.astype(np.float32)
     grey[grey.shape[0] // 2, grey.shape[1] // 2] = value
     return grey
@@ -95,13 +95,13 @@ def _broken(known: Known) -> Iterator[ByteArray]:
 
 
 def _too_late(segmenter: Segmenter, known: Known) -> None:
-    """Again where the mask came first, as it may."""
+    """Repeated if the mask came first, which is allowed."""
     for _ in range(_ATTEMPTS):
         segmenter.submit(known.image, _AT_ONCE_S).result()
 
 
 def _cancelled(segmenter: Segmenter, known: Known) -> None:
-    """The last of a queue; again where all of it was done first."""
+    """The last of a queue; repeated if all of it was done first."""
     for _ in range(_ATTEMPTS):
         jobs = [segmenter.submit(known.image, JOB_S) for _ in range(_QUEUED)]
         jobs[-1].cancel()

@@ -1,4 +1,4 @@
-"""`miniseg-bench soak`: soak, show, write, and say whether all was well."""
+"""`miniseg-bench soak`: soaks, prints, writes, and reports whether all was well."""
 
 import argparse
 from datetime import datetime, timezone
@@ -18,13 +18,15 @@ _MAX_HOURS = 10_000.0
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_bundle(parser)
-    parser.add_argument("--hours", type=float, default=1.0, metavar="H", help="how long (%(default)g); fractions, too")
+    parser.add_argument(
+        "--hours", type=float, default=1.0, metavar="H", help="duration (%(default)g); may be a fraction"
+    )
     add_output(parser, " and ".join(_FILES))
     add_runtimes(parser)
 
 
 def _work(parsed: argparse.Namespace) -> bool:
-    """Soaks, shows what came of it, and writes the record and the picture; whether all was well."""
+    """Soaks, prints the result, and writes the record and the picture; returns whether all was well."""
     if not 0 < parsed.hours <= _MAX_HOURS:
         raise UsageError(
             "the duration of the soak is invalid",

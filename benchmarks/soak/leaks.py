@@ -1,4 +1,4 @@
-"""Leaks planted on purpose, a little with each turn of a soak: an instrument that misses one is not to be trusted."""
+"""Leaks planted on purpose, a little with each turn of a soak, to check that the instrument finds them."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ def _latency() -> None:
 LEAKS: dict[str, Callable[[], None]] = {
     "memory_mb": _memory, "handles": _handle, "threads": _thread, "latency_ms": _latency,
 }  # fmt: skip
-"""By the quantity that must be seen to rise, as `soak.WATCHED` names it."""
+"""By the quantity that must rise, named as in `soak.WATCHED`."""
 
 
 def wait_longer(leak: str) -> None:

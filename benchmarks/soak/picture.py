@@ -1,4 +1,4 @@
-"""What a soak shows: a table in the terminal, and a picture of all that was watched over time."""
+"""The results of a soak: a table in the terminal, and a picture of all watched quantities over time."""
 
 import io
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 _SIZE_IN, _DPI = (9.4, 10.2), 90
 _DASHES = ("-", (0, (6, 2)), (0, (3, 2)), (0, (1, 1)), (0, (8, 2, 1, 2)))
-"""So that equal lines show each other."""
+"""So that coinciding lines are visible."""
 
 _DECIMALS = {"memory_mb": 0, "handles": 0, "threads": 0, "latency_ms": 1, "cpu_ms": 1}
 
 
 def show_soak(report: SoakReport) -> None:
-    """Masks, faults and trends of each artefact; what went wrong in red."""
+    """Masks, faults and trends of each artefact; errors in red."""
     bad = [index for index, result in enumerate(report.results) if not result.sound]
     columns = ("", "masks", "wrong", "bad inputs", "reloads", *(watched.title for watched in WATCHED))
     terminal.table(f"Soak, {report.hours:.2f} h, {report.machine.name}", columns, list(map(_row, report.results)), bad)

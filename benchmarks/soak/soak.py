@@ -1,8 +1,7 @@
-"""Mixed traffic on a bundle for hours, every mask checked; what may not grow is watched from outside.
+"""Mixed traffic on a bundle for hours, with every mask checked; growth is monitored from outside.
 
-Each artefact lives in a process of its own for the whole time, and they take turns. After each turn, when no slice is
-in flight, the process is looked at: resident memory, open handles, threads, and what a slice takes, of time and of the
-processor.
+Each artefact has one process for the whole time, and they take turns. After each turn, when no slice is in flight, the
+process is inspected: resident memory, open handles, threads, and the time and processor time of a slice.
 """
 
 import itertools
@@ -25,13 +24,13 @@ from miniseg_edge.measuring.process import MeasuringProcess
 
 SOAK_SCHEMA_VERSION = 1
 WARM_UP_SHARE = 0.5
-"""Of a process's masks: in these the allocators' pools of all threads fill."""
+"""Warm-up masks of a process, in which the allocators' pools of all threads fill."""
 
 MIN_SETTLED = 8
-"""Turns after the warm-up with which a soak says anything about growth."""
+"""Minimum turns after the warm-up for a statement about growth."""
 
 MIN_TURNS = 24
-"""However short a soak is asked for."""
+"""Regardless of the requested duration."""
 
 TURNS = 120
 MIN_TURN_S, MAX_TURN_S = 0.25, 20.0
@@ -41,12 +40,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Watched:
-    """A quantity that may not grow.
+    """A quantity that must not grow.
 
     Attributes:
         name: as in `Sample`.
-        title: with its unit, for people.
-        allowed: rise over the settled part of a soak that is not held against a process, in that unit.
+        title: with its unit, for display.
+        allowed: tolerated rise over the settled part of a soak, in that unit.
         allowed_share: the same, as a share of the quantity; the larger of the two counts.
     """
 
@@ -80,14 +79,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Trend:
-    """How a watched quantity moved after the warm-up.
+    """The trend of a watched quantity after the warm-up.
 
     Attributes:
         name: of the quantity.
         first, last: medians of the settled part's first and last fifth.
-        per_1000: slope by Theil and Sen, in the quantity's unit for each 1,000 masks.
+        per_1000: slope by Theil and Sen, in the quantity's unit per 1,000 masks.
         low, high: its 95 % interval.
-        grows: whether the interval lies above 0 and the rise is more than is allowed.
+        grows: whether the interval is above 0 and the rise is more than allowed.
     """
 
     name: str
@@ -107,7 +106,7 @@ class SoakResult:
         name, runtime, precision: what ran.
         masks, wrong: checked, and those among them that were wrong.
         faults: bad inputs offered.
-        complaints: what went wrong, in words; empty as a rule.
+        complaints: what went wrong, as text; usually empty.
         reloads: of the bundle.
         trends: of what is watched.
         samples: one after each turn.
@@ -132,7 +131,7 @@ class SoakResult:
 
 @dataclass(frozen=True)
 class SoakReport:
-    """The file `soak.json`, schema 1. `hours` is what it took; an interrupted soak is a shorter one."""
+    """The file `soak.json`, schema 1. `hours` is the actual duration; an interrupted soak is a shorter one."""
 
     schema_version: int
     created: str
@@ -150,7 +149,7 @@ class SoakReport:
 
 @dataclass
 class _Course:
-    """What is known so far of one process."""
+    """The measurements of one process so far."""
 
     configuration: Configuration
     worker: MeasuringProcess
@@ -163,7 +162,7 @@ class _Course:
     samples: list[Sample] = field(default_factory=list)
 
     def turn(self, seconds: float, start: float) -> None:
-        """One more turn, and a look at the process after it; a process that dies is a finding, not the soak's end."""
+        """One more turn, then an inspection of the process; one that dies is a finding and does not end the soak."""
         try:
             told: dict[str, Any] = self.worker.ask("turn", seconds=seconds)
         except InferenceError as error:
@@ -202,12 +201,12 @@ class _Course:
 
 
 def soak(configurations: Sequence[Configuration], hours: float, progress: Progress) -> list[SoakResult]:
-    """Soaks artefacts in turns; interrupted, it gives what there is.
+    """Soaks artefacts in turns; if interrupted, returns the results so far.
 
     Args:
         configurations: artefacts of a bundle.
-        hours: how long, and `MIN_TURNS` turns of each at the least.
-        progress: told after each turn the seconds that are done, and of how many.
+        hours: duration; at least `MIN_TURNS` turns of each.
+        progress: called after each turn with the seconds done, and the total.
 
     Raises:
         InferenceError: an artefact cannot be opened.
@@ -238,7 +237,7 @@ def soak(configurations: Sequence[Configuration], hours: float, progress: Progre
 
 
 def trend_of(samples: Sequence[Sample], watched: Watched) -> Trend:
-    """How one quantity moved after the warm-up; one sample or more."""
+    """The trend of one quantity after the warm-up; one sample or more."""
     points = settled([(sample.masks, getattr(sample, watched.name)) for sample in samples])
     slope, values = slope_per_1000(points), points[:, 1]
     fifth = max(1, len(values) // 5)
@@ -262,11 +261,11 @@ def settled(points: Sequence[tuple[float, float]]) -> FloatSamples:
 
 
 def slope_per_1000(points: FloatSamples) -> Growth:
-    """Slope of (masks so far, value) for each 1,000 masks: a "minute" of it is 1,000 masks."""
+    """Slope of (masks so far, value) per 1,000 masks: a "minute" of it is 1,000 masks."""
     return growth([points * (60.0 / 1000.0, 1.0)])
 
 
 def _handles(process: psutil.Process) -> int:
-    """Open files, sockets and the like; on Windows all that it calls handles."""
+    """Number of open files, sockets and so on; on Windows all handles."""
     name = "num_fds" if hasattr(process, "num_fds") else "num_handles"
     return int(getattr(process, name)())

@@ -1,4 +1,4 @@
-"""A soak inside its process: turns of traffic, bad input and reloads, each followed by a quiet moment for a look."""
+"""The inside of a soaked process: turns of traffic, bad input and reloads, each followed by a pause for inspection."""
 
 import gc
 import random
@@ -29,12 +29,12 @@ class Turn:
     """What happened in a turn.
 
     Attributes:
-        masks, wrong: that came, and those among them that were not the right ones.
+        masks, wrong: received masks, and those among them that were wrong.
         faults: bad inputs offered.
-        complaints: bad inputs that did not get their error, and errors that good ones got, in words.
+        complaints: bad inputs that did not get their error, and errors that good ones got, as text.
         reloads: of the bundle.
-        latency_ms: fastest of the turn's last slices, one by one; others on the machine can only add to that.
-        cpu_ms: of the process for each of them, in the mean; others on the machine add less to that.
+        latency_ms: fastest of the turn's last slices, one by one; other processes can only add to that.
+        cpu_ms: mean processor time of each of them; other processes affect it less.
     """
 
     masks: int
@@ -50,7 +50,7 @@ class Soaked:
     """A bundle's artefact under a soak. Not thread-safe: one turn at a time."""
 
     def __init__(self, configuration: Configuration, folder: Path, seed: int) -> None:
-        """Opens the bundle and draws the slices; `folder` gets files that are bad input."""
+        """Opens the bundle and creates the slices; `folder` gets files that are bad input."""
         self._configuration = configuration
         self._random = random.Random(seed)  # noqa: S311  a mix that can be repeated, no secret
         self._faults = faults_in(folder, Path(configuration.source))
@@ -59,7 +59,7 @@ class Soaked:
         self._turns = 0
 
     def turn(self, seconds: float) -> Turn:
-        """Bad input of every kind, then traffic for `seconds`; every fourth time the bundle is opened anew."""
+        """Bad input of every kind, then traffic for `seconds`; every fourth time the bundle is opened again."""
         tally, complaints = Tally(), []
         reloads = int(self._turns % RELOAD_EVERY == RELOAD_EVERY - 1)
         if reloads:
@@ -80,7 +80,7 @@ class Soaked:
         return Turn(tally.masks, tally.wrong, len(self._faults), said, reloads, latency_ms, cpu_ms)
 
     def _traffic(self, tally: Tally) -> str:
-        """Some threads, each with some slices by one of the ways in; "", or what a good slice got for an error."""
+        """Some threads, each with some slices by one entry point; "", or the error that a good slice got."""
         threads = self._random.randint(1, MAX_THREADS)
         shares = [self._random.choices(self._known, k=self._random.randint(1, MAX_SHARE)) for _ in range(threads)]
         try:
@@ -90,7 +90,7 @@ class Soaked:
         return ""
 
     def _reload(self) -> list[str]:
-        """Closes the Segmenter, and sees that it is closed; opens another."""
+        """Closes the Segmenter, checks that it is closed, and opens another."""
         closed = self._segmenter
         closed.close()
         self._segmenter = self._opened()
@@ -115,7 +115,7 @@ class Soaked:
 
 
 def _sizes(segmenter: Segmenter) -> list[tuple[int, int]]:
-    """The bundle's own size first, and others, which are resized, unless its graph gives masks alone."""
+    """The bundle's own size first, and others, which are resized, unless its graph only returns masks."""
     manifest = segmenter.bundle.manifest
     height, width = manifest.preprocessing.size
     if manifest.output.name == MASK:

@@ -1,1 +1,1 @@
-"""What is measured: configurations, and what segments a slice in three timed stages."""
+"""What is measured: configurations, and subjects that segment a slice in three timed stages."""

@@ -27,5 +27,5 @@ class ArtifactSubject(Subject):
         return self.segmenter.finish(prepared, output).mask
 
     def segment_many(self, slices: Iterable[ByteArray]) -> Iterator[ByteArray]:
-        """As `Subject.segment_many`."""
+        """See `Subject.segment_many`."""
         return (result.mask for result in self.segmenter.segment_many(slices))

@@ -1,4 +1,4 @@
-"""What the scenarios time: a slice in three stages."""
+"""The interface that the scenarios time: a slice in three stages."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ class Subject(ABC):
 
     @abstractmethod
     def prepare(self, slice_: ByteArray) -> Any:
-        """(H, W) uint8 grey -> whatever `infer` takes."""
+        """(H, W) uint8 grey -> the input of `infer`."""
 
     @abstractmethod
     def infer(self, prepared: Any) -> Any:

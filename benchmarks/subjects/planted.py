@@ -1,4 +1,4 @@
-"""Faults of known size, planted on purpose: the instrument must show exactly these."""
+"""Planted faults of known size, which the instrument must show exactly."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ class Slowed(Subject):
         output = self.subject.infer(prepared)
         if self.delay_s:
             end = time.perf_counter() + self.delay_s
-            while time.perf_counter() < end:  # a sleep would be longer than it says
+            while time.perf_counter() < end:  # a sleep would take longer than requested
                 pass
         if self.leak_kb:
             self.leaked.append(bytearray(b"x" * (1024 * self.leak_kb)))
@@ -37,5 +37,5 @@ class Slowed(Subject):
         return self.subject.finish(prepared, output)
 
     def segment_many(self, slices: Iterable[ByteArray]) -> Iterator[ByteArray]:
-        """As `Subject.segment_many`."""
+        """See `Subject.segment_many`."""
         return map(self.segment, slices)

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def page(bundle_path: str, wasm: Path) -> str:
-    """The page of a bundle whose hashes were checked. Raises: MiniSegError, no such bundle or one it cannot run."""
+    """The page of a bundle whose hashes were checked. Raises: MiniSegError."""
     bundle = open_bundle(bundle_path)
     manifest = bundle.manifest
     plans = [artifact for artifact in manifest.artifacts if artifact.target == "native"]

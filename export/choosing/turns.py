@@ -119,7 +119,7 @@ def measured(
 
     Args:
         candidates: to be measured.
-        what: they are, in words.
+        what: they are, as text.
         undecided: whether more rounds might change the choice.
         known: rounds of an earlier run.
         keep: called with each new round.

@@ -44,10 +44,10 @@ class Serving:
 def add_serving_options(parser: argparse.ArgumentParser) -> None:
     """Adds them as an option group."""
     group = parser.add_argument_group("servers (--target triton, --target ovms)")
-    group.add_argument("--instances", type=int, metavar="N", help="slices that a model has in work at once, default 1")
-    group.add_argument("--threads", type=int, metavar="N", help="of a CPU for each of them; default: all cores")
-    group.add_argument("--max-batch", type=int, metavar="N", help="triton: slices in one inference at most, default 8")
-    group.add_argument("--max-queue", type=int, metavar="N", help="triton: requests that may wait, default 64")
+    group.add_argument("--instances", type=int, metavar="N", help="concurrent slices of a model, default 1")
+    group.add_argument("--threads", type=int, metavar="N", help="CPU threads for each of them; default: all cores")
+    group.add_argument("--max-batch", type=int, metavar="N", help="triton: maximum slices in one inference, default 8")
+    group.add_argument("--max-queue", type=int, metavar="N", help="triton: maximum waiting requests, default 64")
 
 
 def serving_options(parsed: argparse.Namespace) -> Serving | None:

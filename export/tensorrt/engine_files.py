@@ -115,9 +115,9 @@ def gpu_to_build_on(vendor: Vendor, device: str = "") -> Gpu | None:
         return gpu_named(device) if device else gpus()[0]
     except RuntimeUnavailableError as error:
         raise RuntimeUnavailableError(
-            f"--target {vendor.target} builds its engine on the GPU that will run it", "an NVIDIA GPU in this machine",
-            f"{error.problem}: {error.got}",
-            "Build --target trt-rtx here, which needs no GPU; then miniseg-export --rebuild BUNDLE --target trt on the "
+            f"--target {vendor.target} builds its engine on the GPU that will run it", because=error.summary,
+            expected="an NVIDIA GPU in this machine",
+            remedy="Build --target trt-rtx here, which needs no GPU; then miniseg-export --rebuild BUNDLE --target trt on the "
             "machine with the GPU builds the other engine from it.",
         ) from error  # fmt: skip
 

@@ -177,7 +177,7 @@ def _constant(call: Call) -> Made:
     given = call.node.attributes
     found = next(iter(given.values()), None)
     if len(given) != 1 or found is None or isinstance(found, str):
-        raise NotAdmittedError("a constant that is no numbers")
+        raise NotAdmittedError("a constant that is not numeric")
     if isinstance(found, Value):
         return Made((found,))
     if isinstance(found, tuple):

@@ -52,7 +52,9 @@ def sign_bundle(path: Path, key: Path, *, overwrite: bool = False) -> str:
     """
     signature = path / SIGNATURE_NAME
     if signature.exists() and not overwrite:
-        raise OutputExistsError(f"{signature} exists", "an unsigned bundle", "", "Add --overwrite to sign it again.")
+        raise OutputExistsError(
+            f"{signature} exists", expected="an unsigned bundle", remedy="Add --overwrite to sign it again."
+        )
     signer = signer_asked_for(key)
     bundle = open_bundle(path)
     manifest = bytes_from_file(path / MANIFEST_NAME, MAX_MANIFEST_BYTES, BundleError)

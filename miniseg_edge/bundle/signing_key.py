@@ -22,5 +22,7 @@ def signer_asked_for(key: Path, *, ask: bool = True) -> Signer:
     if not is_encrypted(key):
         return signer_from_key(key)
     if not ask or not sys.stdin.isatty():
-        raise UsageError(f"{key.name} asks for a password", "a terminal to ask in, or a key without one", "neither")
+        raise UsageError(
+            f"{key.name} needs a password", expected="a terminal to ask in, or a key without one", got="neither"
+        )
     return signer_from_key(key, getpass(f"Password of {key.name}: ").encode())

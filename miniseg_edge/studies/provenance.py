@@ -30,7 +30,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What drew a mask.
+    """What made a mask.
 
     Attributes:
         bundle_digest: the manifest's.

@@ -23,8 +23,8 @@ def _parser() -> argparse.ArgumentParser:
     recipe = Recipe()
     parser = Parser(
         prog="miniseg-train",
-        description="Trains MiniSeg on labelled slices with the paper's recipe. The same command goes on with a "
-        "training that was stopped.",
+        description="Trains MiniSeg on labelled slices with the paper's recipe. The same command resumes a "
+        "stopped training.",
         epilog="Held-out slices are validated on after each epoch; --select best keeps the epoch that does best there, "
         "as the published scores did, and then these scores are optimistic.",
         examples=(
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         "--masks", type=Path, required=True, metavar="DIR", help="of the same names; PNG, NIfTI, DICOM SEG"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="weights to begin from")
+    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="initial weights")
     parser.add_argument(
         "--preset",
         "--network",
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "--validation", type=Path, metavar="DIR", help="held-out images; default: one fifth of --images"
     )
     parser.add_argument("--validation-masks", type=Path, metavar="DIR", help="their masks")
-    parser.add_argument("--on-all", action="store_true", help="hold nothing out")
+    parser.add_argument("--on-all", action="store_true", help="train on all slices, without validation")
     parser.add_argument(
         "--select", choices=("last", "best"), default="last", help="which epoch to keep (default: last)"
     )
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[one.scale for one in recipe.passes],
         metavar="S",
-        help="one pass an epoch each (default: %(default)s)",
+        help="one pass per epoch each (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     parser.add_argument("--device", default="auto", help='"auto", "cpu", "cuda"; default: CUDA where there is one')

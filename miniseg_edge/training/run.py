@@ -113,7 +113,7 @@ class FoldRun:
         trainer.restore(state["trainer"])
         self._entries = tuple(Entry(**entry) for entry in state["entries"])
         self._kept = state["kept"]
-        terminal.say(f"fold {self._fold.number}: going on after epoch {len(trainer.epochs)}")
+        terminal.say(f"fold {self._fold.number}: resuming after epoch {len(trainer.epochs)}")
 
     def _note(self, epoch: Epoch, began: float) -> None:
         """Validates, and prints progress."""

@@ -77,9 +77,9 @@ def start_of(request: TrainingRequest, device: torch.device, *, from_hu: bool) -
     checkpoint = checkpoint_from_file(request.initial)
     if checkpoint.identity.classes != classes:
         was = checkpoint.identity.classes
-        terminal.warn(f"{checkpoint.name} has {was} classes, the labels {classes}: its heads are drawn anew")
+        terminal.warn(f"{checkpoint.name} has {was} classes, the labels {classes}: its heads are initialised again")
     elif checkpoint.architecture is not None and not checkpoint.auxiliary:
-        terminal.say(f"{checkpoint.name} has no auxiliary heads: they are drawn anew")
+        terminal.say(f"{checkpoint.name} has no auxiliary heads: they are initialised randomly")
     start = Start(checkpoint.identity.name, classes, request.seed, device, from_hu, checkpoint)
     _check_network(start.drawn(), request.recipe)
     return start

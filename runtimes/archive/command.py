@@ -25,12 +25,12 @@ _OF_ONE_STUDY = ("series", "phase", "part", "list", "resume", "overwrite", "comp
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
     """The options of an archive."""
     group = parser.add_argument_group(
-        "archives", "every series below INPUT, a folder or a URL of fsspec's; the same command goes on after a kill"
+        "archives", "every series below INPUT, a folder or a URL of fsspec's; the same command resumes after a kill"
     )
-    group.add_argument("--distributed", choices=EXECUTORS, help="what runs the workers; the results are the same")
-    group.add_argument("--workers", type=int, metavar="N", help="series at once; default: one for each core")
-    group.add_argument("--gpu-workers", type=int, metavar="N", help="beside them, one for each GPU (default: none)")
-    group.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster; default: Ray on this machine alone")
+    group.add_argument("--distributed", choices=EXECUTORS, help="how workers are run; the results are the same")
+    group.add_argument("--workers", type=int, metavar="N", help="concurrent series; default: one per core")
+    group.add_argument("--gpu-workers", type=int, metavar="N", help="additionally, one per GPU (default: none)")
+    group.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster; default: Ray on this machine only")
     group.add_argument("--ray-folder", type=Path, metavar="DIR", help="for Ray's files; default: a temporary one")
     group.add_argument("--scratch", type=Path, metavar="DIR", help="for copies of far files; default: in --output")
     group.add_argument("--retry-failed", action="store_true", help="do those again that failed in an earlier run")

@@ -101,7 +101,8 @@ def segment_archive(
         bundle: directory.
         source: folder or file, or an fsspec URL.
         output: folder; with several machines, one that all reach by the same path.
-        executor: "in-process", "processes", or "ray": results are the same, bit for bit, except for new UIDs in DICOM SEG.
+        executor: "in-process", "processes", or "ray": results are the same, bit for bit,
+            except for new UIDs in DICOM SEG.
         workers: each with one series at a time; by default one per core.
         crews: instead of `workers`, `runtime` and `device`: workers of several kinds at the same time.
         formats: of results, as in `miniseg-segment --format`.

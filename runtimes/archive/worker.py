@@ -69,7 +69,7 @@ class Worker:
         """Segments a series, writes its results, and commits its row, which records any error of the series.
 
         Raises:
-            OutputError: results cannot be written, which is no fault of the series. BundleError and its subclasses,
+            OutputError: results cannot be written, which is not the series' fault. BundleError and its subclasses,
                 RuntimeUnavailableError, InferenceError: the Segmenter cannot be opened.
             DeviceLostError: this process cannot use its GPU again; another one must take the series.
         """

@@ -75,29 +75,35 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("bundle", type=Path, nargs="?", help="directory from miniseg-export")
     parser.add_argument("--aet", metavar="TITLE", default="MINISEG", help="our AE title (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on: loopback (%(default)s)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="%(default)s; 0 takes a free one")
-    parser.add_argument("--port-file", type=Path, metavar="FILE", help="gets the port once connections are taken")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="%(default)s; 0 chooses a free one")
+    parser.add_argument(
+        "--port-file", type=Path, metavar="FILE", help="the port is written to it when connections are accepted"
+    )
     parser.add_argument(
         "--send", action="append", default=[], metavar="PACS", help="TITLE@HOST:PORT, or a STOW-RS URL; repeatable"
     )
     parser.add_argument("--spool", type=Path, default=Path("miniseg-spool"), metavar="DIR", help="(%(default)s)")
     parser.add_argument(
-        "--wait", type=seconds, default=10.0, metavar="S", help="of quiet until a series is complete (%(default)g)"
+        "--wait",
+        type=seconds,
+        default=10.0,
+        metavar="S",
+        help="idle time after which a series is complete (%(default)g)",
     )
     parser.add_argument(
         "--late", type=seconds, default=600.0, metavar="S",
-        help="that images stay after the answer, for slices that come late (%(default)g)",
+        help="how long images are kept after the answer, for late slices (%(default)g)",
     )  # fmt: skip
-    parser.add_argument("--keep", action="store_true", help="keep images and results in the spool for good")
-    parser.add_argument("--rules", type=Path, metavar="FILE", help="TOML: which series are taken; default: every CT")
+    parser.add_argument("--keep", action="store_true", help="keep images and results in the spool permanently")
+    parser.add_argument("--rules", type=Path, metavar="FILE", help="TOML: which series are accepted; default: every CT")
     parser.add_argument(
         "--format", action="append", choices=(DICOM_SEG, DICOM_SR, DICOM_SC),
         help="of results; repeatable; default: dicom-seg",
     )  # fmt: skip
     parser.add_argument("--seg-frames", choices=SEG_FRAMES, default=RANGE, help="as of miniseg-segment (%(default)s)")
-    parser.add_argument("--part", action="store_true", help="take the longest evenly spaced part of an uneven series")
-    parser.add_argument("--status", action="store_true", help="show what is in --spool, and do nothing else")
-    parser.add_argument("--retry-dead", action="store_true", help="at the start, try dead letters again")
+    parser.add_argument("--part", action="store_true", help="use the longest evenly spaced part of an uneven series")
+    parser.add_argument("--status", action="store_true", help="show the content of --spool and exit")
+    parser.add_argument("--retry-dead", action="store_true", help="at the start, retry dead letters")
     parser.add_argument(
         "--metrics-port", type=int, metavar="PORT", help="Prometheus' metrics on loopback; 0: a free one"
     )
@@ -115,7 +121,12 @@ def _add_who(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--tls-cert", type=Path, metavar="FILE", help="our certificate chain in PEM")
     group.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key in PEM")
-    group.add_argument("--tls-peers", type=Path, metavar="FILE", help="PEM of who vouches for scanners and archives")
+    group.add_argument(
+        "--tls-peers",
+        type=Path,
+        metavar="FILE",
+        help="PEM with the certificates that sign those of scanners and archives",
+    )
     group.add_argument("--send-tls", action="store_true", help="C-STORE to archives over TLS")
     group.add_argument("--send-token", type=Path, metavar="FILE", help="bearer token for STOW-RS, in one line")
 
@@ -147,7 +158,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--confirm-within", type=seconds, default=_PATIENCE.confirm_s, metavar="S",
-        help="until a confirmation is asked for again (%(default)g)",
+        help="until a confirmation is requested again (%(default)g)",
     )  # fmt: skip
 
 

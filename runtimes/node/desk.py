@@ -87,7 +87,7 @@ class Desk:
             most: maximum number of series in progress or waiting.
             wait_s: idle time after which a series is complete.
             late_s: how long images are kept after the answer, for late slices.
-            keep: keep them for good.
+            keep: keep them permanently.
         """
         self.to_draw: queue.Queue[Case] = queue.Queue()
         self.on_drawn: Callable[[Case], None] = lambda case: None

@@ -49,7 +49,7 @@ class Settings:
         peers: who may send; if empty, everybody who can reach it.
         wait_s: idle time after which a series is complete.
         late_s: how long images are kept after the answer, for late slices.
-        keep: keep them for good.
+        keep: keep them permanently.
         metrics_port: on loopback; None for no metrics.
         rules, limits, drawing, patience: see their classes.
     """

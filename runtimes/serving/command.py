@@ -48,8 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
     parser.add_argument("--name", help="of the model in paths; default: the bundle's")
     parser.add_argument("--host", default="127.0.0.1", help="loopback (%(default)s)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="%(default)s; 0 takes a free one")
-    parser.add_argument("--port-file", type=Path, metavar="FILE", help="gets the port once connections are taken")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="%(default)s; 0 chooses a free one")
+    parser.add_argument(
+        "--port-file", type=Path, metavar="FILE", help="the port is written to it when connections are accepted"
+    )
     parser.add_argument("--queue", type=int, default=_DEFAULTS.queue, metavar="N", help="that may wait (%(default)s)")
     parser.add_argument(
         "--deadline", type=float, default=_DEFAULTS.deadline_s, metavar="S", help="of each request (%(default)g)"
@@ -64,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     add_opening(parser)
     parser.add_argument("--streams", type=int, metavar="N", help="slices worked on at once; default: one for each core")
     parser.add_argument("--verbose", action="store_true", help="log a line for each request, without its content")
-    group = parser.add_argument_group("beyond this machine, all four; on loopback, those that are wanted")
-    group.add_argument("--allow-remote", action="store_true", help="let --host be an address that others can reach")
-    group.add_argument("--token-file", type=Path, metavar="FILE", help="token that requests must bring, in one line")
+    group = parser.add_argument_group("all four are required beyond this machine, and optional on loopback")
+    group.add_argument("--allow-remote", action="store_true", help="allow a --host that other machines can reach")
+    group.add_argument("--token-file", type=Path, metavar="FILE", help="token that requests must contain, in one line")
     group.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain in PEM")
     group.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key in PEM")
     return parser

@@ -49,7 +49,7 @@ _ROWS = (
         refers_to_dicom=True, brings=DICOM_SEG,
     ),
     Format(
-        DICOM_SC, "captures/", "DICOM secondary captures with the lesion drawn in", writers.write_dicom_sc,
+        DICOM_SC, "captures/", "DICOM secondary captures with the lesion outlined", writers.write_dicom_sc,
         of_slice=lambda index: f"captures/{writers.capture_name(index)}", refers_to_dicom=True,
     ),
     Format(NIFTI, "mask.nii.gz", "a mask in the study's own grid", writers.write_nifti),

@@ -99,7 +99,7 @@ def check_apart(source: Path, output: Path, kind: Kind) -> None:
     outside = outside if source.is_dir() else outside.parent
     if inside == outside or (kind == "study" and inside.is_relative_to(outside)):
         raise UsageError(
-            "the output folder is the input folder", expected="another --output", got=output.name or str(output),
+            "the output folder overlaps the input folder", expected="another --output", got=output.name or str(output),
             remedy="The next run would read the results as input.",
         )  # fmt: skip
 

@@ -28,7 +28,7 @@ EARLY = 8
 
 
 def drawing_of(study: Study, segmenter: Segmenter) -> Drawing:
-    """What draws which study."""
+    """The settings under which a study is segmented."""
     choice, digest = segmenter.choice, segmenter.bundle.manifest.digest
     what = (choice.entry.name, choice.device, choice.artifact.precision)
     return Drawing(digest, *what, len(study), (study.size[0], study.size[1]))

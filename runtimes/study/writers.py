@@ -66,7 +66,7 @@ class Result:
     @property
     def sources(self) -> SegSources:
         """What DICOM results need; only used by their writers."""
-        assert self.seg is not None  # noqa: S101  they are left out where there are none
+        assert self.seg is not None  # noqa: S101  they are omitted if there are none
         return self.seg
 
     @cached_property

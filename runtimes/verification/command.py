@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="miniseg-verify",
-        description="Checks a bundle's hashes, opens every runtime at hand and replays the golden slices.",
+        description="Checks a bundle's hashes, opens every available runtime and replays the golden slices.",
         epilog="Exit codes: 0 done, 1 error, 2 usage, 3 a runtime does not reproduce the reference.",
         answers=True,
         examples=(
@@ -50,18 +50,21 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     parser.add_argument("bundle", type=Path, help="directory from miniseg-export")
-    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key whose owner must have signed the bundle")
+    parser.add_argument("--trust", type=Path, metavar="KEY", help="public key with which the bundle must be signed")
     parser.add_argument(
         "--explain",
         nargs="?",
         const="",
         metavar="RESULT",
-        help="instead: where the bundle comes from, or a mask, overlay or findings that it drew, back to the training",
+        help="instead: trace the bundle, or a mask, overlay or findings that it made, back to the training",
     )
     parser.add_argument(
-        "--record", type=Path, metavar="DIR", help=f"file there what was checked: {JSON_NAME}, {HTML_NAME}, {SBOM_NAME}"
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help=f"write a record of the check there: {JSON_NAME}, {HTML_NAME}, {SBOM_NAME}",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a record that is already registered")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing record")
     parser.add_argument(
         "--deadline",
         type=seconds,

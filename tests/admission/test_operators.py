@@ -61,7 +61,7 @@ def made_by_onnx_runtime(case: Case) -> Shape | None:
 
 
 def agrees(case: Case) -> bool:
-    """Checks that admission makes what ONNX Runtime makes, and of an IR what OpenVINO states; False: no such thing."""
+    """Compares admission with ONNX Runtime, and with what OpenVINO states of an IR; False if the IR has none."""
     shape = made_by_onnx_runtime(case)
     if shape is None or not all(shape):
         return False

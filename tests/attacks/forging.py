@@ -1,4 +1,4 @@
-"""Bundles as whoever makes one can make them: every hash right, the content hostile."""
+"""Bundles as an attacker can make them: every hash right, the content hostile."""
 
 from collections.abc import Mapping
 from dataclasses import replace

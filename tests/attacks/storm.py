@@ -1,6 +1,6 @@
 """`python -m tests.attacks.storm BUNDLE`: every attack on a service at once, beside an honest client; prints figures.
 
-The service asks for TLS and a token. Strangers send chunks without end, keep silent, leave handshakes open, drip
+The service asks for TLS and a token. Untrusted peers send chunks without end, keep silent, leave handshakes open, drip
 headers and read nothing; peers with the token send the largest requests, wrong ones and JSON, stop in the middle, and
 never read.
 """
@@ -181,7 +181,7 @@ def attack(aim: Aim, seconds: float) -> None:
 
 
 def scheduled(process: int) -> tuple[float, float]:
-    """Seconds in which a process's first thread has run, and in which it waited to run; NaN where nobody counts."""
+    """Seconds in which a process's first thread ran, and in which it waited to run; NaN if they are not counted."""
     path = Path(f"/proc/{process}/task/{process}/schedstat")
     if not path.exists():
         return math.nan, math.nan

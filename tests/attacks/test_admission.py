@@ -31,7 +31,7 @@ def node(operator: str, inputs: Sequence[str], output: str = "logit", **attribut
 
 
 def reduced(big: str) -> list[onnx.NodeProto]:
-    """Makes the answer of something big, so that nobody can leave it out."""
+    """Makes the answer depend on something big, so that it cannot be optimised away."""
     return [node("ReduceMax", [big], "one", keepdims=0), node("Add", ["slice", "one"])]
 
 
@@ -56,7 +56,7 @@ def expand() -> onnx.ModelProto:
 
 
 def expand_by_the_slice() -> onnx.ModelProto:
-    """The size comes from the slice's own shape, and folds all the same."""
+    """The size comes from the slice's own shape, and folds anyway."""
     nodes = [node("Shape", ["slice"], "shape"), node("Mul", ["shape", "times"], "sides")]
     nodes += [node("Expand", ["tiny", "sides"], "big"), *reduced("big")]
     return onnx_model(nodes, [weights("tiny", [1.0], [1], whole=False), weights("times", [1, 1, 2**14, 2**14], [4])])

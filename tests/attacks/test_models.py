@@ -1,4 +1,4 @@
-"""Model files in bundles whose hashes are right: what a stranger's bundle can try on the vendors' parsers."""
+"""Model files in bundles whose hashes are right: what an untrusted bundle can try on the vendors' parsers."""
 
 import re
 import struct

@@ -1,4 +1,4 @@
-"""Peers that are silent, slow or many: whoever has something to say is answered beside them."""
+"""Peers that are silent, slow or many: honest peers are still answered."""
 
 import contextlib
 import socket
@@ -46,7 +46,7 @@ def guarded(demo_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def serves(service: Running) -> None:
-    """Health answers, and whoever may ask gets masks."""
+    """Health answers, and authorised peers get masks."""
     for _ in range(3):
         assert service.ask("GET", "/v2/health/live").status == 200
         assert service.ask("GET", "/v2/health/ready").status == 200

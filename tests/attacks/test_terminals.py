@@ -123,7 +123,7 @@ def test_no_long_value_begins_a_line_of_a_terminal(tmp_path: Path, letter: str) 
         [sys.executable, "-c", command], cwd=tmp_path, stdout=follower, stderr=follower, env=environment
     ) as process:
         os.close(follower)
-        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        with contextlib.suppress(OSError):  # how a terminal reports that its writer is gone
             while data := os.read(leader, 65536):
                 shown += data
         assert process.wait() == 0

@@ -151,7 +151,7 @@ def wrong_of_cuda(wanted: list[Use], *folders: Path) -> list[tuple[Use, str | No
 def installed(wanted: str, finish: Callable[[Path], object] = lambda folder: None) -> Path:
     """A wheel's folder, without what it depends on, for all runs and their workers. Skips where it cannot be had.
 
-    `finish` adds to the folder before anybody sees it.
+    `finish` adds to the folder before it is used.
     """
     folder = ROOT / "build" / "bindings" / wanted
     folder.parent.mkdir(parents=True, exist_ok=True)

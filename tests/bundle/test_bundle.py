@@ -84,11 +84,11 @@ class TestOpening:
         assert record.sha256.startswith("ba7816bf")
 
     def test_nothing_there_is_no_bundle(self, tmp_path: Path) -> None:
-        with pytest.raises(BundleError, match="got nothing"):
+        with pytest.raises(BundleError, match="is not a bundle: nothing"):
             open_bundle(tmp_path / "absent")
 
     def test_a_file_is_no_bundle(self, path: Path) -> None:
-        with pytest.raises(BundleError, match="got a file"):
+        with pytest.raises(BundleError, match="is not a bundle: a file"):
             open_bundle(path / MANIFEST_NAME)
 
     def test_a_folder_without_a_manifest_is_no_bundle(self, tmp_path: Path) -> None:

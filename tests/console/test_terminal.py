@@ -126,7 +126,7 @@ def test_lines_come_above_a_progress_bar_on_a_terminal() -> None:
     shown = b""
     with subprocess.Popen([sys.executable, "-c", script], stdout=follower, stderr=follower) as process:
         os.close(follower)
-        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        with contextlib.suppress(OSError):  # how a terminal reports that its writer is gone
             while data := os.read(leader, 65536):
                 shown += data
         assert process.wait() == 0

@@ -136,7 +136,7 @@ class TestRefused:
 
     def test_int8_and_forms(self, tmp_path: Path) -> None:
         wanted = request(tmp_path, "tests-tiny-unet")
-        with pytest.raises(UsageError, match="INT8 is searched over MiniSeg's blocks"):
+        with pytest.raises(UsageError, match="INT8 needs MiniSeg's blocks"):
             export_bundle(replace(wanted, precisions=("fp32", "int8"), calibration=tmp_path))
         with pytest.raises(UsageError, match="cannot be tuned"):
             export_bundle(replace(wanted, tune=True))

@@ -94,7 +94,7 @@ def fallback(bundle: str) -> int:
 
 
 def late_engine(bundle: str) -> int:
-    """The second engine hangs as it is opened, and the first goes on."""
+    """The second engine hangs as it is opened, and the first continues."""
     hang_in_opening(1)
     segmenter = miniseg_edge.load(bundle, "onnxruntime", threads=2, deadline_s=10)
     segmenter._volume_streams = 2  # whatever the cores of this machine

@@ -103,7 +103,7 @@ YEARS = {2038: 2**31 - 2, 2106: 2**32 - 2, 2255: 9_000_000_000}
 @pytest.mark.slow
 @pytest.mark.parametrize("year", YEARS)
 def test_late_years_are_years_like_any(year: int, far: dict[str, str], demo_bundle_path: Path, tmp_path: Path) -> None:
-    """A study in every format, an archive in other processes, which goes on, and a record."""
+    """A study in every format, an archive in other processes, which resumes, and a record."""
     environment = {**far, "FAR_CLOCK_S": str(YEARS[year])}
     assert int(float(run(environment, "-c", "import time; print(time.time())"))) >= YEARS[year]
     study = write_series(tmp_path / "study", 2)

@@ -1,4 +1,4 @@
-"""Real disks, full and read-only: a typed error, every file whole, and the work goes on when there is room."""
+"""Real disks, full and read-only: a typed error, every file whole, and the work resumes when there is room."""
 
 import subprocess
 from collections.abc import Callable, Iterator

@@ -67,7 +67,7 @@ def test_a_study_that_is_killed_at_any_step_has_whole_results_or_none(demo_bundl
 def test_a_driver_and_its_workers_that_are_killed_together_leave_no_semaphores(
     demo_bundle_path: Path, tmp_path: Path
 ) -> None:
-    """Nobody is left who could tidy up what has a name in the system."""
+    """No process is left that could remove named system objects."""
     for number in range(6):
         write_series(tmp_path / "in" / f"{number}", 20, of_series(number))
     command = [str(Path(sys.executable).with_name("miniseg-segment")), str(demo_bundle_path), str(tmp_path / "in")]

@@ -1,4 +1,4 @@
-"""No more threads: an error with a code, nothing lost by it, and the work goes on where they are to be had again."""
+"""No more threads: an error with a code, nothing is lost, and the work resumes when threads are available again."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A runtime that fails in the midst of a volume: what was drawn is kept and marked, and the work goes on from there."""
+"""A runtime that fails in the midst of a volume: finished masks are kept and marked, and work resumes there."""
 
 import gzip
 import json
@@ -106,7 +106,7 @@ def test_what_was_kept_is_not_mixed_with_anything_else(
     failing()
     assert run(demo_bundle_path, study, out) == 1
     assert run(bundle_path, study, out, "--resume") == 2
-    assert "drawn otherwise" in capsys.readouterr().err
+    assert "made with other settings" in capsys.readouterr().err
     whole = (out / KEPT).read_bytes()
     line, masks = gzip.decompress(whole).split(b"\n", 1)
     changed = line + b"\n" + bytes([masks[0] ^ 1]) + masks[1:]
@@ -119,7 +119,7 @@ def test_what_was_kept_is_not_mixed_with_anything_else(
     record["input_sha256"][1] = "0" * 64
     (out / KEPT).write_bytes(gzip.compress(json.dumps(record).encode() + b"\n" + masks))
     assert run(demo_bundle_path, study, out, "--resume") == 1
-    assert "another one than was drawn" in capsys.readouterr().err
+    assert "not the slice that was segmented" in capsys.readouterr().err
 
 
 def test_a_folder_of_slices_goes_on_where_it_failed(

@@ -1,4 +1,4 @@
-"""The targets `onnx` and `ir`: model files of a stranger's bundle, from their bytes to what they would take to run."""
+"""The targets `onnx` and `ir`: model files of an untrusted bundle, from their bytes to what they would take to run."""
 
 import contextlib
 from collections.abc import Mapping

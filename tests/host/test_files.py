@@ -124,7 +124,7 @@ class TestWriting:
         (tmp_path / "file").write_bytes(b"old")
         tmp_path.chmod(0o500)
         try:
-            with permissions_bind(), pytest.raises(OutputError, match=r"a writable folder.*Permission denied"):
+            with permissions_bind(), pytest.raises(OutputError, match=r"Permission denied.*a writable folder"):
                 replace_file(tmp_path / "file", b"new")
         finally:
             tmp_path.chmod(0o700)

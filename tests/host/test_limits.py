@@ -39,7 +39,7 @@ def test_memory_that_is_exhausted_has_its_error(error: Exception) -> None:
 def test_threads_that_are_short_have_their_error(error: Exception) -> None:
     with pytest.raises(HostThreadsError, match="THREADS: ") as caught, host_limits():
         raise error
-    assert caught.value.got == str(error)
+    assert caught.value.because == str(error)
 
 
 @pytest.mark.parametrize("error", OTHERS, ids=repr)

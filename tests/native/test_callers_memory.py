@@ -1,4 +1,4 @@
-"""What a caller hands to a run is read and written exactly: it lies between pages that nobody may touch."""
+"""What a caller hands to a run is read and written exactly: it lies between pages that must not be touched."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Volumes: the bits of slice after slice, whoever watches, stops or cancels, and however the arrays lie."""
+"""Volumes: the bits of slice after slice, under progress, stops and cancellations, and however the arrays lie."""
 
 import ctypes
 import threading

@@ -10,8 +10,8 @@ It replaces no test on hardware. Enumerations, error texts and signatures are th
 - A capture is spoiled by a call that is not allowed in it, such as `cudaMalloc`, `cudaFree`, `cudaStreamSynchronize`:
   "Prohibited and unhandled operations" in the programming guide; `cudaStreamEndCapture` then gives
   `cudaErrorStreamCaptureInvalidated`.
-- After an error that leaves the process inconsistent every call gives the same error: `cudaErrorIllegalAddress` and its
-  kin in the description of `cudaError_t`.
+- After an error that leaves the process inconsistent every call gives the same error: `cudaErrorIllegalAddress` and
+  similar ones in the description of `cudaError_t`.
 """
 
 import ctypes

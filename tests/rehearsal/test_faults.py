@@ -53,7 +53,7 @@ def test_opening_fails_with_the_right_error_and_leaves_nothing(
     with pytest.raises(MiniSegError) as caught:
         miniseg_edge.load(engines, "tensorrt")
     assert type(caught.value) is kind
-    assert " ".join(said.split()) in caught.value.got
+    assert " ".join(said.split()) in caught.value.because
     del caught
     gc.collect()
 
@@ -145,7 +145,7 @@ def test_without_a_cuda_graph_it_goes_on(
     cause(machine)
     with miniseg_edge.load(engines, "tensorrt") as segmenter:
         assert (segmenter.segment(SLICE).logit == expected).all()
-    assert "no CUDA graph, each call is put together anew" in caplog.text
+    assert "no CUDA graph, so each call is launched operator by operator" in caplog.text
 
 
 def test_nothing_is_collected_inside_a_capture(

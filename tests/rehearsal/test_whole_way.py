@@ -1,4 +1,4 @@
-"""From `--target trt` to `segment` and `--rebuild`, with all but the GPU. What it shows is no test on hardware."""
+"""From `--target trt` to `segment` and `--rebuild`, with all but the GPU. It does not replace a test on hardware."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +87,7 @@ def test_a_free_shape_takes_memory_for_what_is_fed(any_size: Bundle, machine: Re
         for side in (64, 48, 64):
             segmenter.runtime.infer(np.zeros((1, 1, side, side), np.float32))
             assert machine.cuda.bytes_on(0) < 2 * 64 * 64 * BYTES_FOR_EACH_VALUE < largest / 100
-        with pytest.raises(InputError, match="does not serve this shape"):
+        with pytest.raises(InputError, match="does not support this shape"):
             segmenter.runtime.infer(np.zeros((5, 1, 64, 64), np.float32))
 
 

@@ -70,7 +70,7 @@ def sequence(*items: Mapping[str, bytes]) -> bytes:
 def dciodvfy_errors(path: Path) -> list[str]:
     """What dicom3tools' verifier holds against a file; nothing where it is not installed.
 
-    It counts the bytes of texts against limits that DICOM counts in characters (PS3.5, 6.2): that is no error.
+    It counts the bytes of texts against limits that DICOM counts in characters (PS3.5, 6.2): that is not an error.
     """
     if shutil.which("dciodvfy") is None:
         return []

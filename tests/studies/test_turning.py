@@ -26,7 +26,7 @@ PIXEL_MM = {"row": 0.7, "column": 0.8}
 
 
 def stored_by(turn: Turn, tilt: float = 0.0) -> Edit:
-    """An edit that stores each slice of `write_series` turned, with a header that says where it lies all the same."""
+    """An edit that stores each slice of `write_series` turned, with a header that still states its position."""
     row, column = ROW, np.array([0.0, np.cos(tilt), np.sin(tilt)])
 
     def edit(index: int, made: Any) -> None:

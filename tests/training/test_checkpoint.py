@@ -65,7 +65,7 @@ def test_missing_and_unexpected_keys_are_listed(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         checkpoint_from_file(saved(content, tmp_path / "keys.pth"))
     assert "1 missing (down1.conv.weight)" in str(caught.value)
-    assert "1 unexpected: optimizer.extra" in str(caught.value)
+    assert "1 unexpected (optimizer.extra)" in str(caught.value)
 
 
 def test_another_network_is_refused_with_its_keys(tmp_path: Path) -> None:

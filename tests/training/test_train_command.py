@@ -164,7 +164,7 @@ def test_it_begins_from_a_checkpoint(data: Path, tmp_path: Path, capsys: pytest.
     kept = [name for name, tensor in begun.state.items() if name.endswith("conv.weight")]
     assert all(torch.allclose(first.state[name], begun.state[name], atol=1e-6) for name in kept)
     assert main(arguments(data, tmp_path / "three", *still, "--label", "255=1", "--label", "254=2")) == DONE
-    assert "drawn anew" in capsys.readouterr().err
+    assert "initialised" in capsys.readouterr().err
     assert checkpoint_from_file(tmp_path / "three" / "checkpoint.pth").identity.classes == 3
 
 

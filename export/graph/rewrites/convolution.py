@@ -28,7 +28,7 @@ class Convolution:
     def __post_init__(self) -> None:
         outputs, _, height, width = self.weight.shape
         if height != width or height % 2 == 0 or self.bias.shape != (outputs,) or outputs % self.groups:
-            raise ValueError(f"no such convolution: {tuple(self.weight.shape)}, groups {self.groups}")
+            raise ValueError(f"unsupported convolution: {tuple(self.weight.shape)}, groups {self.groups}")
 
     @property
     def outputs(self) -> int:

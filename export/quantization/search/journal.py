@@ -60,11 +60,11 @@ class Journal:
                 found = object_from_json(bytes_from_file(path, _MAX_BYTES, UsageError), path.name, UsageError)
                 content = record_from_object(_Content, found, path.name, UsageError)
             except UsageError as error:
-                terminal.warn(f"the search begins anew: {error}")
+                terminal.warn(f"the search starts over: {error}")
             else:
                 if content.fingerprint == fingerprint:
                     journal._content = content
-                    terminal.say(f"going on with the search in {path}: {len(content.entries)} sets are judged")
+                    terminal.say(f"resuming the search in {path}: {len(content.entries)} sets are judged")
         return journal
 
     @property

@@ -43,7 +43,7 @@ class Arena {
  private:
   static constexpr std::uint64_t kLine = 64;
 
-  // Under AddressSanitizer, memory behind each piece that nobody may touch.
+  // Under AddressSanitizer, memory behind each piece that must not be touched.
   void guard() {
 #if defined(MINISEG_GUARDED)
     constexpr std::uint64_t kGuard = 64 * kLine;

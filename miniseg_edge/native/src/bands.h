@@ -25,7 +25,7 @@ class Bands {
     }
   }
 
-  // Up to `grain` rows that nobody else has, or none when all are taken.
+  // Up to `grain` rows that no other thread has, or none when all are taken.
   Band take(int thread, int grain) {
     for (;;) {
       const Band own = from_front(parts_[thread].rows, grain);

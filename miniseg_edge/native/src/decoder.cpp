@@ -86,7 +86,7 @@ void Decoder::begin(const miniseg_output& output) {
   step_ = -1;
 }
 
-// A band that follows the one before goes on where that ended.
+// A band that follows the previous one continues where that ended.
 void Decoder::begin_band(int step, int row, Band band) {
   if (step_ == step && band.begin == made_) return;
   steps_[step].forget_all();

@@ -146,7 +146,7 @@ struct MaskRow {
 // A set of kernels, compiled for one instruction set.
 struct Kernels {
   int block_outputs;   // the largest block of outputs that Blocks may have
-  int depthwise_rows;  // the most rows that a call of `depthwise` and its kin makes
+  int depthwise_rows;  // the most rows that a call of `depthwise` and its variants makes
   void (*pointwise)(const PointwiseRow&);
   void (*dense3)(const DenseRow&);         // stride 1
   void (*dense3_stride2)(const DenseRow&);

@@ -17,7 +17,7 @@ struct Lock {
   ~Lock() {}  // not trivial, so that compilers see a use
 };
 
-// Nobody else could end what is waited for, and nobody else began it.
+// No other thread could end what is waited for, and no other started it.
 struct Signal {
   void notify_all() {}
   template <typename Done>

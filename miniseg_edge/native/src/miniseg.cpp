@@ -175,7 +175,7 @@ int32_t miniseg_context_open(const miniseg_model* model, const miniseg_context_o
 
 void miniseg_context_close(miniseg_context* context) {
   if (context == nullptr) return;
-  if (!context->runner.forked()) {  // a fork may have copied a run that nobody will end
+  if (!context->runner.forked()) {  // a fork may have copied a run that will never end
     miniseg::Lock lock(context->mutex);
     context->runner.cancel();
     context->idle.wait(lock, [&] { return !context->busy; });

@@ -120,7 +120,7 @@ typedef struct miniseg_volume {
   uint32_t slices;           /* 0 is a volume too */
   int64_t slice_stride;      /* bytes from a slice's pixels to the next one's; may be negative or 0 */
   int64_t output_stride;     /* bytes from a result's pixels to the next one's */
-  miniseg_progress progress; /* null: nobody is told */
+  miniseg_progress progress; /* null: no progress */
   void *user;                /* what it gets */
 } miniseg_volume;
 

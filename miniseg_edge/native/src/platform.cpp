@@ -66,7 +66,7 @@ void give_pages_back(void* pages, std::uint64_t) { VirtualFree(pages, 0, MEM_REL
 
 #elif defined(__wasm__)
 
-// There is one thread, so nobody sleeps.
+// There is one thread, so none sleeps.
 void sleep_while(const std::atomic<int>&, int) {}
 
 void wake_all(std::atomic<int>&) {}

@@ -1,7 +1,7 @@
 // What each layer of a run takes: the kernels of a set, each call of which is timed, and a stopwatch for each thread.
 //
 // Kernels know nothing of layers, but each call has the weights of its layer, or memory of its own where there are none:
-// that is the key by which it is told. Runs that nobody profiles use the set itself and pay nothing.
+// that is the key by which it is told. Runs that are not profiled use the set itself and pay nothing.
 #pragma once
 
 #include <cstdint>

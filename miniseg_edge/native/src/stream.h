@@ -10,7 +10,7 @@ class Stream {
  public:
   virtual ~Stream() = default;
 
-  // Nothing is made yet, and nobody has asked.
+  // Nothing is made yet, and nothing was requested.
   void forget() { next_ = kNowhere; }
 
   // The next rows that are asked for begin at `row` or before.

@@ -11,7 +11,7 @@ namespace miniseg {
 
 #if defined(__wasm__)
 
-void wait_while(const std::atomic<int>&, int) {}  // one thread: nobody is waited for
+void wait_while(const std::atomic<int>&, int) {}  // one thread: there is nothing to wait for
 
 #else
 

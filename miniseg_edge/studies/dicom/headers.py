@@ -106,7 +106,7 @@ def sorted_headers(files: Sequence[SourceFile], name: str) -> SortedHeaders:
         raise _nothing_to_segment(name, headers, left_out)
     remarks = [f"left out: {count} x {kind}" for kind, count in sorted((left_out + others).items())]
     if unusual := sum(not (header.form.is_standard and header.has_meta) for header in headers):
-        remarks.append(f"files without DICOM's preamble or meta information, or gzipped, read all the same: {unusual}")
+        remarks.append(f"files without DICOM's preamble or meta information, or gzipped, read anyway: {unusual}")
     present = frozenset(uid_of(header.dataset, "SOPInstanceUID") for header in headers)
     return SortedHeaders(images, present, tuple(remarks))
 

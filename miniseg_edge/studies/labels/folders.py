@@ -163,9 +163,7 @@ def labelled_cases(
     if len(found) == len(labels) == 1 and (images.is_file() or _is_series(images)):
         labels = dict.fromkeys(found, next(iter(labels.values())))  # one study and one mask belong together
     if missing := [name for name in found if name not in labels]:
-        raise UsageError(
-            "some cases have no mask", expected="a mask of the same name for each", got=listed(missing)
-        )
+        raise UsageError("some cases have no mask", expected="a mask of the same name for each", got=listed(missing))
     return tuple(
         LabelledCase(
             name, _group(name, group_pattern), path, labels[name], mapping or LabelMapping(), separate_channels

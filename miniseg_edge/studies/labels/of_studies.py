@@ -36,7 +36,7 @@ def study_labels(study: Study, mask: Path) -> Labels:
         A function from a slice's index, 0..len(study) - 1, to its stored values (H, W); segment numbers of a SEG.
 
     Raises:
-        NoImagesError, UnsupportedFormatError: there is no such mask.
+        NoImagesError, UnsupportedFormatError: the mask does not exist.
         GeometryError: it is not aligned with the study.
         InputError: a SEG of other images.
         MissingDependencyError: the extra `dicom` is not installed.

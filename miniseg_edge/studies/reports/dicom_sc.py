@@ -21,7 +21,7 @@ from miniseg_edge.studies.seg.seg_sources import SegSources, no_seg
 from miniseg_edge.studies.volume import Point
 
 KIND = "dicom-sc"
-SERIES_DESCRIPTION = "COVID-19 lesions drawn in, research only"
+SERIES_DESCRIPTION = "COVID-19 lesions outlined, research only"
 _SERIES_NUMBER_OFFSET = 3000
 
 _MIN_WIDTH = 320
@@ -105,7 +105,7 @@ def _capture(picture: ByteArray, index: int, sources: SegSources, uids: ResultUi
     plane = sources.plane
     made.PatientOrientation = [_letters(plane.row_direction), _letters(plane.column_direction)]
     made.BurnedInAnnotation = "NO"
-    made.DerivationDescription = f"CT through the lung window with lesions drawn in. {RESEARCH_ONLY}."
+    made.DerivationDescription = f"CT through the lung window with lesions outlined. {RESEARCH_ONLY}."
     source = pydicom.Dataset()
     source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = image.sop_class_uid, image.sop_instance_uid
     if image.sop_class_uid in ENHANCED:

@@ -1,7 +1,7 @@
 """MONAI's networks, in the widths that people deploy: what MiniSeg is compared with.
 
-Each is built by name through the entry points in `pyproject.toml`, as anybody else's network is; MONAI is imported when
-one is built. Parameters are for three channels and two classes.
+Each is built by name through the entry points in `pyproject.toml`, like other packages' networks; MONAI is imported
+when one is built. Parameters are for three channels and two classes.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The interface of a network for training and export, whoever its author is."""
+"""The interface of a network for training and export, whichever package defines it."""
 
 from abc import ABC, abstractmethod
 

@@ -65,7 +65,7 @@ class AnsweringProcess:
         assert self._process.stdin is not None  # noqa: S101
         try:
             _send(message, self._process.stdin)
-        except OSError:  # nobody reads it
+        except OSError:  # the reader is gone
             return False
         return True
 

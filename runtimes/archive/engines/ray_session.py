@@ -176,7 +176,8 @@ def _environment() -> Iterator[None]:
     """Ray reads its configuration when it starts, and passes it to its processes."""
     wanted = {
         **{"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"},
-        # Without the token nobody can run code in our workers; if it is not set, Ray stores its own in the user's home.
+        # Only holders of the token can run code in our workers; if it is not set, Ray stores its own in the user's
+        # home.
         "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN") or _token(),
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }

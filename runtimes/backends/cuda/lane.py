@@ -137,7 +137,7 @@ class Lane:
         except DeviceLostError:
             raise
         except MiniSegError as error:
-            _log.warning("no CUDA graph, each call is put together anew: %s", error)
+            _log.warning("no CUDA graph, so each call is launched operator by operator: %s", error)
             cuda_runtime().cudaGetLastError()  # otherwise the next caller would get it
             self._run()  # the stream works without, or this error is the one to report
             return None

@@ -35,6 +35,6 @@ class Confirmations:
             return self._answers.get(transaction_uid, "open")
 
     def forget(self, transaction_uid: str) -> None:
-        """Nobody waits any more."""
+        """The answer is not awaited any more."""
         with self._lock:
             self._answers.pop(transaction_uid, None)

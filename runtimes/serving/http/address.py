@@ -109,7 +109,7 @@ def server_tls(cert: Path, key: Path) -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    raise ValueError("the key is encrypted, and nobody is there to be asked")
+    raise ValueError("the key is encrypted, and a service cannot ask for the password")
 
 
 def check_private(path: Path) -> None:

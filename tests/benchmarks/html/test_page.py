@@ -41,7 +41,7 @@ class TestContent:
             f"{found.low:.2f} to {found.high:.2f})",
             "draws the reference\u2019s masks but for",
             "Faster still among the peers: NNCF default INT8, 1.",
-            "times as fast, but it draws another lesion.",
+            "times as fast, but it segments another lesion.",
         ):
             assert said in page.text, said
 
@@ -129,7 +129,7 @@ class TestWhatIsMissing:
         report = report_of([RESULTS[0]], (), "openvino fp32")
         page = Page(html_from_report(dataclasses.replace(report, failures=(), vendor_benchmarks=(), ratios=()), ()))
         assert "Nothing failed" in page.text
-        assert "Every configuration draws every slice exactly as the reference does." in page.text
+        assert "Every configuration segments every slice exactly as the reference does." in page.text
         assert not [tag for tag, _ in page.tags if tag == "img"]
 
     def test_nothing_at_all(self) -> None:

@@ -15,8 +15,8 @@ class TestVerdict:
     def test_a_fastest_artefact_that_draws_another_lesion_is_not_praised(self) -> None:
         wrong = dataclasses.replace(RESULTS[1], dice_worst=0.6)
         said = self.said(report_of([RESULTS[0], wrong]))
-        assert "It draws another lesion than the reference: Dice falls to 0.6000" in said
-        assert "The fastest that draws its masks is openvino fp32" in said
+        assert "It segments another lesion than the reference: Dice falls to 0.6000" in said
+        assert "The fastest with its masks is openvino fp32" in said
 
     def test_none_draws_the_masks(self) -> None:
         wrong = [dataclasses.replace(result, dice_worst=0.6) for result in RESULTS]

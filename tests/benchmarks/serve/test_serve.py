@@ -96,7 +96,7 @@ def test_another_requests_name_is_a_wrong_mask() -> None:
 
 
 def test_latency_counts_from_when_a_request_was_due() -> None:
-    """Of 16 requests, eight connections keep the last eight waiting; their time runs all the same."""
+    """Of 16 requests, eight connections keep the last eight waiting; their time runs anyway."""
     gate, asked = threading.Event(), threading.Semaphore(0)
 
     class Slow(Peer):

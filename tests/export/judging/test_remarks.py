@@ -95,7 +95,7 @@ def test_without_real_slices_the_normalisation_is_said_to_be_unchecked(
 def test_a_network_that_does_not_find_the_lesions_is_shouted_about(
     slices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: str
 ) -> None:
-    """Parity held: it is released, and whoever looks at the bundle later is told as well."""
+    """Parity held: it is released, and the bundle records the remark."""
     words = ("--validation", slices / "images", "--labels", slices / labels)
     assert exported(tmp_path / "out", *words) == 0
     shown = capsys.readouterr()

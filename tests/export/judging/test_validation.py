@@ -31,13 +31,13 @@ def test_a_slice_without_label_is_named(folders: tuple[Path, Path]) -> None:
 
 def test_a_label_of_another_size_is_refused(folders: tuple[Path, Path]) -> None:
     write_png(folders[1] / "a.png", np.zeros((4, 8), np.uint8))
-    with pytest.raises(InputError, match="another size"):
+    with pytest.raises(InputError, match="different size"):
         validation_set(*folders, classes=2).slices[0].label()
 
 
 def test_two_files_of_one_stem_are_refused(folders: tuple[Path, Path]) -> None:
     (folders[0] / "a.jpg").touch()
-    with pytest.raises(UsageError, match="one stem"):
+    with pytest.raises(UsageError, match="the same stem"):
         validation_set(folders[0], None, 2)
 
 

@@ -191,7 +191,7 @@ def _fingerprint(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> ExportRequest:
-    """The demo network, which draws lesions, to be searched for real."""
+    """The demo network, which segments lesions, for a real search."""
     folder = tmp_path_factory.mktemp("demo")
     slices = calibration(folder / "slices", 16, (256, 256))
     return ExportRequest(

@@ -28,7 +28,7 @@ def trt_by_rtx() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def int8_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo network, which draws lesions on phantoms, in INT8 for TensorRT. Read-only by agreement."""
+    """The demo network, which segments phantoms, in INT8 for TensorRT. Read-only by agreement."""
     folder = tmp_path_factory.mktemp("int8")
     for item in phantoms(16, first_seed=300, size=(128, 128)):
         write_png(folder / "slices" / f"{item.name}.png", item.image)

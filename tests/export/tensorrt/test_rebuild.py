@@ -70,7 +70,7 @@ def test_an_engine_is_built_again_as_its_record_says(engine_bundle_path: Path) -
 
 
 def test_a_target_is_built_from_the_others_onnx_beside_it(engine_bundle_path: Path) -> None:
-    """As for a Jetson, the other way round: here is no TensorRT, so an RTX engine is built from what is called trt."""
+    """As for a Jetson, the other way round: without TensorRT here, an RTX engine is built from a trt artefact."""
     bundle = open_bundle(engine_bundle_path)
     artifact = bundle.manifest.artifact("trt-rtx")
     assert artifact is not None

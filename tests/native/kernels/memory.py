@@ -1,4 +1,4 @@
-"""Memory that ends, or begins, at a page that nobody may touch; and rows of maps in it, poisoned.
+"""Memory that ends, or begins, at a page that must not be touched; and rows of maps in it, poisoned.
 
 A read or write beyond is a crash. What may be read but must not be used is NaN; what may not be written is a mark.
 """

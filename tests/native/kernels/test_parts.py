@@ -41,7 +41,7 @@ def test_gate(sets: list[Set]) -> None:
 
 
 def test_prelu(sets: list[Set]) -> None:
-    """Positive values as they are; others times the slope, whatever that is: this is no maximum."""
+    """Positive values as they are; others times the slope, whatever that is: this is not a maximum."""
     grid = np.meshgrid(np.linspace(-3, 3, 61), [-1.5, 0, 0.25, 1, 4])
     values, slopes = (side.ravel().astype(np.float32) for side in grid)
     result = same_bits([one.part("prelus", values, slopes) for one in sets])

@@ -1,6 +1,6 @@
 """The library under sanitizers: odd sizes, threads, contexts at once, cancelling, closing; nothing is found.
 
-With AddressSanitizer there is memory around each map that nobody may touch (arena.h).
+With AddressSanitizer there is memory around each map that must not be touched (arena.h).
 """
 
 import os

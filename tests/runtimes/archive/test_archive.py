@@ -1,4 +1,4 @@
-"""An archive in one process: rows, results, going on, and refusals."""
+"""An archive in one process: rows, results, resuming, and refusals."""
 
 import gzip
 import json
@@ -51,7 +51,7 @@ def ran(archive: Path, demo_bundle_path: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def again(ran: tuple[ArchiveReport, Path], tmp_path: Path) -> Path:
-    """A copy of the results, to go on with."""
+    """A copy of the results, to resume from."""
     return Path(shutil.copytree(ran[1], tmp_path / "again"))
 
 

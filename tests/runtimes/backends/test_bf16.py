@@ -72,7 +72,7 @@ def loaded(path: Path, *ways: dict[str, Any], isa: str = "AVX2") -> list[str]:
 def test_a_bundle_with_nothing_else_is_refused(bundle: Bundle, tmp_path: Path, isa: str) -> None:
     either, named, precise = loaded(with_bf16(bundle, tmp_path), ANY, NAMED, PRECISE, isa=isa)
     assert named.startswith("INCOMPATIBLE: this CPU cannot run the artefact's precision")
-    assert "export it with --precision fp32" in named
+    assert "export again with --precision fp32" in named
     for told in (either, precise):
         assert told.startswith("RUNTIME_UNAVAILABLE: no runtime can serve this bundle here")
         assert "openvino: this CPU has no BF16 (AVX-512 BF16 or AMX); fp32" in told

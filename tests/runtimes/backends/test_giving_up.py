@@ -1,4 +1,4 @@
-"""What is given up while it runs: a call that can be interrupted is, whoever gave it up, and the next one is whole."""
+"""Abandoned calls: a call that can be interrupted is, for every kind of caller, and the next one is unaffected."""
 
 import os
 import queue
@@ -82,7 +82,7 @@ def test_what_was_given_up_before_does_not_begin() -> None:
     engine, caller = Engine(), Caller()
     caller.give_up()
     caller.give_up()
-    with pytest.raises(CancelledError, match="given up"):
+    with pytest.raises(CancelledError, match="abandoned"):
         caller.calls(engine.work)
     assert engine.how_it_ended() == "before"
 

@@ -87,7 +87,7 @@ def test_draws_the_references_lesion(
                 np.testing.assert_allclose(found.logit_maps, expected.logit_maps, atol=1e-3)
         if segmenter.bundle.manifest.interface.result == "mask":
             assert found.mask.dtype == np.uint8
-            with pytest.raises(UsageError, match="masks alone"):
+            with pytest.raises(UsageError, match="only returns masks"):
                 _ = found.logit
 
 

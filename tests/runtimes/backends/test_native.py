@@ -70,7 +70,7 @@ def three_classes(manifest: Manifest) -> Manifest:
 
 @pytest.mark.parametrize("change", [hu, three_channels, three_classes])
 def test_a_plan_of_another_network_is_refused(bundle: Bundle, change: Callable[[Manifest], Manifest]) -> None:
-    with pytest.raises(IncompatibleError, match="of another network than the manifest says"):
+    with pytest.raises(IncompatibleError, match="network is not the one in the manifest"):
         miniseg_edge.load(replace(bundle, manifest=change(bundle.manifest)), "native")
 
 

@@ -54,7 +54,7 @@ def test_data_needs_nobody_to_vouch_for_it(bundle: Bundle, bundle_path: Path) ->
 
 @pytest.mark.parametrize("compiled", [None, replace(CODE, is_code=False)])
 def test_a_manifest_that_calls_code_data_is_refused(bundle: Bundle, compiled: Compiled | None) -> None:
-    with pytest.raises(BundleError, match="is wrong about"):
+    with pytest.raises(BundleError, match="misdescribes"):
         opened(bundle, compiled)
 
 

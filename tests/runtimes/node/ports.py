@@ -1,4 +1,4 @@
-"""Ports of loopback that nobody uses."""
+"""Unused ports of loopback."""
 
 import socket
 

@@ -235,7 +235,7 @@ def test_tls_on_both_sides(demo_bundle_path: Path, tmp_path: Path) -> None:
     ):
         assert not associated(node.port).is_established
         assert not associated(node.port, tls_args=(client, "127.0.0.1")).is_established  # without a certificate
-        with socket.create_connection(("127.0.0.1", node.port)):  # one that never shakes hands keeps nobody waiting
+        with socket.create_connection(("127.0.0.1", node.port)):  # one that never shakes hands delays no other
             client.load_cert_chain(theirs.cert, theirs.key)
             paths = series_in(tmp_path / "one")
             association = associated(node.port, paths, tls_args=(client, "127.0.0.1"))

@@ -32,7 +32,7 @@ class Site:
     series: int = 0
 
     def write(self, count: int = 3, **more: Any) -> Path:
-        """A series that nobody sent yet."""
+        """A series that was not sent yet."""
         self.series += 1
         folder = self.folder / f"series-{self.series}"
         write_phantoms(folder, count, 10 * self.series, **more)

@@ -70,7 +70,7 @@ def test_results_do_not_go_into_a_study(tmp_path: Path, bundle_path: Path, where
 
 def test_masks_do_not_go_among_the_pictures(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "slices", 2)
-    with pytest.raises(UsageError, match="output lies in the input folder"):
+    with pytest.raises(UsageError, match="output folder overlaps the input folder"):
         check_apart(folder, folder, "images")
     check_apart(folder, folder / "masks", "images")
     check_apart(folder / "picture0.png", folder, "images")
@@ -84,7 +84,7 @@ def test_a_result_does_not_replace_its_input(tmp_path: Path, bundle_path: Path) 
     assert main(words) == 2
     assert (tmp_path / "mask.nii.gz").read_bytes() == before
     check_apart(tmp_path / "mask.nii.gz", tmp_path / "out", "study")
-    with pytest.raises(UsageError, match="lies in the input folder"):
+    with pytest.raises(UsageError, match="overlaps the input folder"):
         check_apart(tmp_path / "DICOMDIR", tmp_path / "out", "study")
 
 

@@ -67,7 +67,7 @@ def test_a_result_of_another_bundle_is_refused(
 ) -> None:
     for path in results:
         assert verify([str(bundle_path), "--explain", str(path)]) == 1
-        assert "drawn by another bundle" in capsys.readouterr().err
+        assert "made by another bundle" in capsys.readouterr().err
     assert verify([str(bundle_path), "--explain", str(bundle_path / "manifest.json")]) == 1
     assert "UNSUPPORTED_FORMAT" in capsys.readouterr().err
 

@@ -59,8 +59,7 @@ def test_every_form_is_read_as_what_it_is(tmp_path: Path, form: str, which: str)
     volume = open_study(folder).volume()
     np.testing.assert_array_equal(volume.voxels_hu, np.stack([stored_slice(i) for i in range(4)]) - np.float32(1024))
     assert volume.remarks == (
-        "files without DICOM's preamble or meta information, or gzipped, read all the same: "
-        f"{4 if which == 'all' else 2}",
+        f"files without DICOM's preamble or meta information, or gzipped, read anyway: {4 if which == 'all' else 2}",
     )
 
 

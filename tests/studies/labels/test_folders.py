@@ -68,7 +68,7 @@ def test_what_does_not_belong_together_is_refused(folders: tuple[Path, Path], tm
     with pytest.raises(UsageError, match="other"):
         labelled_cases(images, masks)
     write(masks, other=phantom(9, (48, 40)).mask)
-    with pytest.raises(InputError, match="another size"):
+    with pytest.raises(InputError, match="different size"):
         labelled_cases(images, masks)[0].read()
     (images / "other.jpg").write_bytes((images / "other.png").read_bytes())
     with pytest.raises(UsageError, match="two images"):

@@ -54,7 +54,7 @@ def rotation(*degrees: float) -> Any:
 
 
 class TestATiltedGantry:
-    """A sheared sform: what writers put into the qform beside it is no contradiction."""
+    """A sheared sform: the qform that writers add does not contradict it."""
 
     @pytest.mark.parametrize("degrees", [-28.0, -7.5, 0.3, 16.7, 30.0])
     @pytest.mark.parametrize("axis", [0, 1])
@@ -157,7 +157,7 @@ class TestTwoForms:
         assert text in str(caught.value)
 
     def test_a_registered_sform_beside_the_scanners_qform_is_refused(self) -> None:
-        """Codes 4 and 1: a template's space and the scanner's; neither can be taken without a word."""
+        """Codes 4 and 1: a template's space and the scanner's; neither can be used silently."""
         registered = rotation(4, -2, 6) @ np.diag([0.75, 0.82, 2.4, 1.0])
         registered[:3, 3] = -90, -126, -72
         with pytest.raises(GeometryError, match=r"mm at the volume's centre, \d\.\d\d degrees, voxels of"):

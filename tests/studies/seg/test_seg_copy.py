@@ -73,7 +73,7 @@ def test_what_has_one_reading_is_corrected_and_said(keyword: str, value: bytes, 
     copy, remarks = copy_of({keyword: value})
     assert copy[keyword].value == expected
     assert remarks in ("", f"DICOM SEG: corrected {keyword}")
-    assert remarks or keyword == "PatientID"  # padding is no fault
+    assert remarks or keyword == "PatientID"  # padding is not a fault
 
 
 @pytest.mark.parametrize(

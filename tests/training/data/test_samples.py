@@ -26,7 +26,7 @@ class TestStatistics:
 
 class TestSample:
     def test_a_label_of_another_size_is_refused(self) -> None:
-        with pytest.raises(InputError, match="another size"):
+        with pytest.raises(InputError, match="different size"):
             Sample("one", "one", np.zeros((4, 5), np.uint8), np.zeros((5, 4), np.uint8))
 
     def test_its_hash_is_of_what_is_learnt_from_it(self) -> None:

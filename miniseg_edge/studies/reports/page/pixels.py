@@ -63,7 +63,7 @@ def jpeg_of_slice(slice_hu: FloatArray, shown: Shown) -> str:
 
 
 def runs_of_mask(mask: ByteArray, shown: Shown) -> list[int]:
-    """(H, W), lesion above 0 -> run lengths without lesion, with, without, ..., row by row; an empty list is no lesion.
+    """(H, W), lesion above 0 -> run lengths without lesion, with, without, ..., row by row; empty without lesion.
 
     On a reduced page, a pixel is lesion if any of its pixels in the study is, so that no lesion vanishes.
     """

@@ -32,7 +32,7 @@ def test_a_broken_journal_begins_anew_and_says_so(
 ) -> None:
     (tmp_path / "search.json").write_text(content)
     assert Journal.at(tmp_path / "search.json", "this search").rounds == ()
-    assert "begins anew" in capsys.readouterr().err
+    assert "starts over" in capsys.readouterr().err
 
 
 def test_a_search_that_is_done_leaves_nothing(tmp_path: Path) -> None:

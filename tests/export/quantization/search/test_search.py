@@ -1,4 +1,4 @@
-"""The search against spaces whose answer is known; the candidates are real files that nobody opens."""
+"""The search against spaces whose answer is known; the candidates are real files that are never opened."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""FP32 on a GPU is FP32: what vendors do where nothing is said rounds to 10 bits, and moves logits by 0.01."""
+"""FP32 on a GPU is FP32: vendors' defaults round to 10 bits, and move logits by 0.01."""
 
 from pathlib import Path
 

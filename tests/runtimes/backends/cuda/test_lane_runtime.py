@@ -120,7 +120,7 @@ def test_another_lesion_does_not_open_and_nothing_stays(bundle: Bundle, artifact
     golden = bundle.manifest.golden[1]
     inverted = npy_from_logits(np.ascontiguousarray(-golden_logits(bundle, golden, SIZE)))
     changed = Bundle(bundle.name, bundle.manifest, {**bundle.contents, golden.logit: inverted})
-    with pytest.raises(ParityError, match="on cuda:0 does not draw"):
+    with pytest.raises(ParityError, match="on cuda:0 does not reproduce"):
         OnLanes(changed, artifact, "cuda:0")
     assert "kept" not in told.calls
     assert told.calls[-2:] == ["lane released", "released"]

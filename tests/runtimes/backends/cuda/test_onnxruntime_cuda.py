@@ -94,7 +94,7 @@ def test_threads_get_the_serial_bits_while_lanes_are_made(bundle: Bundle, runtim
 
 @on_a_gpu
 def test_a_lane_is_made_while_the_host_takes_memory(bundle: Bundle, runtime: str) -> None:
-    """Other CUDA code of the process goes on while a graph is captured, and does not spoil it."""
+    """Other CUDA code of the process continues while a graph is captured, and does not spoil it."""
     done = threading.Event()
     failed: list[Exception] = []
 

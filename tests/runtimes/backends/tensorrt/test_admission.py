@@ -167,5 +167,5 @@ def test_what_is_no_engine_is_refused(data: bytes, change: str) -> None:
 def test_a_whole_engine_is_refused_for_the_machine_alone(data: bytes) -> None:
     with pytest.raises(IncompatibleError) as caught:
         look(data)
-    assert "MALFORMED" not in caught.value.got
-    assert "driver" in caught.value.got
+    assert "MALFORMED" not in caught.value.because
+    assert "driver" in caught.value.because

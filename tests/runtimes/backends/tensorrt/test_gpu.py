@@ -76,7 +76,7 @@ def test_any_size_and_number_until_the_engines_range_ends(any_size: Bundle, runt
         for shape in ((1, 1, 64, 64), (4, 1, 48, 80), (2, 1, 200, 120), (1, 1, 64, 64)):
             values = random.uniform(0, 255, shape).astype(np.float32)
             np.testing.assert_allclose(segmenter.runtime.infer(values), reference.runtime.infer(values), atol=1e-3)
-        with pytest.raises(InputError, match="does not serve this shape"):
+        with pytest.raises(InputError, match="does not support this shape"):
             segmenter.runtime.infer(np.zeros((1, 1, 2048, 2048), np.float32))
 
 

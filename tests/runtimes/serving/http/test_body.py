@@ -1,4 +1,4 @@
-"""A body holds what was declared, and nothing of it stays once nobody needs it, whoever still holds the body."""
+"""A body holds what was declared, and its memory is freed when it is not needed, even if it is still referenced."""
 
 import weakref
 
@@ -26,7 +26,7 @@ def test_what_comes_is_taken_once_and_may_be_written_to() -> None:
 def test_more_than_was_declared_is_refused(size: int) -> None:
     body = Body(size)
     body.add(b"0" * size)
-    with pytest.raises(RequestError, match="longer than its length"):
+    with pytest.raises(RequestError, match="longer than its Content-Length"):
         body.add(b"0")
 
 

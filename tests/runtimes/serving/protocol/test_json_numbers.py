@@ -116,7 +116,7 @@ def test_a_document_and_its_numbers_are_the_whole(value: Any) -> None:
         return
     try:
         json.loads(numbers)
-    except ValueError:  # a list that does not hold numbers alone; nobody reads it
+    except ValueError:  # a list with more than numbers; it is not read
         return
     json.loads(document)
     assert any(document[:at] + numbers + document[at + 4 :] == written for at in range(len(document)))

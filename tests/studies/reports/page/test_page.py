@@ -102,7 +102,7 @@ def test_the_patient_is_named_only_where_somebody_asks(tmp_path: Path) -> None:
     assert patient_of(study.origin) == (("Patient", "Secret Name"), ("ID", "SECRET-ID"), ("study", "20260102"))
     text = "".join(Parsed(page_of(study, patient=patient_of(study.origin))).words)
     assert "Secret Name" in text
-    with pytest.raises(UsageError, match="names the patient"):
+    with pytest.raises(UsageError, match="name the patient"):
         patient_of(Origin("array"))
 
 
