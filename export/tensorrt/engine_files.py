@@ -117,8 +117,8 @@ def gpu_to_build_on(vendor: Vendor, device: str = "") -> Gpu | None:
         raise RuntimeUnavailableError(
             f"--target {vendor.target} builds its engine on the GPU that will run it", because=error.summary,
             expected="an NVIDIA GPU in this machine",
-            remedy="Build --target trt-rtx here, which needs no GPU; then miniseg-export --rebuild BUNDLE --target trt on the "
-            "machine with the GPU builds the other engine from it.",
+            remedy="Build --target trt-rtx here, which needs no GPU; then miniseg-export --rebuild BUNDLE --target trt "
+            "on the machine with the GPU builds the other engine from it.",
         ) from error  # fmt: skip
 
 

@@ -36,7 +36,8 @@ def folds_of(samples: Sequence[Sample], count: int, seed: int) -> tuple[Fold, ..
         got = f"{number_of(len(samples), 'slice')} of {number_of(len(groups), 'group')}"
         raise UsageError(
             "nothing can be held out", expected="slices of two groups or more", got=got,
-            remedy="Add slices of another patient, name held-out slices with --validation, or hold nothing out: --on-all.",
+            remedy="Add slices of another patient, name held-out slices with --validation, "
+            "or hold nothing out: --on-all.",
         )  # fmt: skip
     if not 2 <= count <= len(groups):
         raise UsageError(
