@@ -53,6 +53,7 @@ class Found:
 
     Attributes:
         masks_s, health_s: of each answer, from connecting or asking to its last byte.
+        health_at_work_s: the same without the time in which the service's event loop waited for a processor.
         loop_s: in which the service's event loop ran, and in which it waited for a processor; NaN but on Linux.
         failed: of the honest client and of health, statuses and errors that should not have been.
         wrong: masks that are not the Segmenter's.
@@ -63,6 +64,7 @@ class Found:
 
     masks_s: list[float] = field(default_factory=list)
     health_s: list[float] = field(default_factory=list)
+    health_at_work_s: list[float] = field(default_factory=list)
     loop_s: tuple[float, float] = (math.nan, math.nan)
     failed: list[str] = field(default_factory=list)
     wrong: int = 0
@@ -209,6 +211,7 @@ def storm(bundle: Path, folder: Path, seconds: float) -> Found:
             time.sleep(0.02)
 
         def health() -> None:
+            _, waited_s = scheduled(process.pid)
             start = time.perf_counter()
             try:
                 status = service.ask("GET", "/v2/health/live").status
@@ -216,6 +219,7 @@ def storm(bundle: Path, folder: Path, seconds: float) -> Found:
                 found.failed.append(f"health: {error}")
                 return
             found.health_s.append(time.perf_counter() - start)
+            found.health_at_work_s.append(found.health_s[-1] - (scheduled(process.pid)[1] - waited_s))
             if status != 200:
                 found.failed.append(f"health: {status}")
             time.sleep(0.1)
@@ -279,6 +283,7 @@ def text_of(found: Found) -> str:
     lines = (
         f"masks of the honest client: {figures(found.masks_s)} (deadline {LIMITS.deadline_s:g} s), {found.wrong} wrong",
         f"health: {figures(found.health_s)}",
+        f"health without the event loop's wait for a processor: {figures(found.health_at_work_s)}",
         f"event loop: {found.loop_s[0]:.1f} s at work, {found.loop_s[1]:.1f} s with work but without a processor",
         f"failed: {', '.join(found.failed) or 'nothing'}",
         f"memory: {found.idle_mib:.0f} MiB idle, {found.highest_mib:.0f} above that (bound {BOUND_MIB:.0f}), "
