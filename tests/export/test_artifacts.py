@@ -57,7 +57,7 @@ def test_a_precision_that_the_bundle_has_not_is_refused(bundle: Bundle) -> None:
 @pytest.mark.parametrize(
     ("targets", "precisions", "message"),
     [
-        (("onnx",), ("bf16",), "nothing can be built in bf16"),
+        (("onnx",), ("bf16",), "no target can be built in bf16"),
         (("onnx", "openvino"), ("bf16",), "onnx cannot be built"),
         (("openvino",), ("fp32", "fp32"), "each at most once"),
     ],

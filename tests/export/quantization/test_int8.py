@@ -136,7 +136,7 @@ def test_an_artefact_that_draws_another_lesion_is_not_released(tiny: ExportReque
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"calibration": None}, "INT8 needs slices"),
+        ({"calibration": None}, "INT8 needs calibration slices"),
         ({"precisions": ("fp32",)}, "calibration slices are only used by INT8"),
         ({"dynamic_batch": True}, "fixed shapes"),
         ({"dynamic_size": True}, "fixed shapes"),

@@ -22,8 +22,8 @@ SMALL = ("--input-size", "32", "32")
         (("--target", "triton", "--precision", "int8", "--calibration", "here"), "INT8 cannot be served"),
         (("--target", "triton", "--graph-input", "hu"), "a graph that takes HU needs a window"),
         (("--target", "triton", "--instances", "0"), "numbers from 1 on, got --instances 0"),
-        (("--target", "onnx", "--max-batch", "4"), "without a server; expected --target triton or --target ovms"),
-        (("--target", "ovms", "--precision", "fp16"), "nothing can be built in fp16"),
+        (("--target", "onnx", "--max-batch", "4"), "need a server target; expected --target triton or --target ovms"),
+        (("--target", "ovms", "--precision", "fp16"), "no target can be built in fp16"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_served_is_a_usage_error(

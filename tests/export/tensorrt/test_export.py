@@ -99,7 +99,7 @@ def test_a_missing_vendor_names_the_extra(name: str, monkeypatch: pytest.MonkeyP
     ("targets", "precisions", "options", "message"),
     [
         (("trt-rtx",), ("int8",), EngineOptions(), "no INT8 convolutions"),
-        (("trt-rtx",), ("bf16",), EngineOptions(), "nothing can be built in bf16"),
+        (("trt-rtx",), ("bf16",), EngineOptions(), "no target can be built in bf16"),
         (("trt",), None, EngineOptions((86,)), "--target trt-rtx"),
         (("trt-rtx",), None, EngineOptions((90,)), "75, 80, 86, 89, 120, 121"),
         (("trt-rtx",), None, EngineOptions((86, 86)), "at most once"),
