@@ -73,20 +73,21 @@ class Int8Export:
         """The plan that was given, or what the search finds on this machine with this target, or the rule for engines.
 
         Raises:
-            UsageError: the file is no plan, or the network is too narrow for the rule.
+            UsageError: the file is no plan, too few calibration slices, or the network is too narrow for the rule.
             ParityError: no set of groups keeps the limits, or INT8 is not stable.
             NoGainError: none of those that do is faster than FP32, and nobody asked for a slow one.
         """
         if export.quantization is not None:
             return plan_from_file(export.quantization)
         limits = export.limits[INT8]
+        subsets_without(len(self.calibration), export.seed)  # refuses too few before any work
         if not scheme_of(target).searched:
-            plan = self._by_rule(export.seed, limits)
-            return _safe(plan, self._stability_of(plan, limits))
+            return self._by_rule(export.seed, limits)
+        judge = self.judge(tuple(self.quantizer.groups), limits)
         path = export.output.with_name(f"{export.output.name}.search.json")
         journal = Journal.at(path, self._fingerprint(target, export.seed, limits))
         with tempfile.TemporaryDirectory(prefix="miniseg-int8-") as folder:
-            plan = searched(self._space(target, Path(folder), limits), journal, export.seed)
+            plan = searched(self._space(target, Path(folder), judge), journal, export.seed)
         _show(plan)
         if not plan.faster and not export.slow_int8:
             journal.forget_rounds()
@@ -94,7 +95,7 @@ class Int8Export:
                 "INT8 is no faster than FP32 on this machine", "a speed above FP32's by more than noise", plan.reason,
                 "Take --precision fp32 or bf16, or build INT8 all the same with --slow-int8 or --quantization FILE.",
             )  # fmt: skip
-        found = self._stability_of(plan, limits)
+        found = self.stability(plan.groups, judge, plan.seed)
         journal.close()
         return _safe(plan, found)
 
@@ -136,9 +137,6 @@ class Int8Export:
             lambda left_out: replace(judge, quantizer=self.fitting.quantizer(left_out))(groups).dice_worst,
         )
 
-    def _stability_of(self, plan: QuantizationPlan, limits: ParityLimits) -> Stability:
-        return self.stability(plan.groups, self.judge((), limits), plan.seed)
-
     def built(
         self, target: str, groups: Groups, engine_options: EngineOptions = BY_DEFAULT, tell: Tell = lambda said: None
     ) -> BuiltArtifact:
@@ -165,9 +163,10 @@ class Int8Export:
                 "Take --precision fp16, or say by --quantization FILE what to quantize.",
             )  # fmt: skip
         judge = self.judge(groups, limits)
-        return largest(self._ladder(groups, judge), judge, seed, wanted)
+        plan = largest(self._ladder(groups, judge), judge, seed, wanted)
+        return _safe(plan, self.stability(plan.groups, judge, seed))
 
-    def _space(self, target: str, folder: Path, limits: ParityLimits) -> SearchSpace:
+    def _space(self, target: str, folder: Path, judge: Judge) -> SearchSpace:
         source = Source.of_onnx(self.exact, self.macs, self.manifest)
         built = target_named(target).builder().built(source, Build(target, "fp32"))
         exact = self._candidate(target, "fp32", folder / "fp32", built)
@@ -180,7 +179,6 @@ class Int8Export:
             return candidates[groups]
 
         groups = tuple(self.quantizer.groups)
-        judge = self.judge(groups, limits)
         return SearchSpace(groups, self._ladder(groups, judge), exact, build, judge)
 
     def _ladder(self, groups: Groups, judge: Judge) -> tuple[Groups, ...]:
