@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from miniseg_edge.errors import ParityError
 from miniseg_edge.export.candidate import reference_bundle
 from miniseg_edge.export.choosing.turns import candidate
 from miniseg_edge.export.graph.deployment_graph import graph_from_checkpoint
+from miniseg_edge.export.judging.validation import validation_set
 from miniseg_edge.export.plan import builds_here, planned
-from miniseg_edge.export.quantization.calibration import calibration_set
+from miniseg_edge.export.quantization.calibration import CalibrationSlice, calibration_set, pixels_sha256
 from miniseg_edge.export.quantization.groups import multiplications
 from miniseg_edge.export.quantization.int8 import INT8, Int8Export, int8_export
 from miniseg_edge.export.quantization.search.noise import Judge
@@ -104,7 +106,9 @@ def _prepared(parsed: argparse.Namespace) -> tuple[Int8Export, Judge, Groups]:
     slices = calibration_set(parsed.calibration, channels, parsed.seed)
     graph = graph_from_checkpoint(plan.checkpoint, plan.feeding)
     export = int8_export(graph, reference_bundle(plan, graph).manifest, slices, TARGET)
-    judging = None if parsed.validation is None else calibration_set(parsed.validation, channels, parsed.seed)
+    judging = (
+        None if parsed.validation is None else _judging(parsed.validation, plan.checkpoint.identity.classes, channels)
+    )
     if parsed.quantization is not None:
         return export, export.judge((), limits, judging), plan_from_file(parsed.quantization).groups
     everything = tuple(export.quantizer.groups)
@@ -113,6 +117,12 @@ def _prepared(parsed: argparse.Namespace) -> tuple[Int8Export, Judge, Groups]:
     if not ladder:
         raise ParityError("no group can be quantized", "noise of one grey level at most", "more, each by itself")
     return export, judge if judging is None else export.judge((), limits, judging), ladder[0]
+
+
+def _judging(folder: Path, classes: int, channels: int) -> tuple[CalibrationSlice, ...]:
+    """Slices of a folder that only judge."""
+    images = (item.image() for item in validation_set(folder, None, classes, channels).slices)
+    return tuple(CalibrationSlice(pixels_sha256(pixels), pixels) for pixels in images)
 
 
 def _by_openvino(
@@ -127,22 +137,21 @@ def _by_openvino(
         built = {left_out: _written(export.without(left_out), groups, root / f"subset-{index}")
                  for index, left_out in enumerate(without)}  # fmt: skip
 
-        def worst_of(left_out: Collection[int], instruction_set: str) -> float:
+        def worst_of(left_out: Collection[int], process: MeasuringProcess) -> float:
             logits = root / "logits.npy"
-            with (
-                environment_with({"ONEDNN_MAX_CPU_ISA": instruction_set}),
-                MeasuringProcess("miniseg_edge.export.quantization.held_openvino", instruction_set) as process,
-            ):
-                process.ask("run", bundle=str(built[tuple(left_out)]), slices=str(values), logits=str(logits))
-            given = np.load(logits, allow_pickle=False)
-            pairs = zip(judge.slices, judge.wanted, given, strict=True)
-            each = [compare(slice_.name, wanted, one, judge.limits) for slice_, wanted, one in pairs]
+            process.ask("run", bundle=str(built[tuple(left_out)]), slices=str(values), logits=str(logits))
+            pairs = zip(judge.slices, judge.wanted, np.load(logits, allow_pickle=False), strict=True)
+            each = [compare(slice_.name, wanted, given, judge.limits) for slice_, wanted, given in pairs]
             return min((one.dice for one in each if one.lesion_pixels >= judge.limits.tiny_lesion), default=1.0)
 
-        return {
-            f"OpenVINO, {name}": stability(without, lambda left_out, name=name: worst_of(left_out, name))  # type: ignore[misc]
-            for name in sets
-        }
+        found: dict[str, Stability] = {}
+        for name in sets:
+            with (
+                environment_with({"ONEDNN_MAX_CPU_ISA": name}),
+                MeasuringProcess("miniseg_edge.export.quantization.held_openvino", name) as process,
+            ):
+                found[f"OpenVINO, {name}"] = stability(without, partial(worst_of, process=process))
+        return found
 
 
 def _written(export: Int8Export, groups: Groups, path: Path) -> Path:
