@@ -48,8 +48,16 @@ def candidate_bundle(plan: ExportPlan, calibration: Sequence[CalibrationSlice]) 
         ExportError and its subclasses: a step failed its check.
         ParityError: no INT8 keeps the limits, and it was requested by name.
     """
+    graph = graph_from_checkpoint(plan.checkpoint, plan.feeding)
+    candidate = reference_bundle(plan, graph)
+    artifacts, contents = _built(plan, graph, candidate, calibration)
+    manifest = replace(candidate.manifest, artifacts=(*candidate.manifest.artifacts, *artifacts))
+    return _with_golden(replace(candidate, manifest=manifest, contents={**candidate.contents, **contents}))
+
+
+def reference_bundle(plan: ExportPlan, graph: DeploymentGraph) -> Bundle:
+    """The bundle in memory with the FP32 torch reference alone, and without golden slices."""
     checkpoint, interface, identity = plan.checkpoint, plan.interface, plan.checkpoint.identity
-    graph = graph_from_checkpoint(checkpoint, plan.feeding)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         digest="",
@@ -76,10 +84,7 @@ def candidate_bundle(plan: ExportPlan, calibration: Sequence[CalibrationSlice]) 
     manifest = replace(manifest, origin=origin_of(manifest))
     weights = {"reference/weights.safetensors": _reference_weights(graph)}
     reference = Artifact(REFERENCE_TARGET, "fp32", tuple(weights), 0, "as trained")
-    candidate = Bundle(plan.output.name, replace(manifest, artifacts=(reference,)), weights, trusted=True)
-    artifacts, contents = _built(plan, graph, candidate, calibration)
-    manifest = replace(manifest, artifacts=(reference, *artifacts))
-    return _with_golden(replace(candidate, manifest=manifest, contents=weights | contents))
+    return Bundle(plan.output.name, replace(manifest, artifacts=(reference,)), weights, trusted=True)
 
 
 def _built(

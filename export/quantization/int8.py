@@ -4,15 +4,15 @@ For CPUs a plan is found by measuring. TensorRT uses a rule instead, because the
 """
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from miniseg_edge.bundle.bundle import Bundle
 from miniseg_edge.bundle.manifest import Artifact, Manifest, Quantization
 from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.console import terminal
-from miniseg_edge.errors import NoGainError, UsageError
+from miniseg_edge.errors import NoGainError, ParityError, UsageError
 from miniseg_edge.export.artifacts import onnx_of
 from miniseg_edge.export.build import Build
 from miniseg_edge.export.builders.interface import BuiltArtifact, Source
@@ -24,13 +24,15 @@ from miniseg_edge.export.graph.onnx_from_graph import OnnxModel
 from miniseg_edge.export.plan import ExportPlan
 from miniseg_edge.export.quantization.calibration import CalibrationSlice, network_inputs, one_level_off
 from miniseg_edge.export.quantization.groups import WIDE, multiplications, wide_groups
-from miniseg_edge.export.quantization.quantizer import Quantizer
+from miniseg_edge.export.quantization.quantizer import Fitting, Quantizer
 from miniseg_edge.export.quantization.scheme import Scheme
 from miniseg_edge.export.quantization.search.frontier import frontier_png
 from miniseg_edge.export.quantization.search.journal import Journal
 from miniseg_edge.export.quantization.search.noise import Judge, Slice
 from miniseg_edge.export.quantization.search.plan import QuantizationPlan, plan_from_file
 from miniseg_edge.export.quantization.search.search import Groups, SearchSpace, ladder_of, largest, searched, sets_of
+from miniseg_edge.export.quantization.search.stability import LIMIT as STABLE
+from miniseg_edge.export.quantization.search.stability import Stability, stability, subsets_without
 from miniseg_edge.export.targets import target_named
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT, EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
@@ -54,7 +56,8 @@ class Int8Export:
         calibration: the slices.
         exact: the graph as ONNX in FP32.
         macs: its multiplications for one slice.
-        quantizer: of that graph.
+        fitting: of that graph to the slices.
+        quantizer: fitted to all of them.
         form: of the graph.
     """
 
@@ -62,6 +65,7 @@ class Int8Export:
     calibration: tuple[CalibrationSlice, ...]
     exact: OnnxModel
     macs: int
+    fitting: Fitting
     quantizer: Quantizer
     form: Form
 
@@ -69,19 +73,21 @@ class Int8Export:
         """The given plan, or the search's result on this machine with this target, or the rule for engines.
 
         Raises:
-            UsageError: the file is not a plan, or the network is too narrow for the rule.
-            ParityError: no set of groups keeps the limits.
-            NoGainError: none of those that do is faster than FP32, and a slow one was not requested.
+            UsageError: the file is no plan, too few calibration slices, or the network is too narrow for the rule.
+            ParityError: no set of groups keeps the limits, or INT8 is not stable.
+            NoGainError: none of those that do is faster than FP32, and nobody asked for a slow one.
         """
         if export.quantization is not None:
             return plan_from_file(export.quantization)
         limits = export.limits[INT8]
+        subsets_without(len(self.calibration), export.seed)  # refuses too few before any work
         if not scheme_of(target).searched:
             return self._by_rule(export.seed, limits)
+        judge = self.judge(tuple(self.quantizer.groups), limits)
         path = export.output.with_name(f"{export.output.name}.search.json")
         journal = Journal.at(path, self._fingerprint(target, export.seed, limits))
         with tempfile.TemporaryDirectory(prefix="miniseg-int8-") as folder:
-            plan = searched(self._space(target, Path(folder), limits), journal, export.seed)
+            plan = searched(self._space(target, Path(folder), judge), journal, export.seed)
         _show(plan)
         if not plan.faster and not export.slow_int8:
             journal.forget_rounds()
@@ -91,8 +97,47 @@ class Int8Export:
                 because=plan.reason,
                 remedy="Use --precision fp32 or bf16, or build INT8 anyway with --slow-int8 or --quantization FILE.",
             )
+        found = self.stability(plan.groups, judge, plan.seed)
         journal.close()
-        return plan
+        return _safe(plan, found)
+
+    def judge(self, groups: Groups, limits: ParityLimits, slices: Sequence[CalibrationSlice] | None = None) -> Judge:
+        """Of sets of groups.
+
+        Args:
+            groups: whose noise by itself is wanted.
+            limits: for the masks.
+            slices: that judge; None: the calibration slices.
+
+        Raises:
+            ExportError: see `Judge.of`.
+        """
+        judging = self.calibration if slices is None else slices
+        inputs = (network_inputs(each, self.manifest) for each in (judging, one_level_off(judging)))
+        names = (item.sha256[:12] for item in judging)
+        return Judge.of(
+            self.quantizer, groups, tuple(Slice(*parts) for parts in zip(names, *inputs, strict=True)), limits
+        )
+
+    def without(self, left_out: Collection[int]) -> "Int8Export":
+        """The same, fitted without the calibration slices of these indices."""
+        return replace(self, quantizer=self.fitting.quantizer(left_out))
+
+    def stability(self, groups: Groups, judge: Judge, seed: int) -> Stability:
+        """How far the worst slice's Dice spreads over subsets of the calibration slices.
+
+        Args:
+            groups: in INT8.
+            judge: whose slices judge.
+            seed: draws the subsets.
+
+        Raises:
+            UsageError: too few calibration slices to leave some out.
+        """
+        return stability(
+            subsets_without(len(self.calibration), seed),
+            lambda left_out: replace(judge, quantizer=self.fitting.quantizer(left_out))(groups).dice_worst,
+        )
 
     def built(
         self, target: str, groups: Groups, engine_options: EngineOptions = BY_DEFAULT, tell: Tell = lambda said: None
@@ -119,10 +164,11 @@ class Int8Export:
                 "the network is too narrow for INT8 on tensor cores", expected=wanted, got="none",
                 remedy="Use --precision fp16, or choose what to quantize with --quantization FILE.",
             )  # fmt: skip
-        judge = self._judge(groups, limits)
-        return largest(self._ladder(groups, judge), judge, seed, wanted)
+        judge = self.judge(groups, limits)
+        plan = largest(self._ladder(groups, judge), judge, seed, wanted)
+        return _safe(plan, self.stability(plan.groups, judge, seed))
 
-    def _space(self, target: str, folder: Path, limits: ParityLimits) -> SearchSpace:
+    def _space(self, target: str, folder: Path, judge: Judge) -> SearchSpace:
         source = Source.of_onnx(self.exact, self.macs, self.manifest)
         built = target_named(target).builder().built(source, Build(target, "fp32"))
         exact = self._candidate(target, "fp32", folder / "fp32", built)
@@ -135,14 +181,7 @@ class Int8Export:
             return candidates[groups]
 
         groups = tuple(self.quantizer.groups)
-        judge = self._judge(groups, limits)
         return SearchSpace(groups, self._ladder(groups, judge), exact, build, judge)
-
-    def _judge(self, groups: Groups, limits: ParityLimits) -> Judge:
-        inputs = (network_inputs(each, self.manifest) for each in (self.calibration, one_level_off(self.calibration)))
-        names = (item.sha256[:12] for item in self.calibration)
-        slices = tuple(Slice(*parts) for parts in zip(names, *inputs, strict=True))
-        return Judge.of(self.quantizer, groups, slices, limits)
 
     def _ladder(self, groups: Groups, judge: Judge) -> tuple[Groups, ...]:
         counts = multiplications(self.quantizer.exact, self.quantizer.groups)
@@ -171,13 +210,14 @@ def int8_export(
         target: the built target; others with its scheme share the network.
 
     Raises:
-        ExportError: see `onnx_of`, `Quantizer.of`.
+        ExportError: see `onnx_of`, `Fitting.of`.
     """
     form, grey = target_named(target).form(INT8), manifest.interface.values == GREY
     with terminal.step("observing the calibration slices"):
         exact, macs = onnx_of(graph, manifest, form)
-        quantizer = Quantizer.of(exact, network_inputs(calibration, manifest), scheme_of(target), grey=grey)
-    return Int8Export(manifest, tuple(calibration), exact, macs, quantizer, form)
+        fitting = Fitting.of(exact, network_inputs(calibration, manifest), scheme_of(target), grey=grey)
+        quantizer = fitting.quantizer()
+    return Int8Export(manifest, tuple(calibration), exact, macs, fitting, quantizer, form)
 
 
 def int8_artifacts(
@@ -246,6 +286,19 @@ def plan_files(plan: QuantizationPlan, path: str, limits: ParityLimits) -> dict[
     if any(sets_of(plan)):
         files[FRONTIER_NAME] = frontier_png(plan, limits)
     return files
+
+
+def _safe(plan: QuantizationPlan, found: Stability) -> QuantizationPlan:
+    """The plan with what the subsets gave. Raises: ParityError: they differ too much."""
+    if not found.safe:
+        raise ParityError(
+            "INT8 is not safe for this checkpoint",
+            expected=f"a spread of the worst slice's Dice below {STABLE:g}",
+            got=str(found),
+            remedy="Use --precision fp32 or bf16, or choose fewer groups to quantize with --quantization FILE.",
+        )
+    terminal.say(f"stable: {found}", "good")
+    return replace(plan, reason=f"{plan.reason}; {found}", worst_slices=found.worst)
 
 
 def _show(plan: QuantizationPlan) -> None:

@@ -96,9 +96,32 @@ class _Slice:
             self.sums[key] = total / rows.shape[1], products / rows.shape[1]
 
 
+@dataclass(frozen=True, eq=False)
+class ObservedSlices:
+    """What was observed slice by slice, so that it can be put together again without some of them.
+
+    Attributes:
+        slices: one for each input, in its order.
+        keys: the patches that each convolution reads, by its name.
+    """
+
+    slices: tuple[_Slice, ...]
+    keys: Mapping[str, _Patches]
+
+    def together(self, without: Collection[int] = ()) -> Observation:
+        """Of all slices but those with these indices; at least one must be left."""
+        kept = [slice_ for index, slice_ in enumerate(self.slices) if index not in without]
+        ranges = {
+            name: Ranges(*(np.stack([slice_.ranges[name][end] for slice_ in kept]) for end in (0, 1)))
+            for name in kept[0].ranges
+        }
+        moments = {key: _moments([slice_.sums[key] for slice_ in kept]) for key in dict.fromkeys(self.keys.values())}
+        return Observation(ranges, {name: moments[key] for name, key in self.keys.items()})
+
+
 def observed(
     model: onnx.ModelProto, tensors: Collection[str], convolutions: Collection[str], inputs: Sequence[FloatArray]
-) -> Observation:
+) -> ObservedSlices:
     """Runs the graph on each slice.
 
     Args:
@@ -127,13 +150,7 @@ def observed(
         run(value, slice_.see)
         return slice_
 
-    slices = in_parallel(on, inputs, "observing the calibration slices")
-    ranges = {
-        name: Ranges(*(np.stack([one.ranges[name][end] for one in slices]) for end in (0, 1)))
-        for name in slices[0].ranges
-    }
-    found = {key: _moments([one.sums[key] for one in slices]) for key in dict.fromkeys(keys.values())}
-    return Observation(ranges, {name: found[key] for name, key in keys.items()})
+    return ObservedSlices(tuple(in_parallel(on, inputs, "observing the calibration slices")), keys)
 
 
 def _moments(slices: Sequence[tuple[Matrix, Matrix]]) -> Moments:

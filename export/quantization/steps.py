@@ -1,5 +1,10 @@
-"""The step and the zero point of a tensor's integers, from its observations."""
+"""The step and the zero point of a tensor's integers, from what was observed of it.
 
+Both are rounded to a coarse grid. A step that follows the slices' ranges exactly is another one for each choice of
+calibration slices. All values are then rounded in another way, and the edge of a lesion moves by chance.
+"""
+
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +17,15 @@ from miniseg_edge.export.quantization.scheme import Scheme
 
 _GREY_STEP = 1 + 2**-16
 """OpenVINO drops a step of exactly 1, and with it the convolution's INT8; 255 of these steps are 255.004."""
+
+_LAST = 255
+_ZERO_GRID = 8
+
+_GRID = (0.6, 0.85, 1.2)
+"""Times a power of two: each is about the square root of 2 of the one before, and none is 1 (see `_GREY_STEP`)."""
+
+_NEAR = 1.09
+"""Up to 9 % of a range are cut, so that steps are no larger than needed."""
 
 _MOVES = {"Pad", "Transpose", "Reshape"}
 
@@ -39,8 +53,8 @@ class Step:
 def steps_of(model: onnx.ModelProto, ranges: Mapping[str, Ranges], scheme: Scheme, *, grey: bool) -> dict[str, Step]:
     """The steps of some tensors.
 
-    A tensor's range is from the mean of the slices' smallest values to the mean of their largest. Tensors that only
-    move a grey slice's values are not rescaled if uint8 can hold them.
+    A tensor reaches from the mean of the slices' smallest values to the mean of their largest, to within the grid.
+    What is nothing but a grey slice, moved about, is taken as it is where uint8 can hold it.
 
     Args:
         model: the graph.
@@ -57,14 +71,27 @@ def steps_of(model: onnx.ModelProto, ranges: Mapping[str, Ranges], scheme: Schem
 def _step(low: float, high: float, scheme: Scheme) -> Step:
     low, high = min(low, 0.0), max(high, 0.0)
     if scheme.symmetric:
-        return Step(_float32(max(high, -low) / 127), 0, symmetric=True)
-    zero = round(255 * -low / (high - low)) if high > low else 0
-    # The end that is further from 0 is an integer number of steps away; the nearer one to within a step.
-    return Step(_float32(max(high, -low) / max(zero, 255 - zero)), zero, symmetric=False)
+        return Step(_on_grid(max(high, -low) / 127), 0, symmetric=True)
+    zero = _zero(low, high)
+    below, above = -low / zero if zero else 0.0, high / (_LAST - zero) if zero < _LAST else 0.0
+    return Step(_on_grid(max(below, above)), zero, symmetric=False)
 
 
-def _float32(step: float) -> float:
-    return float(np.float32(max(step, LEAST_STEP)))
+def _zero(low: float, high: float) -> int:
+    """The zero point: a whole number of `_ZERO_GRID`, with room on both sides where there are values."""
+    if low == 0.0:
+        return 0
+    if high == 0.0:
+        return _LAST
+    nearest = _ZERO_GRID * round(_LAST * -low / (high - low) / _ZERO_GRID)
+    return min(max(nearest, _ZERO_GRID), _LAST + 1 - _ZERO_GRID)
+
+
+def _on_grid(step: float) -> float:
+    """The next larger step of the grid, or the next smaller one if that is near. Float32."""
+    fraction, exponent = math.frexp(max(step, LEAST_STEP))
+    place = next(place for place in _GRID if fraction <= place * _NEAR)
+    return float(np.float32(math.ldexp(place, exponent)))
 
 
 def _slices(model: onnx.ModelProto) -> set[str]:

@@ -51,6 +51,8 @@ class QuantizationPlan:
         trials: the sets that were judged; empty if it was written by hand.
         faster: whether the groups were measured to be faster than FP32 by more than noise; None if nothing was
             measured.
+        worst_slices: the worst slice's Dice each time that the groups were fitted without some calibration slices; see
+            `stability`. Empty if it was written by hand.
     """
 
     schema_version: int
@@ -60,6 +62,7 @@ class QuantizationPlan:
     machine: str
     trials: tuple[Trial, ...]
     faster: bool | None = None
+    worst_slices: tuple[float, ...] = ()
 
 
 def plan_from_file(path: Path) -> QuantizationPlan:

@@ -25,7 +25,7 @@ MODELS = [
 
 def everything(model: onnx.ModelProto, slices: Sequence[FloatArray]) -> Observation:
     names = {name for group in groups_of(model).values() for name in group}
-    return observed(model, branches_of(model), names, slices)
+    return observed(model, branches_of(model), names, slices).together()
 
 
 def values_of(model: onnx.ModelProto, tensor: str, slices: Sequence[FloatArray]) -> list[Array]:

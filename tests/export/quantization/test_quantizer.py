@@ -93,7 +93,7 @@ def rms(a: FloatArray, b: FloatArray) -> float:
 
 def test_equalised_is_the_same_function_with_other_weights(exact: OnnxModel) -> None:
     before = onnx.load_from_string(exact.data)
-    after, _ = equalised(before, observed(before, branches_of(before), (), SLICES))
+    after, _ = equalised(before, observed(before, branches_of(before), (), SLICES).together())
     assert rms(by_onnxruntime(OnnxModel(after.SerializeToString(), 0)), by_onnxruntime(exact)) < 1e-6
     changed = constants_of(after).keys() - constants_of(before).keys()
     assert sum("fuse" in name for name in changed) == len(groups_of(before)["fuse-2"]) * 3

@@ -47,7 +47,7 @@ def test_alone_is_what_a_set_of_one_is() -> None:
 
 
 def test_gates_add_less_than_what_they_gate() -> None:
-    assert judge().alone["gates-2"] < 0.5 * judge().alone["fuse-2"]
+    assert judge().alone["gates-2"] < judge().alone["fuse-2"]
 
 
 def test_too_much_noise_is_a_limit_that_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,50 @@
+"""The command on the demo network, with OpenVINO held to two instruction sets."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from miniseg_edge import training
+from miniseg_edge.bundle.records import json_from_record
+from miniseg_edge.export.quantization.search.plan import QuantizationPlan
+from miniseg_edge.export.quantization.search.stability import LIMIT, SUBSETS
+from miniseg_edge.export.quantization.stability import EXACT, main
+from miniseg_edge.phantoms import phantoms
+from miniseg_edge.slices.images import write_png
+
+DEMO = Path(training.__file__).with_name("demo.pth")
+
+
+@pytest.fixture
+def slices(tmp_path: Path) -> Path:
+    for item in phantoms(5, first_seed=300, size=(64, 64)):
+        write_png(tmp_path / "slices" / f"{item.name}.png", item.image)
+    return tmp_path / "slices"
+
+
+@pytest.mark.slow
+def test_every_subset_is_judged_on_each_instruction_set(slices: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json_from_record(QuantizationPlan(1, ("gates-2",), 0, "by hand", "", ())))
+    found = tmp_path / "found.json"
+    code = main([
+        str(DEMO), "--calibration", str(slices), "--quantization", str(plan), "--output", str(found),
+        "--instruction-set", "SSE41", "--instruction-set", "AVX2",
+    ])  # fmt: skip
+    worst = {name: one["worst"] for name, one in json.loads(found.read_text()).items()}
+    assert set(worst) == {EXACT, "OpenVINO, SSE41", "OpenVINO, AVX2"}
+    for dice in worst.values():
+        assert len(dice) == SUBSETS
+        assert all(0 <= value <= 1 for value in dice)
+    safe = all(max(dice) - min(dice) < LIMIT for dice in worst.values())
+    assert code == (0 if safe else 3)
+
+
+@pytest.mark.slow
+def test_too_few_slices_are_a_wrong_use(slices: Path, tmp_path: Path) -> None:
+    for path in sorted(slices.iterdir())[:2]:
+        path.unlink()
+    plan = tmp_path / "plan.json"
+    plan.write_text(json_from_record(QuantizationPlan(1, ("gates-2",), 0, "by hand", "", ())))
+    assert main([str(DEMO), "--calibration", str(slices), "--quantization", str(plan)]) == 2
