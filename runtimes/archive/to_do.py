@@ -56,7 +56,8 @@ def write_to_do(folder: Path, digit: str, rows: Sequence[dict[str, Any]]) -> Non
     parquet: Any = require("pyarrow.parquet", "scale")
     make_folder(folder)
     table = pyarrow.Table.from_pylist(sorted(rows, key=size_order), series_schema())
-    parquet.write_table(table, str(_part(folder, digit)), row_group_size=_AT_ONCE)
+    with _part(folder, digit).open("wb") as file:  # by Python: pyarrow opens no path that is not UTF-8
+        parquet.write_table(table, file, row_group_size=_AT_ONCE)
 
 
 def read_to_do(folder: Path, digit: str) -> Iterator[Series]:

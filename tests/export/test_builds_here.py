@@ -65,7 +65,7 @@ def test_an_engine_that_is_built_on_a_gpu_needs_one_before_any_work(
     here = replace(vendors.TENSORRT, modules=("tensorrt_rtx_bindings",))
     monkeypatch.setattr(vendors, "VENDORS", (here, vendors.TENSORRT_RTX))
     with pytest.raises(
-        RuntimeUnavailableError, match=r"no NVIDIA GPU.*--target trt-rtx.*--rebuild BUNDLE --target trt"
+        RuntimeUnavailableError, match=r"no usable NVIDIA GPU.*--target trt-rtx.*--rebuild BUNDLE --target trt"
     ):
         export_bundle(request_for_trt(tmp_path, precision))
 

@@ -58,7 +58,7 @@ def test_its_record_says_that_it_is_data(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
 def test_other_precisions_are_refused_with_the_reason(wanted: ExportRequest, precision: str) -> None:
-    with pytest.raises(UsageError, match=f"native cannot be built in {precision}, got libminiseg computes in FP32"):
+    with pytest.raises(UsageError, match=f"native cannot be built in {precision}: libminiseg computes in FP32"):
         replace(wanted, precisions=(precision,))
 
 

@@ -135,7 +135,7 @@ def test_a_folder_of_slices_goes_on_where_it_failed(
     (tmp_path / "out" / "1_overlay.png").unlink()  # as a kill between the two would leave it
     failing()
     assert run(demo_bundle_path, tmp_path / "slices", tmp_path / "out", "--resume") == 0
-    assert f"{GOOD - 1} others were there already" in capsys.readouterr().out
+    assert f"{GOOD - 1} slices segmented earlier" in capsys.readouterr().out
     for name in files_below(tmp_path / "whole"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert run(bundle_path, tmp_path / "slices", tmp_path / "out", "--resume") == 1

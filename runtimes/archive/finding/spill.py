@@ -1,6 +1,7 @@
 """Records on their way from one step to the next: a task writes files sorted by cell, and reads its cells of all."""
 
 import json
+import mmap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -29,7 +30,8 @@ def write_spill(path: Path, table: Any, cells: Sequence[int]) -> Counter[int]:
     ordered = ordered.replace_schema_metadata({_STARTS: json.dumps(starts)})
     make_folder(path.parent)
     partial = path.with_suffix(".partial")
-    with pyarrow.OSFile(str(partial), "wb") as sink, pyarrow.ipc.new_file(sink, ordered.schema) as writer:
+    # Opened by Python, since pyarrow opens no path that is not UTF-8.
+    with partial.open("wb") as sink, pyarrow.ipc.new_file(sink, ordered.schema) as writer:
         writer.write_table(ordered)
     partial.replace(path)
     return counts
@@ -39,12 +41,13 @@ def spilled(folder: Path, cells: range) -> Iterator[Any]:
     """The records of these cells, a table for each file that has some; read from the disk as they are used."""
     pyarrow: Any = require("pyarrow", "scale")
     for path in sorted(folder.glob("*.arrow")):
-        with pyarrow.memory_map(str(path)) as mapped:
-            table = pyarrow.ipc.open_file(mapped).read_all()
-            starts = json.loads(table.schema.metadata[_STARTS])
-            first, end = starts[cells.start], starts[cells.stop]
-            if first < end:
-                yield table.slice(first, end - first).replace_schema_metadata(None)
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        table = pyarrow.ipc.open_file(pyarrow.py_buffer(mapped)).read_all()  # whose columns keep the mapping alive
+        starts = json.loads(table.schema.metadata[_STARTS])
+        first, end = starts[cells.start], starts[cells.stop]
+        if first < end:
+            yield table.slice(first, end - first).replace_schema_metadata(None)
 
 
 def clear(folder: Path) -> None:

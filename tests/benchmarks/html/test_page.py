@@ -24,7 +24,7 @@ class TestContent:
             "Failures", "Method", "Machine and versions",
         ]  # fmt: skip
         for said in (
-            "7 March 2026, 09:05 UTC on ward-7, Intel Xeon Gold 6338, 16 cores, 63 GB", "9f2c" * 16,
+            "7 March 2026, 09:05 UTC on ward-7", "9f2c" * 16,
             "ONNX Runtime static INT8", "a tensor has no calibrated range", "8 of 512 x 512 pixels",
             "8 for each runtime", "the FP32 network in torch", "in 5 rounds", "2025.4.0",
             "benchmark_app -m model.xml", "within limits", "Multiplications by zeros", "204",

@@ -215,7 +215,7 @@ def test_trained_networks_are_held_to_the_lesion_and_random_weights_to_nothing(
         (["--network", "nobody"], 2, "the network is unknown"),
         (["--runtime", "tflite"], 2, "USAGE"),
         (["--rounds", "1"], 2, "--rounds"),
-        (["--labels", "masks"], 2, "labels judge trained networks"),
+        (["--labels", "masks"], 2, "labels need slices and checkpoints"),
         (["--scenario", "burst"], 2, "compared by latency"),
         (["missing.pth"], 1, "CHECKPOINT: "),
     ],
@@ -236,7 +236,10 @@ def test_what_cannot_be_compared_is_refused_first(
 
 @pytest.mark.parametrize(
     ("files", "error"),
-    [(("2/a.pth", "3/b.pth"), "several classes"), (("2/a.pth", "2/a.pth"), "of one name")],
+    [
+        (("2/a.pth", "3/b.pth"), "differ in their number of classes"),
+        (("2/a.pth", "2/a.pth"), "two networks have the same name"),
+    ],
 )
 def test_checkpoints_that_do_not_go_together_are_refused_first(
     files: tuple[str, ...],

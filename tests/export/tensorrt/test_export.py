@@ -58,9 +58,9 @@ def test_the_manifest_reads_back_as_it_was_written(opened: Bundle) -> None:
 
 @without_gpu
 def test_without_a_driver_the_engine_is_refused_by_name_and_by_precision(opened: Bundle) -> None:
-    with pytest.raises(RuntimeUnavailableError, match=r"no NVIDIA GPU.*cudaError(NoDevice|InsufficientDriver)"):
+    with pytest.raises(RuntimeUnavailableError, match=r"no usable NVIDIA GPU.*cudaError(NoDevice|InsufficientDriver)"):
         miniseg_edge.load(opened, "tensorrt-rtx")
-    with pytest.raises(RuntimeUnavailableError, match="tensorrt-rtx: there is no NVIDIA GPU"):
+    with pytest.raises(RuntimeUnavailableError, match="tensorrt-rtx: there is no usable NVIDIA GPU"):
         choose(opened, precision="fp16")
 
 
@@ -73,7 +73,7 @@ def test_auto_takes_fp32_and_says_what_it_left(opened: Bundle) -> None:
 @without_gpu
 def test_verify_says_what_it_could_not_check(engine_bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify([str(engine_bundle_path)]) == 0
-    assert "not checked: tensorrt-rtx: there is no NVIDIA GPU" in capsys.readouterr().out
+    assert "not checked: tensorrt-rtx: there is no usable NVIDIA GPU" in capsys.readouterr().out
 
 
 @without_gpu

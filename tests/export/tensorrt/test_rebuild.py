@@ -30,7 +30,7 @@ def path(engine_bundle_path: Path, tmp_path: Path) -> Path:
 def test_without_a_gpu_nothing_is_built_and_nothing_changes(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {name: (path / name).read_bytes() for name in files_below(path)}
     assert main(["--rebuild", str(path)]) == 1
-    assert "RUNTIME_UNAVAILABLE: there is no NVIDIA GPU" in capsys.readouterr().err
+    assert "RUNTIME_UNAVAILABLE: there is no usable NVIDIA GPU" in capsys.readouterr().err
     assert {name: (path / name).read_bytes() for name in files_below(path)} == before
 
 

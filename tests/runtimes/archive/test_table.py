@@ -89,5 +89,5 @@ def test_a_table_of_another_version_is_refused(tmp_path: Path) -> None:
     found = pyarrow.parquet.read_table(io.BytesIO(parquet_from_rows([ROW]))).drop_columns(["stamp"])
     (tmp_path / "rows").mkdir()
     pyarrow.parquet.write_table(found, tmp_path / "rows" / "part-0.parquet")
-    with pytest.raises(IntegrityError, match="remove the folder rows"):
+    with pytest.raises(IntegrityError, match="Remove the folder rows"):
         rows_in(tmp_path)

@@ -21,7 +21,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"schema_version": 2}, "another schema"),
+        ({"schema_version": 2}, "unsupported schema"),
         ({"groups": "fuse-2"}, "groups"),
         ({"more": 1}, "more"),
         ({"trials": [{}]}, "trials"),

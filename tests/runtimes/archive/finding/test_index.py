@@ -122,5 +122,5 @@ def test_conditions(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_condition_about_the_index_is_refused(where: str) -> None:
-    with pytest.raises(UsageError, match="--where is no condition"):
+    with pytest.raises(UsageError, match="--where is not a condition"):
         chosen(series_schema().empty_table(), where)
