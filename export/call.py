@@ -68,7 +68,7 @@ def export(
     Thread-safety: one export at a time in a process. `ExportRequest` and `exporter.export_bundle` have further options.
     """
     if (mean is None) != (std is None):
-        raise UsageError("half of the normalisation", expected="mean and std together", got="one of them")
+        raise UsageError("the normalisation needs both mean and std", expected="both or neither", got="one of them")
     check_installed(("torch", "onnx", "onnxscript", "safetensors"), "export")
     request = ExportRequest(
         checkpoint=Path(checkpoint),

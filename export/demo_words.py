@@ -67,7 +67,7 @@ def fastest(turns: Mapping[str, Sequence[float]]) -> str:
 def where_to_look(picture: Path, names: Sequence[str], bundle: Path) -> str:
     """The sentence that ends the demo."""
     columns = _listed(["the slice", "its true lesion", *(f"the mask of {name}" for name in names)])
-    return f"Look at {picture}, whose columns are {columns}; the bundle is {bundle}, and docs/tutorial.md goes on."
+    return f"Look at {picture}, whose columns are {columns}; the bundle is {bundle}. See docs/tutorial.md next."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Counted things in words, right for one and for many."""
+"""Text for counted things, with the right singular and plural."""
 
 from collections.abc import Sequence
 

@@ -265,7 +265,7 @@ def _segment_images(parsed: argparse.Namespace, source: Path) -> None:
                 found += (_finding(job, _segmented(job, segmenter)) for job in terminal.track(left, "segmenting"))
         except (InferenceError, HostLimitError, OutputError):
             terminal.warn(
-                f"{len(jobs) - len(left) + len(found)} of {len(jobs)} are done; --resume goes on with the others"
+                f"{len(jobs) - len(left) + len(found)} of {len(jobs)} are done; --resume continues with the others"
             )
             raise
     terminal.answer({"output": parsed.output, "slices": found})

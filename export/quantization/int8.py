@@ -73,9 +73,9 @@ class Int8Export:
         """The given plan, or the search's result on this machine with this target, or the rule for engines.
 
         Raises:
-            UsageError: the file is no plan, too few calibration slices, or the network is too narrow for the rule.
+            UsageError: the file is not a plan, too few calibration slices, or the network is too narrow for the rule.
             ParityError: no set of groups keeps the limits, or INT8 is not stable.
-            NoGainError: none of those that do is faster than FP32, and nobody asked for a slow one.
+            NoGainError: none of those that do is faster than FP32, and a slow one was not requested.
         """
         if export.quantization is not None:
             return plan_from_file(export.quantization)

@@ -46,7 +46,7 @@ def sign_bundle(path: Path, key: Path, *, overwrite: bool = False) -> str:
         overwrite: whether a signature that is there already is replaced.
 
     Raises:
-        OutputExistsError: it is signed already. BundleError and its kin: it is not as its manifest says.
+        OutputExistsError: it is signed already. BundleError and its subclasses: it is not as its manifest says.
         SignatureError, MissingDependencyError, UsageError: as `signer_asked_for`.
         OutputError: the signature cannot be written; the bundle is as it was.
     """

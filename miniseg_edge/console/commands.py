@@ -104,7 +104,7 @@ def exit_code_of(work: Callable[[], bool | None]) -> int:
         work: False if what it had to find out is not so, which is 1 too; it has said why.
 
     Raises:
-        ReaderGoneError: nobody reads standard output any more.
+        ReaderGoneError: the reader of standard output has gone.
     """
     try:
         with host_limits():

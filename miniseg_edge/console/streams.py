@@ -1,4 +1,4 @@
-"""Writing to standard output and standard error, also where nobody reads them any more."""
+"""Writing to standard output and standard error, also when the reader has gone."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from typing import TextIO
 
 
 class ReaderGoneError(BaseException):
-    """Whoever read our standard output has closed it, as `head` does; the command ends and says nothing."""
+    """The reader of standard output closed it, as `head` does; the command ends silently."""
 
 
 def put(stream: TextIO, text: str) -> None:
@@ -28,7 +28,7 @@ def _forget(stream: TextIO) -> None:
 
 
 def close_quietly() -> bool:
-    """Sends what is left in standard output; False if nobody reads it any more, which nothing will say again."""
+    """Sends what is left in standard output; False if its reader has gone. Later writes do not report that again."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

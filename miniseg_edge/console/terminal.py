@@ -167,7 +167,7 @@ def step(description: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def patience(description: str) -> Iterator[None]:
-    """Says what is going on, on standard error, if it takes longer than people wait without asking; else nothing."""
+    """Prints what is running on standard error if it takes longer than users wait without wondering."""
     if voice().quiet:
         yield
         return

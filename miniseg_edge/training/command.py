@@ -15,7 +15,7 @@ from miniseg_edge.training.request import LabelledFolder, TrainingRequest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns 0 done, 1 our error, 2 usage, 130 interrupted (the same command goes on)."""
+    """Entry point; returns 0 done, 1 our error, 2 usage, 130 interrupted (the same command resumes)."""
     return run(_parser(), arguments, _train)
 
 

@@ -34,7 +34,7 @@ RECIPE = Recipe(
 
 
 def train_demo(output: Path) -> None:
-    """Draws and trains; a training that was stopped goes on. Raises: as `train`."""
+    """Draws and trains; a training that was stopped resumes. Raises: as `train`."""
     data = _drawn(output / "training", FIRST_TRAINING_SEED, TRAINING_PHANTOMS)
     held_out = _drawn(output / "held-out", 0, HELD_OUT_PHANTOMS)
     request = TrainingRequest(

@@ -17,7 +17,7 @@ from miniseg_edge.runtimes.study.formats import JSON, NIFTI
 from miniseg_edge.runtimes.study.segment_input import output_folder, seg_frames_of
 
 _OPTIONS = ("workers", "gpu_workers", "ray_address", "ray_folder", "scratch", "retry_failed", "follow_links", "where")
-"""That make no sense without --distributed."""
+"""Options that need --distributed."""
 
 _OF_ONE_STUDY = ("series", "phase", "part", "list", "resume", "overwrite", "compare", "name_patient")
 

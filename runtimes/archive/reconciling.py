@@ -181,9 +181,9 @@ class Reconciler:
 
 
 def compact(output: Path) -> None:
-    """Makes the table of an output folder anew: sixteen parts, each series of the folder once.
+    """Rebuilds the table of an output folder: sixteen parts, each series of the folder once.
 
-    For a folder whose run was killed and will not go on. Raises: OutputError: a run works on it; IntegrityError.
+    For a folder whose run was killed and will not be resumed. Raises: OutputError: a run works on it; IntegrityError.
     """
     folder = OutputFolder(output)
     with folder.locked():

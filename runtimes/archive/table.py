@@ -2,7 +2,7 @@
 
 What counts is the output folder's `row.json` of each series; the table says the same, in few files. Workers write loose
 parts of their own; they are compacted into the sixteen when a run begins and when it ends. Each file is replaced as a
-whole, so whoever reads sees whole rows.
+whole, so readers always see whole rows.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""What is left to do, on the disk: nobody holds it as a list."""
+"""What is left to do, on the disk and never as a list in memory."""
 
 import heapq
 from collections.abc import Iterator, Sequence

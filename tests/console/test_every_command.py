@@ -86,7 +86,7 @@ sys.exit(run(Parser(prog="talks"), sys.argv[1:], work))
 
 
 def closed_at_once(*words: str) -> subprocess.CompletedProcess[str]:
-    """A process whose standard output nobody reads."""
+    """A process whose standard output has no reader."""
     reading, writing = os.pipe()
     os.close(reading)
     try:

@@ -1,7 +1,7 @@
 """What the first bytes of a plain DICOM file say of its series, without pydicom: an archive has millions of them.
 
 Plain is: as part 10 wants it, little endian, known value representations, tags that ascend, and no element of undefined
-length before the columns. Of such a file pydicom says the same, in some ten times the time; of others nothing is said.
+length before the columns. Of such a file pydicom says the same, in about ten times the time. It reads other files.
 """
 
 import struct

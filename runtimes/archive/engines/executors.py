@@ -13,7 +13,7 @@ from miniseg_edge.runtimes.archive.work import Crew, Work
 from miniseg_edge.runtimes.archive.worker import Worker
 
 DEATHS_OF_A_TASK = 3
-"""Processes that may die of a task that is no series before the run stops."""
+"""Processes that may die of a task other than a series before the run stops."""
 
 
 def in_process(work: Work, crews: Sequence[Crew], series: Iterable[Series]) -> Iterator[Row]:
@@ -62,7 +62,7 @@ class Lanes:
                 yield answer
 
     def close(self) -> None:
-        """Waits for what is under way; may be called twice."""
+        """Waits for running tasks; may be called twice."""
         for lane in self._lanes:
             lane.close()
 
@@ -79,7 +79,7 @@ class _Lane:
         return self._waiting.submit(self._answer, message)
 
     def close(self) -> None:
-        """Waits for what is under way."""
+        """Waits for running tasks."""
         self._waiting.shutdown(wait=True, cancel_futures=True)
         self._end()
 

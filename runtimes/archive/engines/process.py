@@ -20,7 +20,7 @@ _LAST_WORDS_BYTES = 2000
 
 
 class Answering(Protocol):
-    """What works in a process: it is sent there, and may make itself anew by its `__reduce__`."""
+    """What works in a process: it is sent there, and may rebuild itself by its `__reduce__`."""
 
     def __call__(self, message: Any, /) -> Any:
         """An answer, anything but None."""
@@ -87,7 +87,7 @@ def main() -> None:
     """The worker's side: processes requests on standard input until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # what libraries print is not an answer
     answering: Answering = pickle.load(sys.stdin.buffer)  # noqa: S301  our own driver's
     waiting: queue.SimpleQueue[object] = queue.SimpleQueue()
     threading.Thread(
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def _listen(driver: BinaryIO, waiting: "queue.SimpleQueue[object]", answering: Answering) -> None:
-    """Ends the process with its driver: one that was killed has told nobody, and would have it wait for ever."""
+    """Ends the process with its driver, which cannot stop it after a kill."""
     while True:
         try:
             waiting.put(pickle.load(driver))  # noqa: S301  our own driver's

@@ -104,7 +104,7 @@ def _list(finder: Finder, mapped: Mapped, progress: Callable[[int, int], None]) 
 
 
 def _tasks(step: Step, counts: Counter[int]) -> list[Task]:
-    """Neighbouring cells together, until they are worth a task; cells without records are nobody's."""
+    """Neighbouring cells together, until they are worth a task; cells without records belong to no task."""
     tasks, start, records = list[Task](), 0, 0
     for cell in range(CELLS):
         records += counts[cell]

@@ -72,7 +72,7 @@ def file_of(row: dict[str, Any]) -> ArchiveFile:
 
 
 def row_of(file: ArchiveFile) -> dict[str, Any]:
-    """The row of a file whose header nobody has read."""
+    """The row of a file whose header was not read."""
     return {**vars(file), "name": bytes_of(file.name)}
 
 

@@ -64,7 +64,7 @@ def settled(tables: list[Any]) -> Iterator[tuple[Any, int]]:
     """Records with a series each, and how many files have none; all files of a folder must be in these tables.
 
     A file that may be a slice but cannot be read goes to every series in its folder, so that none of them shrinks
-    without a word: the row says which file it is. If no series lies there it is one by itself, to be refused.
+    silently: the row says which file it is. If no series lies there it is one by itself, to be refused.
     """
     compute: Any = require("pyarrow.compute", "scale")
     open_ones = [row for table in tables for row in table.filter(compute.field("state") < SLICE).to_pylist()]

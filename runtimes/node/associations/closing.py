@@ -1,4 +1,4 @@
-"""Connections that are closed for certain, whoever closes first.
+"""Connections that are closed for certain, even if the peer closes first.
 
 pynetdicom shuts a connection down, then closes it. Where the peer has gone, the first fails and the second never
 happens, so a file descriptor would stay open until the garbage collector comes by.

@@ -72,7 +72,7 @@ class Reception:
     """Accepts connections for an application.
 
     A peer gets a connection once it has sent something. If there is no room, one peer is dropped: the one that has
-    proved least, and among equals the one that has been quiet longest. The silent and the strangers with a connection
+    proved least, and among equals the one that has been quiet longest. The silent and the untrusted with a connection
     are equals: the more numerous kind loses one, so that neither can drive out the other. Peers whose requests are
     inside stay; if there are no others, nothing is accepted.
     """

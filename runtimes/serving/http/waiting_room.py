@@ -67,7 +67,7 @@ class WaitingRoom:
             self._timer = loop.call_at(caller.due, self._sweep)
 
     def drop_oldest(self, address: str | None) -> bool:
-        """Closes whoever has been silent longest, of one address if that is given; False if nobody is silent."""
+        """Closes the peer that has been silent longest, from one address if given; False if none is silent."""
         while (caller := self._oldest(address)) is not None:
             if not self._look(caller):
                 self._drop(caller)
@@ -106,7 +106,7 @@ class WaitingRoom:
         return False
 
     def _wanted(self, count: int) -> int:
-        """Bytes that must come, from those that were peeked. What is no handshake is TLS's to refuse."""
+        """Bytes that must come, judging by those that were peeked. TLS refuses anything but a handshake."""
         if not self._tls or count == 0 or self._peeked[0] != _HANDSHAKE:
             return 1
         if count < _RECORD_HEAD:

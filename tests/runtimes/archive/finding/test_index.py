@@ -1,4 +1,4 @@
-"""The index of files: it saves reading, is filtered by, and is made anew where it is damaged."""
+"""The index of files: it saves reading, is filtered by, and is rebuilt if it is damaged."""
 
 from pathlib import Path
 from typing import Any
