@@ -1,4 +1,4 @@
-"""The command on the demo network, with OpenVINO held to two instruction sets."""
+"""The command on the demo network, with OpenVINO held to an older instruction set."""
 
 import json
 from pathlib import Path
@@ -24,16 +24,16 @@ def slices(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_every_subset_is_judged_on_each_instruction_set(slices: Path, tmp_path: Path) -> None:
+def test_every_subset_is_judged_by_exact_arithmetic_and_by_an_older_processor(slices: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(json_from_record(QuantizationPlan(1, ("gates-2",), 0, "by hand", "", ())))
     found = tmp_path / "found.json"
     code = main([
         str(DEMO), "--calibration", str(slices), "--quantization", str(plan), "--output", str(found),
-        "--instruction-set", "SSE41", "--instruction-set", "AVX2",
+        "--instruction-set", "SSE41",
     ])  # fmt: skip
     worst = {name: one["worst"] for name, one in json.loads(found.read_text()).items()}
-    assert set(worst) == {EXACT, "OpenVINO, SSE41", "OpenVINO, AVX2"}
+    assert set(worst) == {EXACT, "OpenVINO, SSE41"}
     for dice in worst.values():
         assert len(dice) == SUBSETS
         assert all(0 <= value <= 1 for value in dice)
