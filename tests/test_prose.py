@@ -7,7 +7,7 @@ import pytest
 from tests.documents import DOCUMENTS, ROOT
 from tests.prose import MANNERISMS, STAYS, Passage, longest_sentence, mannerisms, passages, widest_line
 
-LONGEST_SENTENCE = 74
+LONGEST_SENTENCE = 69
 """Words. Lower it when the documents allow it."""
 WIDEST_LINE = 167
 """Characters, tables and code aside. Lower it when the documents allow it."""
