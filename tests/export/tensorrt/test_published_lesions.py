@@ -61,4 +61,4 @@ def test_int8_draws_the_published_lesions(shared: Path, tmp_path: Path) -> None:
     assert plan["trials"][-1]["noise"] < 1, "grey levels"
     artifact = bundle.manifest.artifact("trt", "int8")
     assert artifact is not None
-    assert len(engine_of(artifact).quantized) == 26
+    assert len(engine_of(artifact).quantized) == 24
