@@ -68,10 +68,16 @@ def main() -> None:
                 )
             took_s = time.perf_counter() - start
             peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-            sys.stdout.write(
-                f"{which}: {found.files:,} files, {found.series:,} series, {found.read:,} headers read, {took_s:.1f} s, "
-                f"{found.files / took_s:,.0f} files/s, processor {processor_s() - before_s:.1f} s, driver {peak_mb:.0f} MB\n"
+            said = (
+                f"{found.files:,} files",
+                f"{found.series:,} series",
+                f"{found.read:,} headers read",
+                f"{took_s:.1f} s",
+                f"{found.files / took_s:,.0f} files/s",
+                f"processor {processor_s() - before_s:.1f} s",
+                f"driver {peak_mb:.0f} MB",
             )
+            sys.stdout.write(f"{which}: {', '.join(said)}\n")
 
 
 if __name__ == "__main__":
