@@ -66,7 +66,7 @@ def _head(tally: Tally, source: str) -> str:
     return (
         f"<header><h1>Archive: {in_html(source)}</h1></header>\n"
         f'<p class="verdict{bad}">{number_of(tally.series, "series", "series")}: {counts}. '
-        f"{number_of(tally.slices, 'slice')} segmented of {tally.bytes / 1e9:,.1f} GB.</p>"
+        f"{number_of(tally.slices, 'slice')} segmented of {tally.bytes / 1e6:,.0f} MB.</p>"
     )
 
 

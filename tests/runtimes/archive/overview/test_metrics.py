@@ -33,7 +33,7 @@ def test_rows_and_progress_are_counted() -> None:
     assert found['miniseg_archive_series_total{code="INPUT",status="failed"}'] == 1
     assert found['miniseg_archive_series_total{code="",status="done"}'] == 1
     assert found["miniseg_archive_slices_total"] == 40
-    assert found['miniseg_archive_worker_seconds_total{part="segmenting"}'] == 12
+    assert found['miniseg_archive_worker_seconds_total{part="segmenting"}'] == 84
     assert found['miniseg_archive_done{phase="segmenting"}'] == 2
     assert found['miniseg_archive_total{phase="segmenting"}'] == 9
     assert not any("secret" in name for name in found)

@@ -29,8 +29,8 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 def made(number: int, after: timedelta, **changes: object) -> Row:
     done = {
         **{"key": f"{number:032x}", "source": "secret/name", "status": "done", "error_code": None, "error": None},
-        **{"slices": 40, "lesion_volume_ml": 0.0, "runtime": "openvino", "device": "cpu", "seconds": 10.0},
-        **{"fetch_s": 1.0, "open_s": 1.0, "segment_s": 6.0, "write_s": 1.5, "created": (START + after).isoformat()},
+        **{"slices": 40, "lesion_volume_ml": 0.0, "runtime": "openvino", "device": "cpu", "seconds": 70.0},
+        **{"fetch_s": 7.0, "open_s": 7.0, "segment_s": 42.0, "write_s": 10.5, "created": (START + after).isoformat()},
     }
     return replace(ROW, **{**done, **changes})  # type: ignore[arg-type]
 
@@ -87,8 +87,8 @@ def test_nothing_is_a_page_too() -> None:
 
 def test_what_limits_is_the_longest_part() -> None:
     assert tally_of(many()).limit == "segmenting"
-    assert tally_of([made(1, timedelta(), fetch_s=30.0, seconds=39.0)]).limit == "fetching"
-    apart = [made(number, timedelta(minutes=number), worker="one") for number in range(3)]
+    assert tally_of([made(1, timedelta(), fetch_s=50.0, seconds=110.0)]).limit == "fetching"
+    apart = [made(number, timedelta(hours=number), worker="one") for number in range(3)]
     assert tally_of(apart).limit == "between series"
     assert tally_of([]).limit is None
 
