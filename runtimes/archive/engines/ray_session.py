@@ -157,7 +157,7 @@ def _check_resources(ray: Any, crews: Sequence[Crew]) -> None:
                 f"Ray has no {name} for a worker",
                 expected=f"{wanted:g}",
                 got=f"{there.get(name, 0):g}",
-                remedy="Add a node to the cluster first, or use no such workers.",
+                remedy="Add a node to the cluster, or ask for other workers.",
             )
 
 
