@@ -114,7 +114,7 @@ def main() -> None:
     """Obeys: "add", "drain N", "kill N"."""
     from ray.cluster_utils import Cluster
 
-    common = {"object_store_memory": MIN_STORE_BYTES, "include_log_monitor": False}
+    common: dict[str, Any] = {"object_store_memory": MIN_STORE_BYTES, "include_log_monitor": False}
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _MODEST | HEALTH}
     cluster = Cluster(initialize_head=True, head_node_args=common | head)
     nodes: list[Any] = []
@@ -135,11 +135,13 @@ def main() -> None:
 def _drain(address: str, node_id: str) -> None:
     """As an autoscaler does before it takes a machine away."""
     import ray
-    from ray.core.generated.autoscaler_pb2 import DrainNodeReason
+    from ray.core.generated import autoscaler_pb2
 
+    generated: Any = autoscaler_pb2
+    raylet: Any = ray._raylet
     deadline_ms = int((time.time() + DRAINED_WITHIN_S) * 1000)
-    reason = DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
-    is_accepted, why = ray._raylet.GcsClient(address=address).drain_node(node_id, reason, "a test", deadline_ms)
+    reason = generated.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+    is_accepted, why = raylet.GcsClient(address=address).drain_node(node_id, reason, "a test", deadline_ms)
     assert is_accepted, why
     time.sleep(DRAINED_WITHIN_S)
 
