@@ -44,7 +44,7 @@ MiniSegError
 ├── WorkerDiedError          WORKER_DIED          workers of an archive died of a series, as often as it is tried
 ├── RequestError             REQUEST              a request to the service is invalid
 │   ├── UnknownModelError    UNKNOWN_MODEL        for another model or version than the one that is served
-│   ├── TooLargeError        TOO_LARGE            more bytes than a request may have
+│   ├── TooLargeError        TOO_LARGE            more bytes than a request, or a series of an archive, may have
 │   ├── UnauthorizedError    UNAUTHORIZED         without the service's token
 │   └── ForbiddenError       FORBIDDEN            from a web page, or for another host
 ├── SendError                SEND                 an archive did not take a result, as often as it was tried
@@ -378,7 +378,7 @@ class UnknownModelError(RequestError):
 
 
 class TooLargeError(RequestError):
-    """A request exceeds a size limit."""
+    """A request, or a series of an archive, exceeds a size limit."""
 
     code = "TOO_LARGE"
 

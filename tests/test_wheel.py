@@ -29,7 +29,7 @@ def test_the_wheel_holds_every_module(wheel: Path) -> None:
         "miniseg_edge/native/src/miniseg.h",
         "miniseg_edge/training/demo.pth",
         "miniseg_edge/export/demo_plan.json",
-        "miniseg_edge/benchmarks/html/report.css",
+        "miniseg_edge/pages/page.css",
         "miniseg_edge/studies/reports/page/page.css",
         "miniseg_edge/studies/reports/page/page.js",
     }

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from miniseg_edge.benchmarks.html.pieces import figure, row, section, table_of, td, th
 from miniseg_edge.benchmarks.html.words import count_in_words, ms, named, signed, spread
 from miniseg_edge.benchmarks.plots import STAGES, Entry, stage_plot
 from miniseg_edge.benchmarks.report import Result, StudyResult
 from miniseg_edge.benchmarks.statistics import CONFIDENCE, Distribution, Growth
+from miniseg_edge.pages.pieces import figure, row, section, table_of, td, th
 
 _SERIOUS_GROWTH_MB = 1.0
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from miniseg_edge.benchmarks.html.pieces import row, section, table_of, td, th
 from miniseg_edge.benchmarks.html.words import bold, count_in_words, many
 from miniseg_edge.benchmarks.report import Method, Report
+from miniseg_edge.pages.pieces import row, section, table_of, td, th
 from miniseg_edge.printable import in_html
 
 _SCENARIOS = {

@@ -1,12 +1,10 @@
 """`report.html`: a report as one self-contained page that opens without a network and prints on A4.
 
-The page needs no script and forbids everything except its own style and pictures. All text of a report goes through
-`in_html`.
+All text of a report goes through `in_html`.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from importlib.resources import files
 
 from miniseg_edge.benchmarks.html.costs import costs_section, scenarios_section, stages_section
 from miniseg_edge.benchmarks.html.disagreement import Disagreement
@@ -17,9 +15,8 @@ from miniseg_edge.benchmarks.html.speed import accuracy_section, latency_section
 from miniseg_edge.benchmarks.html.verdict import verdict_section
 from miniseg_edge.benchmarks.plots import entries
 from miniseg_edge.benchmarks.report import Report
+from miniseg_edge.pages.document import document
 from miniseg_edge.printable import in_html
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def html_from_report(report: Report, disagreements: Sequence[Disagreement]) -> str:
@@ -41,16 +38,9 @@ def html_from_report(report: Report, disagreements: Sequence[Disagreement]) -> s
         parity_section(shown, disagreements),
         failures_section(report), method_section(report), machine_section(report),
     )  # fmt: skip
-    style = files("miniseg_edge.benchmarks.html").joinpath("report.css").read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>MiniSeg Edge benchmark: {in_html(report.bundle)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        + "\n".join(part for part in parts if part)
-        + f"\n<footer>Bundle digest <code>{in_html(report.bundle_digest)}</code>. "
-        "All samples are in report.json.</footer>\n</body>\n</html>\n"
-    )
+    title = f"MiniSeg Edge benchmark: {in_html(report.bundle)}"
+    digest = f"Bundle digest <code>{in_html(report.bundle_digest)}</code>."
+    return document(title, parts, f"{digest} All samples are in report.json.")
 
 
 def _head(report: Report) -> str:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from miniseg_edge.benchmarks.html.pieces import row, section, table_of, td, th
 from miniseg_edge.benchmarks.html.words import NONE, interval_in_words, look, ms, named, signed, spread
 from miniseg_edge.benchmarks.plots import Entry, entries
 from miniseg_edge.benchmarks.report import Report, VendorBenchmark
 from miniseg_edge.benchmarks.statistics import CONFIDENCE, RESAMPLES, Ratio
+from miniseg_edge.pages.pieces import row, section, table_of, td, th
 from miniseg_edge.printable import in_html
 
 _OVERHEAD_SHARE, _OVERHEAD_MS = 0.05, 0.2

@@ -4,11 +4,11 @@ import base64
 from collections.abc import Mapping, Sequence
 
 from miniseg_edge.benchmarks.html.disagreement import Disagreement
-from miniseg_edge.benchmarks.html.pieces import row, section, table_of, td, th
 from miniseg_edge.benchmarks.html.words import NONE, bold, count_in_words, dice_in_words, look, named
 from miniseg_edge.benchmarks.plots import ARTIFACT_COLOUR, CHANGED_COLOUR, REFERENCE_COLOUR, Entry, thumbnail
 from miniseg_edge.benchmarks.report import SliceAccuracy
 from miniseg_edge.benchmarks.tables import DIFFERENT_LESION
+from miniseg_edge.pages.pieces import row, section, table_of, td, th
 from miniseg_edge.printable import in_html
 
 _MATRIX_COLUMNS = 6

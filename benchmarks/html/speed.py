@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from miniseg_edge.benchmarks.html.pieces import figure, row, section, table_of, td, th
 from miniseg_edge.benchmarks.html.words import (
     NONE,
     count_in_words,
@@ -15,6 +14,7 @@ from miniseg_edge.benchmarks.html.words import (
 from miniseg_edge.benchmarks.plots import Entry, accuracy_plot, latency_plot
 from miniseg_edge.benchmarks.report import Report
 from miniseg_edge.benchmarks.tables import DIFFERENT_LESION
+from miniseg_edge.pages.pieces import figure, row, section, table_of, td, th
 from miniseg_edge.printable import in_html
 
 

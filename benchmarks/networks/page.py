@@ -1,17 +1,16 @@
 """The comparison as text: in the terminal, and as one self-contained page, `networks.html`."""
 
 import base64
-from importlib.resources import files
 
 from miniseg_edge.benchmarks.networks.report import NetworkResult, NetworksReport
 from miniseg_edge.console import terminal
+from miniseg_edge.pages.document import document
 from miniseg_edge.printable import in_html
 
 COLUMNS = (
     "", "parameters", "GMAC", "p50 ms", "p90", "times the first's p50", "slices/s", "peak MB", "model MB",
     "worst Dice with torch", "flips", "mIoU", "Dice",
 )  # fmt: skip
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def rows(report: NetworksReport) -> list[tuple[str, ...]]:
@@ -73,7 +72,6 @@ def html_from_networks(report: NetworksReport, picture: bytes) -> str:
         report: what was measured.
         picture: the plot as a PNG.
     """
-    style = files("miniseg_edge.benchmarks.html").joinpath("report.css").read_text(encoding="utf-8")
     heads = "".join(f'<th class="wrap">{in_html(column)}</th>' for column in COLUMNS)
     body = "".join(
         "<tr>"
@@ -83,19 +81,16 @@ def html_from_networks(report: NetworksReport, picture: bytes) -> str:
     )
     failures = "".join(f"<li><b>{in_html(f.name)}</b>: {in_html(f.reason)}</li>\n" for f in report.failures)
     said = "\n".join(f'<p class="note">{in_html(line)}.</p>' for line in notes(report))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>MiniSeg Edge: networks compared</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"<header><h1>Networks compared</h1>\n"
-        f'<p class="where">{in_html(report.created)} on {in_html(report.machine.name)}</p></header>\n'
+    parts = (
+        "<header><h1>Networks compared</h1>\n"
+        f'<p class="where">{in_html(report.created)} on {in_html(report.machine.name)}</p></header>',
         f'<img alt="Each network by latency" style="width:100%" '
-        f'src="data:image/png;base64,{base64.b64encode(picture).decode()}">\n'
-        f'<div class="wide"><table><thead><tr>{heads}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n{said}\n'
-        + (f"<h2>Not measured</h2>\n<ul>\n{failures}</ul>\n" if failures else "")
-        + "<footer>All samples are in networks.json.</footer>\n</body>\n</html>\n"
+        f'src="data:image/png;base64,{base64.b64encode(picture).decode()}">',
+        f'<div class="wide"><table><thead><tr>{heads}</tr></thead>\n<tbody>\n{body}</tbody></table></div>',
+        said,
+        f"<h2>Not measured</h2>\n<ul>\n{failures}</ul>" if failures else "",
     )
+    return document("MiniSeg Edge: networks compared", parts, "All samples are in networks.json.")
 
 
 def _tags(row: tuple[str, ...]) -> list[str]:

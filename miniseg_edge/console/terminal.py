@@ -30,6 +30,9 @@ PATIENCE_S = 2.0
 _MIN_COLUMNS, _INDENT = 20, 4
 """Of a hanging line: columns for its text, however narrow the terminal is, and the indent below one without a head."""
 
+_NOTED_BAR = 12
+"""Columns of a progress bar that has a note behind it, so that both fit into 80."""
+
 _RICH_STYLES = {"plain": "", "title": "bold", "good": "green", "bad": "bold red", "warning": "yellow"}
 _HAS_RICH = installed("rich")
 _bars: list[Any] = []
@@ -131,21 +134,37 @@ def track(items: Sequence[Item], description: str) -> Iterable[Item]:
 
 
 @contextmanager
-def counted(description: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with the time left, for work that reports (done, of) itself."""
+def counted(
+    description: str, total: int, note: Callable[[], str] | None = None
+) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with the time left, for work that reports (done, of) itself.
+
+    `note` gives the text behind it, which is cut where the line ends.
+    """
     if voice().quiet or not _HAS_RICH:
         if not voice().quiet:
             _write(f"{description}: {total}", "plain", sys.stderr)
         yield lambda done, of: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()]
+    columns.append(TimeRemainingColumn())
+    if note is not None:
+        cut = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        columns[1] = BarColumn(_NOTED_BAR)
+        columns.append(TextColumn("{task.fields[note]}", markup=False, table_column=cut))
     console = _console(sys.stderr)
-    # A bar in a file or a pipe would be an empty line.
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, _above(console):
-        task = bar.add_task(_shown(description, sys.stderr), total=total)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+    # A bar in a file or a pipe would be an empty line. Where a note takes what is left of the line, all of it is used.
+    shown = {"console": console, "transient": True, "disable": not console.is_terminal, "expand": note is not None}
+    with Progress(*columns, **shown) as bar, _above(console):
+        task = bar.add_task(_shown(description, sys.stderr), total=total, note="")
+
+        def update(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of, note="" if note is None else _shown(note(), sys.stderr))
+
+        yield update
 
 
 @contextmanager

@@ -4,7 +4,8 @@ The unit is a series. `worker.Worker.process` makes a series' results and commit
 results do not depend on it. The driver finds the series, hands them out and maintains the table of rows.
 """
 
+from miniseg_edge.runtimes.archive.bounds import Bounds
 from miniseg_edge.runtimes.archive.run import ArchiveReport, segment_archive
 from miniseg_edge.runtimes.archive.work import Crew
 
-__all__ = ["ArchiveReport", "Crew", "segment_archive"]
+__all__ = ["ArchiveReport", "Bounds", "Crew", "segment_archive"]

@@ -18,7 +18,7 @@ class Row:
         key, source, files, bytes, stamp, known_by: of the `Series`; `source` is its `where` as printable text. A later
             run keeps the series if the stamp is the same and it is known by times or etags; otherwise if its content is
             the same.
-        content_sha256: of its files' bytes, in any order; None if one of them cannot be read.
+        content_sha256: of its files' bytes, in any order; None if one of them cannot be read, or they are too large.
         status: "done", "failed", or "skipped" (not CT, or only localizers, so that there was nothing to segment). A
             series also counts as failed if it was segmented, but a requested DICOM SEG could not be made (DICOM_SEG).
         slices: number of segmented slices.

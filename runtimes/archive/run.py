@@ -11,6 +11,7 @@ from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.errors import NoImagesError, UsageError, WorkerDiedError
 from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.host.processor import usable_cores
+from miniseg_edge.runtimes.archive.bounds import Bounds
 from miniseg_edge.runtimes.archive.engines.engine import EXECUTORS, IN_PROCESS, RAY, Engine
 from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting
 from miniseg_edge.runtimes.archive.finding.find import find
@@ -89,6 +90,8 @@ def segment_archive(
     retry_failed: bool = False,
     follow_links: bool = False,
     where: str | None = None,
+    bounds: Bounds | None = None,
+    seen: Callable[[Row], None] = lambda row: None,
     progress: Progress = lambda what, done, of: None,
 ) -> ArchiveReport:
     """Segments every series of an archive; resumes where an earlier run on the same output folder stopped.
@@ -118,6 +121,8 @@ def segment_archive(
         follow_links: read files behind links that lead out of the archive. By default such a file is unreadable, and
             its series fails.
         where: condition in SQL that series must fulfil, about the columns that docs/archive.md names.
+        bounds: of a series; a larger one fails before it is fetched. Another run may have others.
+        seen: called with each row that this run makes, as it comes.
         progress: see `Progress`.
 
     Raises:
@@ -157,6 +162,7 @@ def segment_archive(
         run=uuid.uuid4().hex[:12],
         seg_frames=seg_frames,
         follow_links=follow_links,
+        bounds=bounds or Bounds(),
     )
     chosen = tuple(_decided(crew, opened, precision) for crew in chosen)
     folder = OutputFolder(output)
@@ -165,12 +171,20 @@ def segment_archive(
         folder.agree(record_of(work, tuple(sorted({f"{crew.runtime} on {crew.device}" for crew in chosen}))))
         folder.clear_scratch()
         try:
-            return _report(work, engine, progress, where=where, retry_failed=retry_failed)
+            return _report(work, engine, progress, seen, where=where, retry_failed=retry_failed)
         finally:
             folder.clear_scratch()
 
 
-def _report(work: Work, engine: Engine, progress: Progress, *, where: str | None, retry_failed: bool) -> ArchiveReport:
+def _report(
+    work: Work,
+    engine: Engine,
+    progress: Progress,
+    seen: Callable[[Row], None],
+    *,
+    where: str | None,
+    retry_failed: bool,
+) -> ArchiveReport:
     """Finds, segments what is left, and counts."""
     start = time.perf_counter()
     found = find(
@@ -192,7 +206,8 @@ def _report(work: Work, engine: Engine, progress: Progress, *, where: str | None
     to_do = ToDo(work.output / SCRATCH / "to-do", sum(digit.left for digit in begun))
     start = time.perf_counter()
     with closing(_lives(engine.rows(work, to_do))) as coming:
-        for index, _ in enumerate(coming):
+        for index, row in enumerate(coming):
+            seen(row)
             progress("segmenting", index + 1, len(to_do))
     ended = _reconciled(engine, reconciler, END, [one.digit for one in begun if one.left], progress)
     remove_loose(work.output)

@@ -1,9 +1,10 @@
 """The workers' instructions: what to do with each series, and their roles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniseg_edge.errors import UsageError
+from miniseg_edge.runtimes.archive.bounds import Bounds
 from miniseg_edge.runtimes.backends.registry import AUTO
 from miniseg_edge.studies.dicom.frames import Rescale
 from miniseg_edge.studies.seg.dicom_seg import SegFrames
@@ -27,6 +28,7 @@ class Work:
         seg_frames: as in `dicom_seg_from_mask`.
         assume_hu: whether values that do not look like HU are accepted.
         follow_links: whether files behind links out of the archive are read.
+        bounds: of each series.
     """
 
     bundle: str
@@ -43,6 +45,7 @@ class Work:
     seg_frames: SegFrames = "range"
     assume_hu: bool = False
     follow_links: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True)

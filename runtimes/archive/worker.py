@@ -117,13 +117,15 @@ class Worker:
         return self._opened
 
     def _processed(self, series: Series, segmenter: Segmenter, source: Source) -> Row:
-        clock, content = _Clock(), None
+        clock, content, bounds = _Clock(), None, self._work.bounds
         try:
+            bounds.check_found(series)
             with source.fetched(series.files, self._work.scratch) as paths:
                 # Before anything else reads them: if they change now, a later run finds different content.
                 content = content_sha256([DiskFile(path).open for path in paths])
                 clock.ends("fetch_s")
                 study = self._study(series, paths)
+                bounds.check_opened(study)
                 outputs = outputs_of(study, self._work.formats, self._work.seg_frames)
                 clock.ends("open_s")
                 found = segmented_study(study, segmenter, lambda done, of: None, assume_hu=self._work.assume_hu)
@@ -145,6 +147,7 @@ class Worker:
 
     def _study(self, series: Series, paths: Sequence[Path]) -> Study:
         if is_nifti_name(series.files[0]):
+            self._work.bounds.check_nifti(paths[0])
             return study_from_nifti(DiskFile(paths[0]), None)
         files = [DiskFile(path) for path in paths]
         try:

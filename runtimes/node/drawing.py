@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miniseg_edge.errors import CancelledError, HostMemoryError, IntegrityError
+from miniseg_edge.errors import CancelledError, IntegrityError
 from miniseg_edge.host.dependencies import require
 from miniseg_edge.host.files import replace_file
 from miniseg_edge.runtimes.node.keeping.records import Drawn, Reference, ResultObject
 from miniseg_edge.runtimes.node.keeping.series_folder import Round, SeriesFolder
-from miniseg_edge.runtimes.node.limits import MIB
 from miniseg_edge.runtimes.node.replacing import mark_replacing
 from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+from miniseg_edge.runtimes.study.memory import check_memory
 from miniseg_edge.runtimes.study.outputs import outputs_of, write_results
 from miniseg_edge.runtimes.study.segment_study import segmented_study
 from miniseg_edge.studies.dicom.series import study_from_dicom_files
@@ -21,10 +21,6 @@ from miniseg_edge.studies.dicom.volumes import Reading
 from miniseg_edge.studies.distrust import distrusted
 from miniseg_edge.studies.seg.dicom_seg import SegFrames, encoded
 from miniseg_edge.studies.source_files import DiskFile
-from miniseg_edge.studies.study import Study
-
-_BYTES_FOR_A_VOXEL = 8
-"""Bytes per voxel: the mask, its copies while results are written, and the lesion count."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,9 @@ def draw(
 
     files = [DiskFile(folder.image(key)) for key in taken.images]
     study = study_from_dicom_files(files, f"series {folder.key}", Reading(longest_part=drawing.longest_part))
-    _check_memory(study, drawing.memory_mb)
+    height, width = study.size
+    remedy = "Raise --max-memory, or exclude such series with a rule."
+    check_memory(len(study) * height * width, drawing.memory_mb, remedy)
     outputs = outputs_of(study, drawing.formats, drawing.seg_frames)
     segmented = segmented_study(study, segmenter, progress)
     found.forget_half_drawn()
@@ -75,16 +73,6 @@ def draw(
     )  # fmt: skip
     found.finish_drawing(drawn)
     return drawn
-
-
-def _check_memory(study: Study, memory_mb: int) -> None:
-    height, width = study.size
-    wanted = len(study) * height * width * _BYTES_FOR_A_VOXEL
-    if wanted > memory_mb * MIB:
-        raise HostMemoryError(
-            "the series needs too much memory", expected=f"at most {memory_mb} MiB", got=f"{wanted // MIB} MiB",
-            remedy="Raise --max-memory, or exclude such series with a rule.",
-        )  # fmt: skip
 
 
 def _in_order(results: Path) -> Iterable[Path]:

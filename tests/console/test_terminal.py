@@ -133,3 +133,20 @@ def test_lines_come_above_a_progress_bar_on_a_terminal() -> None:
     os.close(leader)
     lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).replace(b"\r", b"\n").split(b"\n")
     assert {b"said in between", b"warning: warned", b"said after"} <= {line.strip() for line in lines}
+
+
+def test_a_note_behind_a_progress_bar_is_cut_at_the_end_of_the_line() -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    shown = StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            terminal, "_console", lambda stream: Console(file=shown, width=80, force_terminal=True, highlight=False)
+        )
+        with terminal.counted("segmenting", 1_000_000, lambda: "12.5 slices/s, 7 failed: " + "CODE 1, " * 20) as bar:
+            bar(123_456, 1_000_000)
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue()).replace("\r", "\n").split("\n")
+    assert max(map(len, lines)) <= 80
+    assert any("123456/1000000" in line and "12.5 slices/s, 7 fai" in line for line in lines)

@@ -2,7 +2,8 @@
 
 import gzip
 import zlib
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -48,12 +49,32 @@ def nifti_from_file(source: SourceFile) -> NiftiFile:
             As `header_from_bytes`.
     """
     name = source.name
+    with _unpacked(source) as (file, packed):
+        data, header, padding = _checked_bytes(file, source.size() if packed else None, name)
+    stored = np.frombuffer(data, header.dtype, header.voxel_bytes // header.dtype.itemsize, header.voxels_at)
+    voxels = stored.reshape(header.shape, order="F")
+    voxels.flags.writeable = False
+    remarks = [] if packed == name.lower().endswith(".gz") else [_misnamed(packed)]
+    remarks += [f"bytes after the voxels passed over: {padding}"] if padding else []
+    return NiftiFile(header, voxels, sha256_of(data), (*remarks, *header.remarks))
+
+
+def header_of_nifti(source: SourceFile) -> NiftiHeader:
+    """Reads the header alone. Raises: as `nifti_from_file`."""
+    with _unpacked(source) as (file, _):
+        return header_from_bytes(file.read(HEADER_BYTES), source.name)
+
+
+@contextmanager
+def _unpacked(source: SourceFile) -> Iterator[tuple[BinaryIO | gzip.GzipFile, bool]]:
+    """The file, and whether it is compressed; errors of reading become ours."""
+    name = source.name
     try:
         with source.open() as plain:
             packed = plain.read(len(_GZIP)) == _GZIP
             plain.seek(0)
             with gzip.GzipFile(fileobj=plain) if packed else nullcontext(plain) as file:
-                data, header, padding = _checked_bytes(file, source.size() if packed else None, name)
+                yield file, packed
     except EOFError:
         raise UnsupportedFormatError(
             f"{name} is truncated", expected="a whole gzip stream", got="one that ends too early"
@@ -68,12 +89,6 @@ def nifti_from_file(source: SourceFile) -> NiftiFile:
     except OSError as error:
         got = error.strerror or type(error).__name__
         raise UnsupportedFormatError(f"{name} cannot be read", expected="a readable file", got=got) from None
-    stored = np.frombuffer(data, header.dtype, header.voxel_bytes // header.dtype.itemsize, header.voxels_at)
-    voxels = stored.reshape(header.shape, order="F")
-    voxels.flags.writeable = False
-    remarks = [] if packed == name.lower().endswith(".gz") else [_misnamed(packed)]
-    remarks += [f"bytes after the voxels passed over: {padding}"] if padding else []
-    return NiftiFile(header, voxels, sha256_of(data), (*remarks, *header.remarks))
 
 
 def _misnamed(packed: bool) -> str:

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import warnings
@@ -25,10 +26,13 @@ MAX_FOLDER_LETTERS = 36
 """Ray's sockets have paths some 70 letters longer than its folder; the system limits a socket's path to 107."""
 
 MIN_STORE_BYTES = 80 * 2**20
-"""Ray's minimum. The workers read the series; only tickets and rows pass through its store."""
+"""Ray's minimum. The workers read the series; only their names and rows pass through its store."""
 
 STARTS = 3
 """Attempts to start Ray: it allows itself 30 seconds, which are too few on a busy machine."""
+
+REACHED_WITHIN_S = 30.0
+"""Time for a cluster's head to accept a connection."""
 
 _MODEST = {
     **{"enable_worker_prestart": False, "prestart_worker_first_driver": False, "enable_metrics_collection": False},
@@ -68,7 +72,7 @@ def ray_session(setting: RaySetting, crews: Sequence[Crew]) -> Iterator[Any]:
     """A connection to Ray: to the host application's, which is left running, or to one that ends with this context.
 
     Raises:
-        InferenceError: Ray does not start, or has too few resources for the crews; MissingDependencyError.
+        InferenceError: Ray does not start, or has no room for a worker of each crew; MissingDependencyError.
     """
     with ExitStack() as stack:
         stack.enter_context(_environment_kept())
@@ -77,7 +81,6 @@ def ray_session(setting: RaySetting, crews: Sequence[Crew]) -> Iterator[Any]:
         if not ray.is_initialized():
             _begin(ray, setting, crews, stack)
         _check_resources(ray, crews)
-        stack.enter_context(_no_bars())
         yield ray
 
 
@@ -90,6 +93,7 @@ def _begin(ray: Any, setting: RaySetting, crews: Sequence[Crew], stack: ExitStac
     }
     stack.enter_context(_signals_kept())
     if setting.address is not None:
+        _check_reachable(setting.address)
         options: dict[str, Any] = {"address": setting.address}
     else:
         folder = stack.enter_context(_folder(setting.folder))
@@ -119,6 +123,19 @@ def _begin(ray: Any, setting: RaySetting, crews: Sequence[Crew], stack: ExitStac
             gc.collect()
 
 
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for a quarter of an hour. Raises: InferenceError."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():  # another of Ray's forms of addresses
+        return
+    try:
+        socket.create_connection((host, int(port)), REACHED_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise InferenceError(
+            "Ray cannot be reached", expected="a cluster that runs", got=address, because=type(error).__name__
+        ) from error
+
+
 def _job_config(ray: Any) -> Any:
     """Ray would have its workers import modules from the driver's current folder before all others."""
     found = ray.job_config.JobConfig()
@@ -132,15 +149,15 @@ class _NoFolders(list[str]):
 
 
 def _check_resources(ray: Any, crews: Sequence[Crew]) -> None:
-    """Ray would wait indefinitely for resources that no machine of the cluster has."""
+    """Each crew needs room for one worker, or Ray would wait indefinitely; the others may wait for nodes to come."""
     there = ray.cluster_resources()
-    for name, wanted in (("CPU", sum(c.workers for c in crews)), ("GPU", sum(c.workers * c.gpus for c in crews))):
+    for name, wanted in (("CPU", 1.0), ("GPU", max(crew.gpus for crew in crews))):
         if there.get(name, 0) < wanted:
             raise UsageError(
-                f"Ray has too few of {name}",
+                f"Ray has no {name} for a worker",
                 expected=f"{wanted:g}",
                 got=f"{there.get(name, 0):g}",
-                remedy="Use fewer --workers.",
+                remedy="Add a node to the cluster, or ask for other workers.",
             )
 
 
@@ -214,27 +231,3 @@ def _unlogged() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-@contextmanager
-def unwarned() -> Iterator[None]:
-    """Ray Data sets its own options that it calls deprecated; hosts may turn warnings into errors."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Our commands show their own progress; Ray Data's logger also has its own level."""
-    with unwarned():
-        context: Any = require("ray.data", "scale").DataContext.get_current()
-    logger = logging.getLogger("ray.data")
-    before = context.enable_progress_bars, context.enable_operator_progress_bars, logger.level
-    context.enable_progress_bars = context.enable_operator_progress_bars = False
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        context.enable_progress_bars, context.enable_operator_progress_bars = before[:2]
-        logger.setLevel(before[2])

@@ -1,6 +1,7 @@
 """What is known of each file and each series, as columns. Names are bytes: an archive's need not be UTF-8."""
 
 import hashlib
+import math
 import zlib
 from typing import Any
 
@@ -79,7 +80,9 @@ def row_of(file: ArchiveFile) -> dict[str, Any]:
 def series_of(row: dict[str, Any]) -> Series:
     """The series of a row."""
     files = tuple(name_of(name) for name in row["names"])
-    return Series(row["key"], name_of(row["where"]), files, row["bytes"], row["stamp"], row["known_by"])
+    sides = [row[name] for name in ("slices", "rows", "columns")]
+    voxels = None if None in sides else math.prod(sides)
+    return Series(row["key"], name_of(row["where"]), files, row["bytes"], row["stamp"], row["known_by"], voxels)
 
 
 def _schema(columns: dict[str, str]) -> Any:

@@ -1,0 +1,1 @@
+"""What our static pages share: the document around them, their style, tables and figures."""
