@@ -25,6 +25,7 @@ from miniseg_edge.plurals import number_of
 from miniseg_edge.printable import printable
 from miniseg_edge.runtimes.archive.command import (
     add_archive_options,
+    output_from,
     refuse_archive_options,
     segment_archive_command,
 )
@@ -111,7 +112,9 @@ def _parser() -> argparse.ArgumentParser:
         "input",
         help="an image, a folder of images, a DICOM file or folder, or a NIfTI file; with --distributed an archive",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where masks and overlays go")
+    parser.add_argument(
+        "--output", type=output_from, metavar="DIR", help="where masks and overlays go; with --distributed also a URL"
+    )
     parser.add_argument(
         "--list", action="store_const", const=True, help="show a DICOM study's series, and segment nothing"
     )

@@ -26,6 +26,7 @@ from miniseg_edge.runtimes.archive.output_folder import OutputFolder
 from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.source import Source, source_at
+from miniseg_edge.runtimes.archive.storage.output import output_at
 from miniseg_edge.runtimes.archive.table import LooseRows
 from miniseg_edge.runtimes.archive.work import Crew, Work
 from miniseg_edge.runtimes.segmenter.loading import load
@@ -52,9 +53,10 @@ class Worker:
 
     def __init__(self, work: Work, crew: Crew) -> None:
         self._work, self._crew = work, crew
-        self._journal = OutputFolder(work.output)
+        output = output_at(work.output)
+        self._journal, self._scratch = OutputFolder(output), work.scratch or output.scratch()
         self._name = printable(f"{socket.gethostname()}-{os.getpid()}")
-        self._rows = LooseRows(work.output)
+        self._rows = LooseRows(output)
         self._opened: tuple[Segmenter, Source] | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -78,6 +80,8 @@ class Worker:
             self._journal.forget_attempts(series.key)
             self._rows.add(done)
             return done
+        if done is not None:
+            self._journal.forget(series.key)  # before its results are replaced
         attempt = self._journal.begin(series.key, self._work.run)
         if attempt > ATTEMPTS:
             died = WorkerDiedError(
@@ -119,7 +123,7 @@ class Worker:
     def _processed(self, series: Series, segmenter: Segmenter, source: Source) -> Row:
         clock, content = _Clock(), None
         try:
-            with source.fetched(series.files, self._work.scratch) as paths:
+            with source.fetched(series.files, self._scratch, series.etags, series.bytes) as paths:
                 # Before anything else reads them: if they change now, a later run finds different content.
                 content = content_sha256([DiskFile(path).open for path in paths])
                 clock.ends("fetch_s")
@@ -128,12 +132,12 @@ class Worker:
                 clock.ends("open_s")
                 found = segmented_study(study, segmenter, lambda done, of: None, assume_hu=self._work.assume_hu)
                 clock.ends("segment_s")
-                folder = self._journal.folder(series.key)
                 no_seg = None
-                try:
-                    write_results(found, segmenter, folder, outputs, shown=False)
-                except DicomSegError as error:
-                    no_seg = error
+                with self._journal.results(series.key, self._scratch) as folder:
+                    try:
+                        write_results(found, segmenter, folder, outputs, shown=False)
+                    except DicomSegError as error:
+                        no_seg = error
                 clock.ends("write_s")
         except (OutputError, DeviceLostError):
             raise

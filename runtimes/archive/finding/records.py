@@ -38,7 +38,8 @@ def file_schema() -> Any:
 def series_schema() -> Any:
     """Columns of a series."""
     pyarrow: Any = require("pyarrow", "scale")
-    return _schema(_SERIES).append(pyarrow.field("names", pyarrow.list_(pyarrow.binary())))
+    lists = [("names", pyarrow.list_(pyarrow.binary())), ("etags", pyarrow.list_(pyarrow.string()))]
+    return pyarrow.schema([*_schema(_SERIES), *(pyarrow.field(name, kind) for name, kind in lists)])
 
 
 def key_of(identity: str) -> str:
@@ -79,7 +80,8 @@ def row_of(file: ArchiveFile) -> dict[str, Any]:
 def series_of(row: dict[str, Any]) -> Series:
     """The series of a row."""
     files = tuple(name_of(name) for name in row["names"])
-    return Series(row["key"], name_of(row["where"]), files, row["bytes"], row["stamp"], row["known_by"])
+    known = row["bytes"], row["stamp"], row["known_by"], tuple(row["etags"] or ())
+    return Series(row["key"], name_of(row["where"]), files, *known)
 
 
 def _schema(columns: dict[str, str]) -> Any:
