@@ -33,7 +33,9 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--gpu-workers", type=int, metavar="N", help="additionally, one per GPU (default: none)")
     group.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster; default: Ray on this machine only")
     group.add_argument("--ray-folder", type=Path, metavar="DIR", help="for Ray's files; default: a temporary one")
-    group.add_argument("--scratch", type=Path, metavar="DIR", help="for copies of far files; default: in --output, or a temporary one")
+    group.add_argument(
+        "--scratch", type=Path, metavar="DIR", help="for copies of far files; default: in --output or temporary"
+    )
     group.add_argument("--retry-failed", action="store_true", help="do those again that failed in an earlier run")
     group.add_argument("--follow-links", action="store_true", help="read files behind links out of the archive, too")
     group.add_argument("--where", metavar="SQL", help="only such series: \"modality = 'CT' and slices > 50\"")

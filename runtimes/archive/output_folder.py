@@ -139,7 +139,9 @@ class OutputFolder:
             return
         if any(not name.startswith(".") for name in self._output.names("")):  # ours may have been left
             raise OutputExistsError(
-                f"{self._output.label()} contains other files", expected="an archive's output, or nothing", got="another"
+                f"{self._output.label()} contains other files",
+                expected="an archive's output, or nothing",
+                got="another",
             )
 
     def clear_scratch(self) -> None:

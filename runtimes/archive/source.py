@@ -84,7 +84,10 @@ class Source(Protocol):
         """A folder by its name below the source, which itself is "". Raises: InputError."""
 
     def opened(self, name: str) -> BinaryIO:
-        """Opens a file at its start. Raises: OSError, PathEscapeError, InputError; StorageError, also when it is read."""
+        """Opens a file at its start.
+
+        Raises: OSError, PathEscapeError, InputError; StorageError, also while it is read.
+        """
 
     def head(self, name: str) -> BinaryIO:
         """The same, of which only the start will be read: no more than that crosses the network."""
@@ -233,9 +236,7 @@ class UrlSource:
             self._system, self._root = file_system_at(url)
             self._itself = self._file_at_root()
         except FileNotFoundError:
-            raise NoImagesError(
-                "the source does not exist", expected="files at the URL", got="nothing there"
-            ) from None
+            raise NoImagesError("the source does not exist", expected="files at the URL", got="nothing there") from None
         except MiniSegError:
             raise
         except Exception as error:  # each file system has its own exceptions, which may quote credentials

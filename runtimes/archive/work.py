@@ -11,8 +11,9 @@ from miniseg_edge.studies.seg.dicom_seg import SegFrames
 
 @dataclass(frozen=True)
 class Work:
-    """The same for all workers. It is sent to them, so its paths and URLs must be valid for them too. It is not
-    shown or stored: the URLs may have credentials in them.
+    """The same for all workers. It is sent to them, so its paths and URLs must be valid for them too.
+
+    It is not shown or stored: the URLs may have credentials in them.
 
     Attributes:
         bundle, trust: paths, as in `load`.

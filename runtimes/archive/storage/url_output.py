@@ -30,7 +30,7 @@ class UrlOutput:
     folder: Path | None = None
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._url = url
 
     def __reduce__(self) -> tuple[object, ...]:
         """In another process it opens the file system for itself."""
@@ -38,7 +38,9 @@ class UrlOutput:
 
     def label(self, name: str = "") -> str:
         """As `Output` says."""
-        return "/".join(part for part in (shown_url(self._url), name) if part)
+        shown = shown_url(self._url)
+        root = shown if shown.endswith("://") else shown.rstrip("/")
+        return f"{root}/{name}" if name else root
 
     def read(self, name: str, limit: int | None = None) -> bytes | None:
         """As `Output` says."""

@@ -96,7 +96,7 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(data[: len(data) // 2] if torn else data)
             self.close_connection = self.close_connection or torn
 
-        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _answer
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _answer  # noqa: N815
 
         def log_message(self, *words: object) -> None:
             """A test shows nothing."""

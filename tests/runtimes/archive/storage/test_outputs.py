@@ -80,7 +80,7 @@ def test_an_answer_for_each_in_order(output: Output) -> None:
 
 def test_another_process_has_the_same(output: Output) -> None:
     output.write("a", b"1")
-    again: Output = pickle.loads(pickle.dumps(output))  # noqa: S301
+    again: Output = pickle.loads(pickle.dumps(output))
     assert again.read("a") == b"1"
     assert again.scratch() == output.scratch()
 
