@@ -1,9 +1,11 @@
 """The work of every worker, wherever it runs: one series -> results, committed -> row."""
 
 import os
+import posixpath
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -148,9 +150,9 @@ class Worker:
         return self._row(series, DONE if no_seg is None else FAILED, clock, content, found=found, error=no_seg)
 
     def _study(self, series: Series, paths: Sequence[Path]) -> Study:
+        files = [_Fetched(path, posixpath.basename(name)) for path, name in zip(paths, series.files, strict=True)]
         if is_nifti_name(series.files[0]):
-            return study_from_nifti(DiskFile(paths[0]), None)
-        files = [DiskFile(path) for path in paths]
+            return study_from_nifti(files[0], None)
         try:
             return study_from_dicom_files(files, series.where, Reading())
         except RescaleError:
@@ -200,6 +202,18 @@ class Worker:
             worker=self._name,
             created=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         )
+
+
+@dataclass(frozen=True)
+class _Fetched(DiskFile):
+    """A file, perhaps a copy, by the name that it has in the archive."""
+
+    in_archive: str
+
+    @property
+    def name(self) -> str:
+        """As `SourceFile` says."""
+        return self.in_archive
 
 
 class _Clock:

@@ -205,9 +205,9 @@ def test_a_run_on_buckets_that_is_killed_goes_on(proxy: FaultyProxy, demo_bundle
 
 def committed(output: str) -> dict[str, str]:
     """When each committed series was done."""
-    rows: list[dict[str, Any]] = [
-        json.loads(data) for name, data in objects_in(output).items() if name.endswith("/row.json")
-    ]
+    system, root = fsspec.core.url_to_fs(output, skip_instance_cache=True)
+    names = [name for name in system.find(root) if name.endswith("/row.json")]
+    rows: list[dict[str, Any]] = [json.loads(system.cat_file(name)) for name in names]
     return {row["key"]: row["created"] for row in rows}
 
 
