@@ -125,7 +125,8 @@ class Reconciler:
         # Series that are gone from the archive keep their results.
         gone = table.keys() - rows.keys() - {found["key"] for found in left}
         rows |= {key: table[key] for key in gone if self._folder.is_done(key)}
-        write_digit(self._output, digit, rows.values())
+        if rows or table:
+            write_digit(self._output, digit, rows.values())
         if left:
             write_to_do(self._output, digit, left)
         return Reconciled(digit, len(left), left_out, sums_of(kept))
