@@ -127,8 +127,7 @@ class Reconciler:
         rows |= {key: table[key] for key in gone if self._folder.is_done(key)}
         if rows or table:
             write_digit(self._output, digit, rows.values())
-        if left:
-            write_to_do(self._output, digit, left)
+        write_to_do(self._output, digit, left)
         return Reconciled(digit, len(left), left_out, sums_of(kept))
 
     def _end(self, digit: str) -> Reconciled:

@@ -79,7 +79,8 @@ def write_digit(output: Output, digit: str, rows: Iterable[Row]) -> None:
 
 def rows_of_digit(output: Output, digit: str) -> dict[str, Row]:
     """What the table has of a digit, by key: its part, and what loose parts have of it. Raises: IntegrityError."""
-    names = [_part(digit), *loose_parts(output)]
+    part = _part(digit)
+    names = [name for name in _parts(output, "") if name == part or name.startswith(f"{ROWS}/{_LOOSE}")]
     read = output.mapped(lambda name: (name, output.read(name)), names)
     return _newest(row for name, data in read if data is not None for row in _rows_of(name, data, digit))
 

@@ -71,7 +71,9 @@ def size_order(row: dict[str, Any]) -> tuple[int, str]:
 
 
 def write_to_do(output: Output, digit: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes a part. Raises: OSError, OutputError."""
+    """Writes a part, unless it has no rows. Raises: OSError, OutputError."""
+    if not rows:
+        return
     pyarrow: Any = require("pyarrow", "scale")
     parquet: Any = require("pyarrow.parquet", "scale")
     table = pyarrow.Table.from_pylist(sorted(rows, key=size_order), series_schema())

@@ -86,7 +86,7 @@ def output_at(place: str | os.PathLike[str]) -> Output:
     if not is_output_url(text):
         return FolderOutput(Path(text).absolute())
     if "::" in text:
-        raise UsageError("the output is a chain of URLs", expected="a folder or one URL", got="::")
+        raise UsageError("the output is a chain of URLs", expected="a folder or one URL", got="several")
     if text.startswith(("file:", "local:")):
         system, root = file_system_at(text)
         return FolderOutput(Path(root)) if is_local(system) else UrlOutput(text)

@@ -13,6 +13,11 @@ THROTTLED, UNANSWERED, TORN, PASSED = "throttled", "unanswered", "torn", "passed
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with fewer, connections wait for seconds
+    daemon_threads = True
+
+
 class FaultyProxy:
     """Passes requests on, some of them badly.
 
@@ -27,7 +32,7 @@ class FaultyProxy:
         self.seen = Counter[str]()
         self._random = random.Random(seed)
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.port: int = self._server.server_address[1]
 
     def fault(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from miniseg_edge.errors import InputError, OutputError, OutputExistsError, StorageError
+from miniseg_edge.errors import InputError, IntegrityError, OutputError, OutputExistsError, StorageError
 from miniseg_edge.runtimes.archive import ArchiveReport, segment_archive
 from miniseg_edge.runtimes.archive.reconciling import compact
 from miniseg_edge.runtimes.archive.source import source_at
@@ -112,6 +112,25 @@ def test_what_lies_at_a_url_is_not_added_to(demo_bundle_path: Path, archive: Pat
     with pytest.raises(OutputExistsError, match="contains other files"):
         segment_archive(demo_bundle_path, archive, memory, executor="in-process")
     assert list(objects_in(memory)) == ["another"]
+
+
+def test_a_run_whose_temporary_objects_another_one_removes_stops(
+    demo_bundle_path: Path, memory: str, tmp_path: Path
+) -> None:
+    """At any of its steps, instead of segmenting series without some of their files."""
+    for number in range(3):
+        write_series(tmp_path / "in" / str(number), 2, of_series(number))
+    stores = fsspec.filesystem("memory")
+    for step in ("finding", "comparing"):
+
+        def clear(what: str, done: int, of: int, at: str = step) -> None:
+            if what == at and stores.exists(f"{memory}/.scratch"):
+                stores.rm(f"{memory}/.scratch", recursive=True)
+
+        with pytest.raises((IntegrityError, OutputError), match=r"are missing|cannot be used"):
+            segment_archive(demo_bundle_path, tmp_path / "in", memory, executor="in-process", progress=clear)
+    assert not [name for name in objects_in(memory) if name.startswith("series/")]
+    assert segment_archive(demo_bundle_path, tmp_path / "in", memory, executor="in-process").done == 3
 
 
 def test_the_command_writes_to_urls(

@@ -11,6 +11,7 @@ import fsspec
 import pytest
 
 from miniseg_edge.errors import IntegrityError, OutputError, UsageError
+from miniseg_edge.runtimes.archive.storage import retrying
 from miniseg_edge.runtimes.archive.storage.folder_output import FolderOutput
 from miniseg_edge.runtimes.archive.storage.output import Output, output_at
 from miniseg_edge.runtimes.archive.storage.url_output import UrlOutput
@@ -111,7 +112,8 @@ def test_which_text_is_which_output(tmp_path: Path) -> None:
         output_at("simplecache::s3://bucket/out")
 
 
-def test_a_storage_that_cannot_be_used_is_an_error_that_quotes_nothing() -> None:
+def test_a_storage_that_cannot_be_used_is_an_error_that_quotes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "FIRST_WAIT_S", 0.0)
     for url in ("nothing://SECRET:SECRET@x", "http://SECRET:SECRET@127.0.0.1:9/out?SECRET"):
         output = UrlOutput(url)
         with pytest.raises(OutputError) as raised:
