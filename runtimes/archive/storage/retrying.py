@@ -87,8 +87,8 @@ def _status(error: BaseException) -> int | None:
     if isinstance(response, dict):  # botocore
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         return found if isinstance(found, int) else None
-    codes = (getattr(error, name, None) for name in ("status", "status_code", "code"))
-    return next((int(code) for code in codes if str(code).isdecimal()), None)
+    codes = (str(getattr(error, name, "")) for name in ("status", "status_code", "code"))
+    return next((int(code) for code in codes if code.isdecimal()), None)
 
 
 class RetriedFile(io.RawIOBase):

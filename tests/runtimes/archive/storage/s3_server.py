@@ -15,8 +15,14 @@ KEY, SECRET = "AKIA-OF-A-TEST", "SECRET-OF-A-TEST"
 def s3_server() -> Iterator[int]:
     """Its port, while inside."""
     command = [sys.executable, "-m", __name__]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}  # a line per request
-    server = subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
+    server = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # a line for each request
+        text=True,
+    )
     assert server.stdout is not None
     try:
         yield int(server.stdout.readline())
