@@ -233,7 +233,7 @@ def _segment_study(parsed: argparse.Namespace, source: Path) -> None:
         except (InferenceError, HostLimitError) as error:
             unfinished.keep(parsed.output, drawing, error.partial)
             terminal.warn(
-                f"{len(error.partial.mask)} of {len(study)} slices are kept; --resume continues with the others"
+                f"{len(error.partial.mask)} of {number_of(len(study), 'slice')} are kept; --resume continues with the others"
             )
             raise
         try:
@@ -346,7 +346,7 @@ def _check_readable(jobs: list[_Job], channels: int) -> None:
     if len(faults) > 1:
         details = "; ".join(str(fault) for fault in faults[:8])
         raise InputError(
-            f"{len(faults)} of {len(jobs)} slices are unusable", expected="readable grey slices", got=details
+            f"{len(faults)} of {number_of(len(jobs), 'slice')} are unusable", expected="readable grey slices", got=details
         )
     if faults:
         raise faults[0]

@@ -15,7 +15,7 @@ def built_wheel(source: Path) -> Path:
     """Copies the sources to `source`, where nothing may be yet, and builds the wheel there."""
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "README.md"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "build", "--wheel", str(source)]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}

@@ -6,14 +6,13 @@ One worker runs at a time, so that idle threads of one configuration never distu
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from miniseg_edge.benchmarks.session.opening import opened
 from miniseg_edge.benchmarks.session.scenarios import Burst, Offline, SingleStream, burst, offline, single_stream
-from miniseg_edge.benchmarks.session.study_burst import StudyBurst, study_burst
 from miniseg_edge.benchmarks.subjects.artifact import ArtifactSubject
 from miniseg_edge.benchmarks.subjects.configuration import Configuration
 from miniseg_edge.benchmarks.subjects.interface import Subject
@@ -22,6 +21,9 @@ from miniseg_edge.measuring.child import serve
 from miniseg_edge.measuring.timing import latencies_ms
 from miniseg_edge.slices.images import slice_from_file
 from miniseg_edge.slices.preprocessing import ByteArray
+
+if TYPE_CHECKING:
+    from miniseg_edge.benchmarks.session.study_burst import StudyBurst
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,10 @@ class Worker:
         """One volume."""
         return burst(self._subject, self.slices, count)
 
-    def study_burst(self, few: str, series: str, output: str) -> StudyBurst:
+    def study_burst(self, few: str, series: str, output: str) -> "StudyBurst":
         """A CT series from its folder to a DICOM SEG, after one of a few slices as warm-up."""
+        from miniseg_edge.benchmarks.session.study_burst import study_burst  # memory that other turns do not need
+
         subject = self._subject
         assert isinstance(subject, ArtifactSubject), "peers read no studies"  # noqa: S101
         study_burst(subject.segmenter, Path(few), Path(output))

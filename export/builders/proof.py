@@ -7,6 +7,7 @@ import numpy as np
 from miniseg_edge.bundle.manifest import Manifest, PrecisionShare
 from miniseg_edge.errors import ExportError, InferenceError
 from miniseg_edge.export.build import Build
+from miniseg_edge.plurals import number_of
 from miniseg_edge.runtimes.backends.registry import reader_of
 from miniseg_edge.slices.preprocessing import GREY_MAX
 
@@ -31,7 +32,7 @@ def check_int8(shares: Sequence[PrecisionShare], wanted: int) -> None:
     """Refuses an INT8 artefact if fewer convolutions run in INT8 than were quantized. Raises: ExportError."""
     found = sum(share.convolutions for share in shares if share.precision == "int8")
     if found < wanted:
-        shown = ", ".join(f"{share.convolutions} convolutions in {share.precision}" for share in shares)
+        shown = ", ".join(f"{number_of(share.convolutions, 'convolution')} in {share.precision}" for share in shares)
         raise ExportError(
-            "the INT8 artefact does not run in INT8", expected=f"{wanted} convolutions in int8", got=shown
+            "the INT8 artefact does not run in INT8", expected=f"{number_of(wanted, 'convolution')} in int8", got=shown
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from miniseg_edge.errors import InputError, UsageError
 from miniseg_edge.phantoms import phantoms
+from miniseg_edge.plurals import number_of
 from miniseg_edge.slices.images import image_paths, label_from_file, slice_from_file
 from miniseg_edge.slices.preprocessing import ByteArray
 
@@ -98,7 +99,7 @@ def validation_set(images: Path, labels: Path | None, classes: int, channels: in
             "some slices have no label", expected="a label of the same stem for each", got=", ".join(missing[:12])
         )
     slices = tuple(ValidationSlice(p.stem, p, by_stem.get(p.stem), classes, channels) for p in paths)
-    return ValidationSet(f"{len(slices)} slices, {'with' if labels else 'no'} labels", slices)
+    return ValidationSet(f"{number_of(len(slices), 'slice')}, {'with' if labels else 'no'} labels", slices)
 
 
 def _by_stem(paths: list[Path]) -> dict[str, Path]:

@@ -39,6 +39,7 @@ from miniseg_edge.export.tensorrt.progress import Tell
 from miniseg_edge.host.dependencies import versions
 from miniseg_edge.host.files import sha256_of
 from miniseg_edge.parity.comparison import ParityLimits
+from miniseg_edge.plurals import number_of
 from miniseg_edge.tensors import GREY
 
 FRONTIER_NAME = "quantization/frontier.png"
@@ -259,7 +260,7 @@ def _of_scheme(
     fitted, path = export.fitted(plan, decides), scheme_of(decides).plan
     artifacts, contents = [], plan_files(fitted, path, plan.limits[INT8])
     for target in targets:
-        with terminal.step(f"{target} {INT8}, {len(fitted.groups)} groups") as tell:
+        with terminal.step(f"{target} {INT8}, {number_of(len(fitted.groups), 'group')}") as tell:
             built = export.built(target, fitted.groups, plan.engine_options, tell)
             shares = target_named(target).builder().shares(built, export.manifest, Build(target, INT8))
         if shares:
@@ -304,7 +305,7 @@ def _safe(plan: QuantizationPlan, found: Stability) -> QuantizationPlan:
 def _show(plan: QuantizationPlan) -> None:
     rows = [
         (
-            f"{len(trial.groups)} groups{' *' if trial.groups == plan.groups else ''}",
+            f"{number_of(len(trial.groups), 'group')}{' *' if trial.groups == plan.groups else ''}",
             f"{trial.speed:.2f}",
             f"{trial.dice_mean:.4f}",
             f"{trial.dice_worst:.4f}",

@@ -15,6 +15,7 @@ from miniseg_edge.bundle.bundle import Bundle
 from miniseg_edge.bundle.manifest import Artifact
 from miniseg_edge.host.files import sha256_of
 from miniseg_edge.native.binding import PATH, build_record
+from miniseg_edge.plurals import number_of
 
 PACKAGE = "miniseg-edge"
 
@@ -115,7 +116,7 @@ def _file(name: str, bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Compone
 def _metrics(bundle: Bundle) -> Iterator[dict[str, str]]:
     """What parity found at export."""
     for verdict in bundle.manifest.parity.verdicts:
-        slice_ = f"{verdict.target} {verdict.precision} against FP32, {verdict.slices} slices"
+        slice_ = f"{verdict.target} {verdict.precision} against FP32, {number_of(verdict.slices, 'slice')}"
         yield {"type": "mean Dice", "value": f"{verdict.dice_mean:.4f}", "slice": slice_}
         yield {"type": "worst Dice", "value": f"{verdict.dice_worst:.4f}", "slice": slice_}
 

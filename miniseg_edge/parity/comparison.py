@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from miniseg_edge.parity.metrics import dice
+from miniseg_edge.plurals import number_of
 from miniseg_edge.slices.preprocessing import ByteArray, FloatArray, mask_from_logits
 
 
@@ -207,7 +208,7 @@ def _logit_failures(slices: Sequence[SliceParity], limits: ParityLimits) -> Iter
     if not all(np.isfinite(s.max_logit_difference) for s in slices if s.max_logit_difference is not None):
         yield "logits are not finite"
     if limits.max_real_flips is not None and flips > limits.max_real_flips:
-        yield f"{flips} pixels flipped, {limits.max_real_flips} allowed"
+        yield f"{number_of(flips, 'pixel')} flipped, {limits.max_real_flips} allowed"
     if limits.max_logit_difference is not None:
         if largest is None:
             yield "logit differences are limited, but the artefact gives masks alone"
@@ -229,7 +230,7 @@ def _tiny_failures(slices: Sequence[SliceParity], limits: ParityLimits) -> Itera
     worst = max(slices, key=lambda s: s.changes, default=None)
     if worst is not None and worst.changes > limits.max_tiny_changes:
         yield (
-            f"{worst.changes} pixels changed on {worst.name}, whose lesion has {worst.lesion_pixels}; "
+            f"{number_of(worst.changes, 'pixel')} changed on {worst.name}, whose lesion has {worst.lesion_pixels}; "
             f"{limits.max_tiny_changes} allowed where it has fewer than {limits.tiny_lesion}"
         )
 

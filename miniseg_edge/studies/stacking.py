@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miniseg_edge.errors import GeometryError, GeometryGapError, NoGeometryError, NotAxialError
+from miniseg_edge.plurals import number_of
 from miniseg_edge.studies.volume import TILT_DEGREES, Geometry, Plane, Point
 
 SAME_POSITION_MM = 0.01
@@ -256,7 +257,7 @@ def _longest_even(order: list[int], places: _Floats, normal: _Floats, first: Pla
     if best == (0, len(order)):
         return order, []
     kept = order[best[0] : best[1]]
-    return kept, [f"only the longest evenly spaced part was taken: {len(kept)} of {len(order)} slices"]
+    return kept, [f"only the longest evenly spaced part was taken: {len(kept)} of {number_of(len(order), 'slice')}"]
 
 
 def _is_even(places: _Floats, normal: _Floats, first: Plane) -> bool:

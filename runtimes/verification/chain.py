@@ -9,6 +9,7 @@ from miniseg_edge.bundle.manifest import REFERENCE_TARGET, Artifact
 from miniseg_edge.console import terminal
 from miniseg_edge.errors import IntegrityError
 from miniseg_edge.host.files import sha256_of
+from miniseg_edge.plurals import number_of
 from miniseg_edge.runtimes.backends.registry import entries_for
 from miniseg_edge.studies.provenance import Provenance, provenance_of
 
@@ -116,8 +117,8 @@ def _parity(bundle: Bundle, artifacts: list[Artifact]) -> Link:
     shown = {(a.target, a.precision) for a in artifacts}
     for verdict in parity.verdicts:
         if (verdict.target, verdict.precision) in shown:
-            what = f"{verdict.slices} slices, Dice {verdict.dice_mean:.4f} mean, {verdict.dice_worst:.4f} worst, "
-            said = f"{'passed' if verdict.passed else 'FAILED'}: {what}{verdict.real_flips} pixels beyond ties"
+            what = f"{number_of(verdict.slices, 'slice')}, Dice {verdict.dice_mean:.4f} mean, {verdict.dice_worst:.4f} worst, "
+            said = f"{'passed' if verdict.passed else 'FAILED'}: {what}{number_of(verdict.real_flips, 'pixel')} beyond ties"
             facts.append(Fact(f"{verdict.target} {verdict.precision}", said))
     facts += [Fact("not judged", remark) for remark in parity.remarks]
     return Link("parity with the FP32 reference", tuple(facts))
@@ -127,7 +128,7 @@ def _calibration(artifacts: list[Artifact]) -> Link:
     facts = []
     for artifact in artifacts:
         if (found := artifact.quantization) is not None:
-            hashes = f"{len(found.calibration)} slices, SHA-256 {', '.join(found.calibration)}"
+            hashes = f"{number_of(len(found.calibration), 'slice')}, SHA-256 {', '.join(found.calibration)}"
             facts.append(Fact(f"{artifact.target} {artifact.precision}", hashes))
     return Link("calibration slices", tuple(facts) or (Fact("slices", "none: nothing was fitted"),))
 

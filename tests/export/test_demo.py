@@ -1,12 +1,15 @@
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from miniseg_edge import phantoms
 from miniseg_edge.export.demo import PLAN, SHOWN, main, speed_in_words
 from miniseg_edge.export.demo_words import Agreement, fastest, identical
 from miniseg_edge.export.quantization.search.plan import plan_from_file
+from miniseg_edge.runtimes import segment_command
 from miniseg_edge.slices.images import image_paths, slice_from_file
 
 
@@ -40,8 +43,20 @@ def test_the_sentence_about_speed_claims_no_noise() -> None:
     assert fastest({"a": quick, "b": quick}) == "On this machine a and b do not differ beyond noise."
 
 
+def leave_an_earlier_run(output: Path, other: Path) -> None:
+    """What a run leaves, but of another bundle: the demo replaces all of it."""
+    phantoms.main([str(output / "slices"), "--count", "2", "--first-seed", "9100"])
+    shutil.copytree(other, output / "bundle")
+    for shown in SHOWN:
+        masks = output / f"{shown.runtime}-{shown.precision}"
+        words = [str(other), str(output / "slices" / "images"), "--runtime", "native", "--output", str(masks)]
+        assert segment_command.main(words) == 0
+
+
 @pytest.mark.slow
-def test_the_main_job_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_main_job_end_to_end(tmp_path: Path, demo_bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leave_an_earlier_run(tmp_path, demo_bundle_path)
+    capsys.readouterr()
     assert main(["--output", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     _, table = shown.split("One lesion, three runtimes, two precisions\n")
@@ -65,4 +80,3 @@ def test_the_main_job_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[s
     masks = [[slice_from_file(path) for path in paths if "overlay" not in path.stem] for paths in results]
     native, *others = (np.stack(found) for found in masks[:3])
     assert all(np.array_equal(native, other) for other in others), "one lesion in FP32"
-    assert main(["--output", str(tmp_path)]) == 0, "it can be run again"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from miniseg_edge.errors import AmbiguousStudyError, InputError, NoGeometryError, NotAxialError, RescaleError
+from miniseg_edge.plurals import number_of
 from miniseg_edge.studies.dicom.file import Header
 from miniseg_edge.studies.dicom.frames import said, words
 from miniseg_edge.studies.dicom.volumes import Reading, SeriesVolume, Stacked, volumes_of
@@ -118,7 +119,7 @@ def _said(summary: SeriesSummary) -> str:
     """Without the scanner's words, which are untrusted."""
     spacing = summary.obstacle or f"{summary.spacing_mm:.2f} mm"
     uid = "" if summary.uid in summary.name else f", {summary.uid}"
-    return f"{summary.name or 'one without a UID'} ({summary.slices} slices, {spacing}{uid})"
+    return f"{summary.name or 'one without a UID'} ({number_of(summary.slices, 'slice')}, {spacing}{uid})"
 
 
 def _offers(images: Mapping[str, Sequence[Header]], reading: Reading) -> list[_Offer]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from miniseg_edge.host.dependencies import require
 from miniseg_edge.host.limits import host_limits
+from miniseg_edge.plurals import number_of
 from miniseg_edge.slices.preprocessing import ByteArray
 from miniseg_edge.studies.dicom.file import Dataset
 from miniseg_edge.studies.dicom.frames import ENHANCED
@@ -125,8 +126,8 @@ def _content(findings: Findings, segmentation: Dataset, frames: _Frames) -> Any:
 def _comment(findings: Findings) -> str:
     result = "lesion found" if findings.finding else "no lesion found"
     return (
-        f"{RESEARCH_ONLY}. {result}: {findings.lesion_volume_ml:.2f} ml in {findings.lesions} lesions on "
-        f"{len(findings.slices_with_findings)} of {findings.slices} slices, drawn by a research model and unverified."
+        f"{RESEARCH_ONLY}. {result}: {findings.lesion_volume_ml:.2f} ml in {number_of(findings.lesions, 'lesion')} on "
+        f"{len(findings.slices_with_findings)} of {number_of(findings.slices, 'slice')}, drawn by a research model and unverified."
     )
 
 

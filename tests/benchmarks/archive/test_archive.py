@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from miniseg_edge.benchmarks.archive import measure
 from miniseg_edge.benchmarks.archive.parts import Parts
 from miniseg_edge.benchmarks.archive.scaling import SLICES, scaled
 from miniseg_edge.benchmarks.command import main
+from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting, ray_session
 from miniseg_edge.runtimes.archive.finding.records import CELLS
+from miniseg_edge.runtimes.archive.work import Crew
 
 PARTS = Parts(
     slices=100,
@@ -56,10 +59,12 @@ def test_the_first_to_give_is_named() -> None:
 
 @pytest.mark.slow
 def test_the_command_measures_both_executors(
-    demo_bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    demo_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(measure, "SMALL_SERIES", 20)
     words = ["archive", str(demo_bundle_path), "--series", "4", "--slices", "3", "--rounds", "1"]
-    assert main([*words, "--output", str(tmp_path)]) == 0
+    with ray_session(RaySetting(), [Crew(2)]):  # one for all runs: starting it is tested elsewhere
+        assert main([*words, "--output", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "archive.json").read_text())
     assert [(pace["executor"], pace["workers"]) for pace in found["paces"]] == [
         *(("processes", 1), ("processes", 2)),
