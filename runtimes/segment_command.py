@@ -346,9 +346,7 @@ def _check_readable(jobs: list[_Job], channels: int) -> None:
     if len(faults) > 1:
         details = "; ".join(str(fault) for fault in faults[:8])
         raise InputError(
-            f"{len(faults)} of {number_of(len(jobs), 'slice')} are unusable",
-            expected="readable grey slices",
-            got=details,
+            f"{len(faults)} of {number_of(len(jobs), 'slice')} are unusable", expected="readable grey slices", got=details
         )
     if faults:
         raise faults[0]

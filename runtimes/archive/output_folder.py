@@ -18,7 +18,7 @@ from miniseg_edge.runtimes.archive.storage.output import Output
 from miniseg_edge.runtimes.archive.storage.urls import is_url, shown_url
 from miniseg_edge.runtimes.archive.work import Work
 
-RUN, ROW, SERIES = "run.json", "row.json", "series"
+RUN, ROW, SERIES, ATTEMPT = "run.json", "row.json", "series", ".attempt-"
 RUN_SCHEMA_VERSION = 2
 MAX_RECORD_BYTES = 2**20
 
@@ -69,8 +69,8 @@ class OutputFolder:
 
         Raises: OutputError.
         """
-        count = len([name for name in self._output.names(_folder(key)) if name.startswith(f".attempt-{run}-")]) + 1
-        self._output.mark(f"{_folder(key)}/.attempt-{run}-{count}")
+        count = len(self._output.names(_folder(key), f"{ATTEMPT}{run}-")) + 1
+        self._output.mark(f"{_folder(key)}/{ATTEMPT}{run}-{count}")
         return count
 
     def commit(self, row: Row) -> None:
@@ -80,9 +80,8 @@ class OutputFolder:
 
     def forget_attempts(self, key: str) -> None:
         """Removes the attempt records of a series that is done."""
-        for name in self._output.names(_folder(key)):
-            if name.startswith(".attempt-"):
-                self._output.remove(f"{_folder(key)}/{name}")
+        for name in self._output.names(_folder(key), ATTEMPT):
+            self._output.remove(f"{_folder(key)}/{name}")
 
     def row(self, key: str) -> Row | None:
         """The row of a series that is done. Raises: IntegrityError."""

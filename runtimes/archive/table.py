@@ -136,8 +136,7 @@ def _part(digit: str) -> str:
 
 
 def _parts(output: Output, start: str) -> list[str]:
-    names = output.names(ROWS)
-    return [f"{ROWS}/{name}" for name in names if name.startswith(start) and name.endswith(_SUFFIX)]
+    return [f"{ROWS}/{name}" for name in output.names(ROWS, start) if name.endswith(_SUFFIX)]
 
 
 def _rows_of(name: str, data: bytes, digit: str = "") -> Iterator[Row]:

@@ -63,11 +63,11 @@ class FolderOutput:
         except OSError as error:
             raise _unwritable(path.parent, error) from error
 
-    def names(self, folder: str) -> list[str]:
+    def names(self, folder: str, start: str = "") -> list[str]:
         """As `Output` says."""
         path = self.folder / folder
         if path.is_dir():
-            return sorted(os.listdir(path))  # noqa: PTH208  names, not paths
+            return sorted(name for name in os.listdir(path) if name.startswith(start))  # noqa: PTH208  names, not paths
         if path.exists():
             raise OutputError(f"{path} is not a folder", expected="a folder, or nothing yet", got="a file")
         return []

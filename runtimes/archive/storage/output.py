@@ -41,8 +41,8 @@ class Output(Protocol):
     def mark(self, name: str) -> None:
         """Leaves an empty file."""
 
-    def names(self, folder: str) -> list[str]:
-        """Names in a folder, in order; none if it is not there."""
+    def names(self, folder: str, start: str = "") -> list[str]:
+        """Names in a folder that begin with `start`, in order; none if it is not there."""
 
     def has(self, name: str) -> bool:
         """Whether a file is there."""

@@ -74,20 +74,27 @@ class UrlOutput:
         """As `Output` says."""
         self.write(name, b"")
 
-    def names(self, folder: str) -> list[str]:
+    def names(self, folder: str, start: str = "") -> list[str]:
         """As `Output` says."""
+        if not folder:
+            return self._top(start)
+        below = f"{self._opened[1]}/{folder}/"
+        names = {path.removeprefix(below).partition("/")[0] for path in self._below(folder, start)}
+        return sorted(name for name in names if name.startswith(start))
+
+    def _top(self, start: str) -> list[str]:
+        """Of the output itself, which may be anything: its objects are not listed to the ground."""
 
         def listed(system: Any, root: str) -> list[str]:
-            path = f"{root}/{folder}".rstrip("/")
             try:
-                found = system.ls(path, detail=False)
+                system.info(root)  # of what is not there, the driver of S3 would list the folder above
+                paths = [str(path).rstrip("/") for path in system.ls(root, detail=False)]
             finally:
                 system.invalidate_cache()  # so that the next listing is what the store has by then
-            paths = (str(one).rstrip("/") for one in found)
-            return sorted(posixpath.basename(one) for one in paths if one.lstrip("/") != path.lstrip("/"))
+            return sorted(posixpath.basename(path) for path in paths if path.strip("/") != root.strip("/"))
 
         try:
-            return self._asked(listed)
+            return [name for name in self._asked(listed) if name.startswith(start)]
         except FileNotFoundError:
             return []
 
@@ -181,7 +188,10 @@ class UrlOutput:
         self._must(lambda system, root: system.put_file(str(path), f"{root}/{name}"))
 
     def _below(self, folder: str, start: str = "") -> list[str]:
-        """Paths of all objects below a folder that begin with `start`; not every driver can choose by it."""
+        """Paths of all objects below a folder whose rest begins with `start`; not every driver can choose by it.
+
+        Not by the driver's `ls`: that of S3 lists the folder above, which has all series, if there is nothing.
+        """
 
         def found(system: Any, root: str) -> list[str]:
             path = f"{root}/{folder}"
