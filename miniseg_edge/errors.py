@@ -13,6 +13,7 @@ MiniSegError
 │   ├── HuValuesError        NOT_HU               values that are not HU: windowed, shifted, scaled, labels, constant
 │   ├── AmbiguousStudyError  SEVERAL_SERIES       several series or phases, and none was chosen
 │   │   └── SeveralPatientsError SEVERAL_PATIENTS several patients in one place
+│   ├── StorageError         STORAGE              a far storage does not answer, as often as it was tried
 │   ├── DicomSegError        DICOM_SEG            images that no DICOM SEG can refer to
 │   ├── LateSlicesError      LATE_SLICES          slices of a series that was answered, without the others
 │   └── GeometryError        GEOMETRY             slices that do not make one volume
@@ -185,6 +186,12 @@ class SeveralPatientsError(AmbiguousStudyError):
     """Several patients in one place; there is no option to choose one."""
 
     code = "SEVERAL_PATIENTS"
+
+
+class StorageError(InputError):
+    """A far storage does not answer, as often as it was tried; the next run may find it answering."""
+
+    code = "STORAGE"
 
 
 class DicomSegError(InputError):

@@ -25,6 +25,7 @@ from miniseg_edge.plurals import number_of
 from miniseg_edge.printable import printable
 from miniseg_edge.runtimes.archive.command import (
     add_archive_options,
+    output_from,
     refuse_archive_options,
     segment_archive_command,
 )
@@ -111,7 +112,9 @@ def _parser() -> argparse.ArgumentParser:
         "input",
         help="an image, a folder of images, a DICOM file or folder, or a NIfTI file; with --distributed an archive",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where masks and overlays go")
+    parser.add_argument(
+        "--output", type=output_from, metavar="DIR", help="where masks and overlays go; with --distributed also a URL"
+    )
     parser.add_argument(
         "--list", action="store_const", const=True, help="show a DICOM study's series, and segment nothing"
     )
@@ -230,7 +233,8 @@ def _segment_study(parsed: argparse.Namespace, source: Path) -> None:
         except (InferenceError, HostLimitError) as error:
             unfinished.keep(parsed.output, drawing, error.partial)
             terminal.warn(
-                f"{len(error.partial.mask)} of {number_of(len(study), 'slice')} are kept; --resume continues with the others"
+                f"{len(error.partial.mask)} of {number_of(len(study), 'slice')} are kept; "
+                "--resume continues with the others"
             )
             raise
         try:
@@ -343,7 +347,9 @@ def _check_readable(jobs: list[_Job], channels: int) -> None:
     if len(faults) > 1:
         details = "; ".join(str(fault) for fault in faults[:8])
         raise InputError(
-            f"{len(faults)} of {number_of(len(jobs), 'slice')} are unusable", expected="readable grey slices", got=details
+            f"{len(faults)} of {number_of(len(jobs), 'slice')} are unusable",
+            expected="readable grey slices",
+            got=details,
         )
     if faults:
         raise faults[0]

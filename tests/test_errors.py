@@ -23,6 +23,7 @@ CODES = {
     "HuValuesError": "NOT_HU",
     "AmbiguousStudyError": "SEVERAL_SERIES",
     "SeveralPatientsError": "SEVERAL_PATIENTS",
+    "StorageError": "STORAGE",
     "DicomSegError": "DICOM_SEG",
     "LateSlicesError": "LATE_SLICES",
     "GeometryError": "GEOMETRY",

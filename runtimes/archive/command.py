@@ -20,6 +20,7 @@ from miniseg_edge.runtimes.archive.overview.state import RunState
 from miniseg_edge.runtimes.archive.overview.tally import Tally
 from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.run import ArchiveReport, segment_archive
+from miniseg_edge.runtimes.archive.storage.output import is_output_url, output_at
 from miniseg_edge.runtimes.archive.work import Crew
 from miniseg_edge.runtimes.backends.registry import AUTO
 from miniseg_edge.runtimes.study.formats import JSON, NIFTI
@@ -48,7 +49,9 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--gpu-workers", type=int, metavar="N", help="additionally, one per GPU (default: none)")
     group.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster; default: Ray on this machine only")
     group.add_argument("--ray-folder", type=Path, metavar="DIR", help="for Ray's files; default: a temporary one")
-    group.add_argument("--scratch", type=Path, metavar="DIR", help="for copies of far files; default: in --output")
+    group.add_argument(
+        "--scratch", type=Path, metavar="DIR", help="for copies of far files; default: in --output or temporary"
+    )
     group.add_argument("--retry-failed", action="store_true", help="do those again that failed in an earlier run")
     group.add_argument("--follow-links", action="store_true", help="read files behind links out of the archive, too")
     group.add_argument("--where", metavar="SQL", help="only such series: \"modality = 'CT' and slices > 50\"")
@@ -62,8 +65,19 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def output_from(text: str) -> Path | str:
+    """The value of --output: a path, or, for archives, a URL of fsspec's."""
+    return text if is_output_url(text) else Path(text)
+
+
 def refuse_archive_options(parsed: argparse.Namespace) -> None:
     """Raises: UsageError if an archive option was given without --distributed."""
+    if isinstance(parsed.output, str):
+        raise UsageError(
+            "an output URL only applies to archives",
+            expected=f"--distributed {'|'.join(EXECUTORS)}",
+            got="--output with a URL",
+        )
     if given := [_option(name) for name in _OPTIONS if not _is_absent(getattr(parsed, name))]:
         raise UsageError(
             "these options only apply to archives",
@@ -125,7 +139,8 @@ def segment_archive_command(parsed: argparse.Namespace) -> bool:
         write_report(output, parsed.report)
         terminal.say(f"{parsed.report}", "good")
     terminal.answer(report)
-    terminal.say(f"rows in {output / 'rows'}, results in {output / 'series'}", "good")
+    place = output_at(output)
+    terminal.say(f"rows in {place.label('rows')}, results in {place.label('series')}", "good")
     return report.failed == 0
 
 

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import BinaryIO, Literal
 
+from miniseg_edge.errors import StorageError
+
 KnownBy = Literal["times", "etag", "content"]
 
 TIMES: KnownBy = "times"
@@ -21,9 +23,14 @@ def content_sha256(files: Iterable[Callable[[], BinaryIO]]) -> str | None:
 
     Returns:
         None if one of them cannot be read.
+
+    Raises:
+        StorageError: a storage does not answer, so that nothing is known.
     """
     try:
         found = sorted(_sha256(file) for file in files)
+    except StorageError:
+        raise
     except Exception:  # storages have their own exceptions; the reader of the series reports what is wrong
         return None
     return hashlib.sha256(b"".join(found)).hexdigest()

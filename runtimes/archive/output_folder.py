@@ -4,20 +4,21 @@ A series is done when `series/<key>/row.json` exists, which the worker writes la
 remaining series: only series that were in progress are repeated, and nothing is lost.
 """
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from miniseg_edge.bundle.records import json_from_record, object_from_json, record_from_object
-from miniseg_edge.errors import IntegrityError, OutputError, OutputExistsError
-from miniseg_edge.host.files import bytes_from_file, lock_file, replace_file
+from miniseg_edge.errors import IntegrityError, OutputExistsError
 from miniseg_edge.runtimes.archive.row import Row
+from miniseg_edge.runtimes.archive.storage.folder_output import SCRATCH
+from miniseg_edge.runtimes.archive.storage.output import Output
+from miniseg_edge.runtimes.archive.storage.urls import is_url, shown_url
 from miniseg_edge.runtimes.archive.work import Work
 
-RUN, ROW, LOCK, SERIES, SCRATCH = "run.json", "row.json", ".lock", "series", ".scratch"
+RUN, ROW, SERIES, ATTEMPT = "run.json", "row.json", "series", ".attempt-"
 RUN_SCHEMA_VERSION = 2
 MAX_RECORD_BYTES = 2**20
 
@@ -27,7 +28,8 @@ class RunRecord:
     """The file `run.json`: all rows of one output folder are made with the same settings.
 
     Attributes:
-        source, bundle_digest, precision, formats, seg_frames, rescale, assume_hu: as in the `Work`.
+        source: as in the `Work`; of a URL without credentials.
+        bundle_digest, precision, formats, seg_frames, rescale, assume_hu: as in the `Work`.
         crews: runtime and device of each kind of worker.
     """
 
@@ -43,122 +45,115 @@ class RunRecord:
 
 
 class OutputFolder:
-    """An output folder.
+    """An output folder, on a disk or in an object store.
 
     Thread-safety: methods for different series may be called concurrently, also from several processes.
     """
 
-    def __init__(self, output: Path) -> None:
-        self.output = output
+    def __init__(self, output: Output) -> None:
+        self._output = output
 
-    def folder(self, key: str) -> Path:
-        """The folder for a series' results."""
-        return self.output / SERIES / key
+    def results(self, key: str, scratch: Path) -> AbstractContextManager[Path]:
+        """A local folder for a series' results; once left without an error, they are in the output.
+
+        Args:
+            key: of the series.
+            scratch: folder for files that are sent from there.
+
+        Raises: OutputError.
+        """
+        return self._output.results(_folder(key), scratch)
 
     def begin(self, key: str, run: str) -> int:
         """Records an attempt at a series; returns the number of this run's attempts, including this one.
 
         Raises: OutputError.
         """
-        folder = self.folder(key)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            count = len(list(folder.glob(f".attempt-{run}-*"))) + 1
-            (folder / f".attempt-{run}-{count}").touch()
-        except OSError as error:
-            raise OutputError(
-                f"{folder} cannot be written", expected="a writable folder", because=error.strerror or ""
-            ) from error
+        count = len(self._output.names(_folder(key), f"{ATTEMPT}{run}-")) + 1
+        self._output.mark(f"{_folder(key)}/{ATTEMPT}{run}-{count}")
         return count
 
     def commit(self, row: Row) -> None:
         """Marks the series as done permanently. Raises: OutputError; then it is not done."""
-        folder = self.folder(row.key)
-        replace_file(folder / ROW, json_from_record(row).encode())
+        self._output.write(_row(row.key), json_from_record(row).encode())
         self.forget_attempts(row.key)
 
     def forget_attempts(self, key: str) -> None:
         """Removes the attempt records of a series that is done."""
-        for attempt in self.folder(key).glob(".attempt-*"):
-            attempt.unlink(missing_ok=True)
+        for name in self._output.names(_folder(key), ATTEMPT):
+            self._output.remove(f"{_folder(key)}/{name}")
 
     def row(self, key: str) -> Row | None:
         """The row of a series that is done. Raises: IntegrityError."""
-        path = self.folder(key) / ROW
-        return row_from_json(bytes_from_file(path, MAX_RECORD_BYTES, IntegrityError)) if path.is_file() else None
+        data = self._output.read(_row(key), MAX_RECORD_BYTES)
+        return None if data is None else row_from_json(data)
 
     def is_done(self, key: str) -> bool:
         """Whether a series has its row."""
-        return (self.folder(key) / ROW).is_file()
+        return self._output.has(_row(key))
+
+    def done_with(self, start: str) -> Container[str]:
+        """Keys of series that are done and begin with `start`."""
+        return self._output.holders(SERIES, start, ROW)
 
     def done(self) -> list[str]:
         """Keys of all series that are done."""
-        folder = self.output / SERIES
-        return sorted(name for name in os.listdir(folder) if self.is_done(name)) if folder.is_dir() else []  # noqa: PTH208
+        done = self.done_with("")
+        return [key for key in self._output.names(SERIES) if key in done]
 
     def forget(self, key: str) -> None:
         """Marks the series as not done; only its row is removed at once, the other results are replaced later."""
-        (self.folder(key) / ROW).unlink(missing_ok=True)
+        self._output.remove(_row(key))
 
     def agree(self, record: RunRecord) -> None:
         """Refuses to add to results made with other settings. Raises: OutputExistsError, OutputError."""
-        path = self.output / RUN
-        if path.is_file():
-            data = object_from_json(bytes_from_file(path, MAX_RECORD_BYTES, IntegrityError), RUN, IntegrityError)
-            found = record_from_object(RunRecord, data, RUN, IntegrityError)
-            if found != record:
-                differ = [name for name in vars(record) if getattr(found, name) != getattr(record, name)]
-                raise OutputExistsError(
-                    f"{self.output} belongs to another run",
-                    expected=", ".join(f"{n} {getattr(found, n)}" for n in differ),
-                    got=", ".join(f"{getattr(record, n)}" for n in differ),
-                    remedy="Choose another --output, or use the earlier settings.",
-                )
+        data = self._output.read(RUN, MAX_RECORD_BYTES)
+        if data is None:
+            self._output.write(RUN, json_from_record(record).encode())
             return
-        replace_file(path, json_from_record(record).encode())
+        found = record_from_object(RunRecord, object_from_json(data, RUN, IntegrityError), RUN, IntegrityError)
+        if found != record:
+            differ = [name for name in vars(record) if getattr(found, name) != getattr(record, name)]
+            raise OutputExistsError(
+                f"{self._output.label()} belongs to another run",
+                expected=", ".join(f"{n} {getattr(found, n)}" for n in differ),
+                got=", ".join(f"{getattr(record, n)}" for n in differ),
+                remedy="Choose another --output, or use the earlier settings.",
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Inside, no other driver works on the folder; the system releases the lock if this one dies.
+        """Inside, no other driver works on the folder, as far as its storage can tell.
 
         Raises:
             OutputExistsError: the folder contains something else. OutputError: it is in use, or cannot be written.
         """
         self._check_ours()
-        try:
-            self.output.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.output / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise OutputError(
-                f"{self.output} cannot be written", expected="a writable folder", because=error.strerror or ""
-            ) from error
-        try:
-            if not lock_file(handle):
-                raise OutputError(f"{self.output} is in use", expected="one run at a time", got="a run in progress")
+        with self._output.locked():
             yield
-        finally:
-            os.close(handle)
 
     def _check_ours(self) -> None:
         """Checked before even a lock file is put into an unrelated folder."""
-        if self.output.exists() and not self.output.is_dir():
-            raise OutputError(f"{self.output} is not a folder", expected="a folder, or nothing yet", got="a file")
-        if not self.output.is_dir() or (self.output / RUN).is_file():
+        if self._output.has(RUN):
             return
-        if any(not path.name.startswith(".") for path in self.output.iterdir()):  # ours may have been left
+        if any(not name.startswith(".") for name in self._output.names("")):  # ours may have been left
             raise OutputExistsError(
-                f"{self.output} contains other files", expected="an archive's output, or nothing", got="another"
+                f"{self._output.label()} contains other files",
+                expected="an archive's output, or nothing",
+                got="another",
             )
 
     def clear_scratch(self) -> None:
-        """Removes temporary copies of a killed run from the output folder."""
-        shutil.rmtree(self.output / SCRATCH, ignore_errors=True)
+        """Removes what a killed run left in the scratch folders. Raises: OutputError."""
+        self._output.clear(SCRATCH)
+        shutil.rmtree(self._output.scratch(), ignore_errors=True)
 
 
 def record_of(work: Work, crews: tuple[str, ...]) -> RunRecord:
     """What the run asks for."""
+    source = shown_url(work.source) if is_url(work.source) else work.source
     return RunRecord(
-        RUN_SCHEMA_VERSION, work.source, work.bundle_digest, work.precision, work.formats, work.seg_frames,
+        RUN_SCHEMA_VERSION, source, work.bundle_digest, work.precision, work.formats, work.seg_frames,
         work.rescale, work.assume_hu, crews,
     )  # fmt: skip
 
@@ -166,3 +161,11 @@ def record_of(work: Work, crews: tuple[str, ...]) -> RunRecord:
 def row_from_json(data: bytes) -> Row:
     """A row as it was committed. Raises: IntegrityError."""
     return record_from_object(Row, object_from_json(data, ROW, IntegrityError), ROW, IntegrityError)
+
+
+def _folder(key: str) -> str:
+    return f"{SERIES}/{key}"
+
+
+def _row(key: str) -> str:
+    return f"{SERIES}/{key}/{ROW}"

@@ -3,23 +3,24 @@
 It begins a run: which series are done, and which are to be done. And it ends it: what came of those that were done.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from miniseg_edge.runtimes.archive.content import content_sha256
 from miniseg_edge.runtimes.archive.finding import index
-from miniseg_edge.runtimes.archive.finding.records import CELLS, series_of, series_schema
+from miniseg_edge.runtimes.archive.finding.records import series_of, series_schema
 from miniseg_edge.runtimes.archive.finding.steps import READERS
 from miniseg_edge.runtimes.archive.finding.where import chosen
 from miniseg_edge.runtimes.archive.output_folder import OutputFolder
 from miniseg_edge.runtimes.archive.row import FAILED, Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.source import source_at
+from miniseg_edge.runtimes.archive.storage.output import Output, output_at
 from miniseg_edge.runtimes.archive.table import DIGITS, loose_parts, rows_of_digit, write_digit
 from miniseg_edge.runtimes.archive.to_do import read_to_do, write_to_do
 from miniseg_edge.runtimes.archive.work import Work
@@ -80,14 +81,14 @@ class Reconciler:
 
     Args:
         work: of the run.
-        to_do: folder for what is left to do.
         where: condition that series must fulfil; None for all.
         retry_failed: whether failed series are to be done again.
     """
 
-    def __init__(self, work: Work, to_do: Path, where: str | None, retry_failed: bool) -> None:
-        self._work, self._to_do, self._where, self._retry_failed = work, to_do, where, retry_failed
-        self._folder = OutputFolder(work.output)
+    def __init__(self, work: Work, where: str | None, retry_failed: bool) -> None:
+        self._work, self._where, self._retry_failed = work, where, retry_failed
+        self._output = output_at(work.output)
+        self._folder = OutputFolder(self._output)
 
     def __call__(self, asked: tuple[When, str]) -> Reconciled:
         """Raises: OutputError, IntegrityError, OSError."""
@@ -98,11 +99,10 @@ class Reconciler:
         """Nothing is held."""
 
     def _begin(self, digit: str) -> Reconciled:
-        table = rows_of_digit(self._work.output, digit)
+        table = rows_of_digit(self._output, digit)
         rows, left, kept, left_out = dict[str, Row](), list[dict[str, Any]](), list[Row](), 0
         doubtful = list[tuple[dict[str, Any], Row]]()
-        for found, is_chosen in self._found(digit):
-            row = self._committed(found["key"], table)
+        for found, row, is_chosen in self._found(digit, table):
             if row is not None:
                 rows[row.key] = row
             if not is_chosen:
@@ -125,38 +125,38 @@ class Reconciler:
         # Series that are gone from the archive keep their results.
         gone = table.keys() - rows.keys() - {found["key"] for found in left}
         rows |= {key: table[key] for key in gone if self._folder.is_done(key)}
-        write_digit(self._work.output, digit, rows.values())
-        if left:
-            write_to_do(self._to_do, digit, left)
+        if rows or table:
+            write_digit(self._output, digit, rows.values())
+        write_to_do(self._output, digit, left)
         return Reconciled(digit, len(left), left_out, sums_of(kept))
 
     def _end(self, digit: str) -> Reconciled:
         """The rows that were to be made are in loose parts, or, of a worker that was killed, in the output folder."""
-        table = rows_of_digit(self._work.output, digit)
+        table = rows_of_digit(self._output, digit)
         made = list[Row]()
-        for series in read_to_do(self._to_do, digit):
+        for series in read_to_do(self._output, digit, self._work.scratch or self._output.scratch()):
             row = table.get(series.key)
             if row is None or not row.is_of(series):
                 row = self._folder.row(series.key)
             if row is not None:
                 table[row.key] = row
                 made.append(row)
-        write_digit(self._work.output, digit, table.values())
+        write_digit(self._output, digit, table.values())
         return Reconciled(digit, 0, 0, sums_of(made))
 
-    def _found(self, digit: str) -> Iterator[tuple[dict[str, Any], bool]]:
-        """The rows of the index, and whether they fulfil the condition."""
-        for cell in range(CELLS):
-            if f"{cell:02x}"[0] == digit:
-                table = index.read_part(self._work.output, index.SERIES, cell, series_schema())
+    def _found(self, digit: str, rows: dict[str, Row]) -> Iterator[tuple[dict[str, Any], Row | None, bool]]:
+        """The rows of the index, with those of the output, and whether they fulfil the condition."""
+        for cell in index.parts(self._output, index.SERIES):
+            if (start := f"{cell:02x}")[0] == digit:
+                table = index.read_part(self._output, index.SERIES, cell, series_schema())
                 keys = None if self._where is None or not table.num_rows else chosen(table, self._where)
+                done = self._folder.done_with(start)
                 for batch in table.to_batches(max_chunksize=1000):
-                    for row in batch.to_pylist():
-                        yield row, keys is None or row["key"] in keys
+                    for found in batch.to_pylist():
+                        key = found["key"]
+                        yield found, self._committed(key, rows) if key in done else None, keys is None or key in keys
 
     def _committed(self, key: str, table: dict[str, Row]) -> Row | None:
-        if not self._folder.is_done(key):
-            return None
         return table[key] if key in table else self._folder.row(key)
 
     def _compared(self, doubtful: list[tuple[dict[str, Any], Row]]) -> Iterator[tuple[dict[str, Any], Row | None]]:
@@ -180,23 +180,24 @@ class Reconciler:
                 yield found, moved
 
 
-def compact(output: Path) -> None:
+def compact(output: str | os.PathLike[str]) -> None:
     """Rebuilds the table of an output folder: sixteen parts, each series of the folder once.
 
     For a folder whose run was killed and will not be resumed. Raises: OutputError: a run works on it; IntegrityError.
     """
-    folder = OutputFolder(output)
+    place = output_at(output)
+    folder = OutputFolder(place)
     with folder.locked():
         keys = folder.done()
         for digit in DIGITS:
-            table = rows_of_digit(output, digit)
+            table = rows_of_digit(place, digit)
             mine = (key for key in keys if key.startswith(digit))
             rows = [table[key] if key in table else folder.row(key) for key in mine]
-            write_digit(output, digit, [row for row in rows if row is not None])
-        remove_loose(output)
+            write_digit(place, digit, [row for row in rows if row is not None])
+        remove_loose(place)
 
 
-def remove_loose(output: Path) -> None:
+def remove_loose(output: Output) -> None:
     """Removes the loose parts, whose rows are in the sixteen by now."""
-    for path in loose_parts(output):
-        path.unlink(missing_ok=True)
+    for name in loose_parts(output):
+        output.remove(name)

@@ -16,10 +16,12 @@ from miniseg_edge.runtimes.archive.engines.engine import EXECUTORS, IN_PROCESS, 
 from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting
 from miniseg_edge.runtimes.archive.finding.find import find
 from miniseg_edge.runtimes.archive.finding.where import check_where
-from miniseg_edge.runtimes.archive.output_folder import SCRATCH, OutputFolder, record_of
+from miniseg_edge.runtimes.archive.output_folder import OutputFolder, record_of
 from miniseg_edge.runtimes.archive.reconciling import BEGIN, END, Reconciled, Reconciler, Sums, When, remove_loose
 from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row
-from miniseg_edge.runtimes.archive.source import is_url, source_at
+from miniseg_edge.runtimes.archive.source import source_at
+from miniseg_edge.runtimes.archive.storage.output import Output, output_at
+from miniseg_edge.runtimes.archive.storage.urls import is_url, shown_url
 from miniseg_edge.runtimes.archive.table import DIGITS
 from miniseg_edge.runtimes.archive.to_do import ToDo
 from miniseg_edge.runtimes.archive.work import Crew, Work
@@ -103,7 +105,8 @@ def segment_archive(
     Args:
         bundle: directory.
         source: folder or file, or an fsspec URL.
-        output: folder; with several machines, one that all reach by the same path.
+        output: folder, or an fsspec URL of an object store; with several machines, what all reach by the same path or
+            URL.
         executor: "in-process", "processes", or "ray": results are the same, bit for bit,
             except for new UIDs in DICOM SEG.
         workers: each with one series at a time; by default one per core.
@@ -115,7 +118,7 @@ def segment_archive(
         rescale: slope and intercept if DICOM headers lack them.
         assume_hu: accept values that do not look like HU; the row's remarks say so. By default such a series fails.
         trust: public key with which the bundle must be signed.
-        scratch: folder for copies of remote files; by default in the output folder.
+        scratch: folder for copies of remote files; by default in the output folder, or, of a URL, a temporary one.
         ray: where Ray runs and stores its files.
         retry_failed: repeat series that failed in an earlier run.
         follow_links: read files behind links that lead out of the archive. By default such a file is unreadable, and
@@ -127,15 +130,15 @@ def segment_archive(
 
     Raises:
         UsageError: invalid arguments, or a bundle without a window.
-        InputError: the source cannot be opened. NoImagesError: it contains no series.
+        InputError: the source cannot be opened; StorageError: it does not answer. NoImagesError: it contains no series.
         OutputExistsError: the folder contains something else's output. OutputError: it cannot be written, or is in use.
             BundleError and its subclasses, RuntimeUnavailableError, InferenceError: no Segmenter can be opened.
         WorkerDiedError: the workers keep dying.
         MissingDependencyError: the extras `scale` and `dicom` are not installed.
     """
     chosen = _crews(crews, 1 if workers is None and executor == IN_PROCESS else workers, runtime, device)
-    output = Path(output).absolute()
-    _check(executor, chosen, str(source), output, formats)
+    place = output_at(output)
+    _check(executor, chosen, str(source), place, formats)
     check_seg_frames(seg_frames)
     if where is not None:
         check_where(where)
@@ -152,8 +155,8 @@ def segment_archive(
         trust=None if trust is None else str(Path(trust).absolute()),
         bundle_digest=opened.manifest.digest,
         source=str(source) if is_url(str(source)) else str(Path(source).absolute()),
-        output=output,
-        scratch=output / SCRATCH if scratch is None else Path(scratch).absolute(),
+        output=str(place.folder or output),
+        scratch=None if scratch is None else Path(scratch).absolute(),
         formats=with_brought(formats),
         precision=precision,
         rescale=rescale,
@@ -165,7 +168,7 @@ def segment_archive(
         bounds=bounds or Bounds(),
     )
     chosen = tuple(_decided(crew, opened, precision) for crew in chosen)
-    folder = OutputFolder(output)
+    folder = OutputFolder(place)
     source_at(work.source, follow_links=follow_links)
     with folder.locked(), Engine(executor, chosen, ray) as engine:
         folder.agree(record_of(work, tuple(sorted({f"{crew.runtime} on {crew.device}" for crew in chosen}))))
@@ -186,11 +189,10 @@ def _report(
     retry_failed: bool,
 ) -> ArchiveReport:
     """Finds, segments what is left, and counts."""
-    start = time.perf_counter()
+    output, start = output_at(work.output), time.perf_counter()
     found = find(
         work.source,
-        work.output,
-        work.output / SCRATCH / "finding",
+        output,
         engine.answers,
         lambda done, of: progress("finding", done, of),
         follow_links=work.follow_links,
@@ -200,17 +202,17 @@ def _report(
         raise NoImagesError(
             "the archive contains no series", expected="DICOM or NIfTI", got=f"{found.other_files} other files"
         )
-    reconciler = Reconciler(work, work.output / SCRATCH / "to-do", where, retry_failed)
+    reconciler = Reconciler(work, where, retry_failed)
     begun = _reconciled(engine, reconciler, BEGIN, DIGITS, progress)
-    remove_loose(work.output)
-    to_do = ToDo(work.output / SCRATCH / "to-do", sum(digit.left for digit in begun))
+    remove_loose(output)
+    to_do = ToDo(output, work.scratch or output.scratch(), sum(digit.left for digit in begun))
     start = time.perf_counter()
     with closing(_lives(engine.rows(work, to_do))) as coming:
         for index, row in enumerate(coming):
             seen(row)
             progress("segmenting", index + 1, len(to_do))
     ended = _reconciled(engine, reconciler, END, [one.digit for one in begun if one.left], progress)
-    remove_loose(work.output)
+    remove_loose(output)
     kept, made = (sum((digit.sums for digit in digits), Sums()) for digits in (begun, ended))
     sums = kept + made
     return ArchiveReport(
@@ -253,7 +255,7 @@ def _crews(crews: Sequence[Crew] | None, workers: int | None, runtime: str, devi
     return tuple(crews)
 
 
-def _check(executor: str, crews: Sequence[Crew], source: str, output: Path, formats: Sequence[str]) -> None:
+def _check(executor: str, crews: Sequence[Crew], source: str, output: Output, formats: Sequence[str]) -> None:
     if executor not in EXECUTORS:
         raise UsageError("the executor is unknown", expected=", ".join(EXECUTORS), got=executor)
     if executor == IN_PROCESS and (len(crews), crews[0].workers) != (1, 1):
@@ -262,7 +264,7 @@ def _check(executor: str, crews: Sequence[Crew], source: str, output: Path, form
         )
     if unknown := [name for name in formats if name not in FORMATS]:
         raise UsageError("the format is unknown", expected=", ".join(FORMATS), got=", ".join(unknown))
-    if not is_url(source) and output.resolve().is_relative_to(Path(source).resolve()):
+    if _is_inside(output, source):
         raise UsageError(
             "the output folder is inside the archive",
             expected="another --output",
@@ -270,6 +272,12 @@ def _check(executor: str, crews: Sequence[Crew], source: str, output: Path, form
         )
     check_installed(("pyarrow", "fsspec", *(("ray",) if executor == RAY else ())), "scale")
     check_installed(("pydicom", "nibabel", "highdicom"), "dicom")
+
+
+def _is_inside(output: Output, source: str) -> bool:
+    if output.folder is not None:
+        return not is_url(source) and output.folder.resolve().is_relative_to(Path(source).resolve())
+    return is_url(source) and f"{output.label()}/".startswith(f"{shown_url(source).rstrip('/')}/")
 
 
 def _decided(crew: Crew, bundle: Bundle, precision: str) -> Crew:

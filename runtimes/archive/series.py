@@ -20,6 +20,7 @@ class Series:
         bytes: of all files.
         stamp: SHA-256 of the names of all files and of their storage's metadata.
         known_by: "times" or "etag" if an equal stamp means the same content; otherwise "content".
+        etags: of the files, in their order, if it is known by them.
         voxels: slices by rows by columns, as the headers say; None if they do not, as those of NIfTI.
     """
 
@@ -29,6 +30,7 @@ class Series:
     bytes: int
     stamp: str
     known_by: KnownBy
+    etags: tuple[str, ...] = ()
     voxels: int | None = None
 
 

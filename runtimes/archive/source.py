@@ -7,14 +7,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
-from miniseg_edge.errors import InputError, NoImagesError, PathEscapeError
-from miniseg_edge.host.dependencies import require
+from miniseg_edge.errors import InputError, MiniSegError, NoImagesError, PathEscapeError
 from miniseg_edge.runtimes.archive.content import CONTENT, ETAG, TIMES, KnownBy
+from miniseg_edge.runtimes.archive.storage.retrying import RetriedFile, TornReadError, retried
+from miniseg_edge.runtimes.archive.storage.urls import file_system_at, is_local, is_url
 from miniseg_edge.studies.nifti.names import SUFFIXES
 
 
@@ -36,12 +39,20 @@ class ArchiveFile:
     known_by: KnownBy = CONTENT
     is_outside: bool = False
 
+    @property
+    def etag(self) -> str:
+        """Of a storage whose etags tell contents apart; otherwise empty."""
+        return self.stamp.partition(" ")[0] if self.known_by == ETAG else ""
+
 
 SETTLED_S = 2.0
 """Age in seconds after which a file's times are reliable: the coarsest file systems count in such steps."""
 
 HEAD_BYTES = 2**14
 """Of a far file that are fetched at once where its start is read; most headers end before."""
+
+FETCHERS = 16
+"""Threads that copy the files of a far series."""
 
 _ETAGS = ("ETag", "etag")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime")
@@ -73,16 +84,28 @@ class Source(Protocol):
         """A folder by its name below the source, which itself is "". Raises: InputError."""
 
     def opened(self, name: str) -> BinaryIO:
-        """Opens a file at its start. Raises: OSError, PathEscapeError, or an exception of the storage's library."""
+        """Opens a file at its start.
+
+        Raises: OSError, PathEscapeError, InputError; StorageError, also while it is read.
+        """
 
     def head(self, name: str) -> BinaryIO:
         """The same, of which only the start will be read: no more than that crosses the network."""
 
     @contextmanager
-    def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
+    def fetched(
+        self, names: Sequence[str], scratch: Path, etags: Sequence[str] = (), size: int = 0
+    ) -> Iterator[list[Path]]:
         """The files as local paths while inside; copies, if any, are in `scratch`.
 
-        Raises: InputError; PathEscapeError: one is a link to outside the archive.
+        Args:
+            names: of the files.
+            scratch: folder for copies.
+            etags: of the files when they were found; none if they are not known.
+            size: bytes of all files when they were found; 0 if that is not known.
+
+        Raises: InputError: one cannot be read, or has changed; StorageError: the storage does not answer;
+            PathEscapeError: one is a link to outside the archive.
         """
 
 
@@ -101,11 +124,6 @@ def source_at(url: str, *, follow_links: bool = False) -> Source:
         return FolderSource(Path(url), follow_links=follow_links)
     source = UrlSource(url)
     return source if source.folder is None else FolderSource(source.folder, follow_links=follow_links)
-
-
-def is_url(source: str) -> bool:
-    """Whether fsspec opens it."""
-    return "://" in source or "::" in source
 
 
 class FolderSource:
@@ -190,7 +208,9 @@ class FolderSource:
         return self.opened(name)
 
     @contextmanager
-    def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
+    def fetched(
+        self, names: Sequence[str], scratch: Path, etags: Sequence[str] = (), size: int = 0
+    ) -> Iterator[list[Path]]:
         """See `Source`: the files themselves."""
         yield [self._path(name) for name in names]
 
@@ -212,22 +232,28 @@ class UrlSource:
     """An fsspec file system; a series' files are copied while they are needed."""
 
     def __init__(self, url: str) -> None:
-        fsspec: Any = require("fsspec", "scale")
         try:
-            self._system, root = fsspec.core.url_to_fs(url)
-            self._root = str(root).rstrip("/")
-            there = self._system.exists(root)
+            self._system, self._root = file_system_at(url)
+            self._itself = self._file_at_root()
+        except FileNotFoundError:
+            raise NoImagesError("the source does not exist", expected="files at the URL", got="nothing there") from None
+        except MiniSegError:
+            raise
         except Exception as error:  # each file system has its own exceptions, which may quote credentials
             raise InputError(
                 "the source cannot be opened", expected="a URL of fsspec's", because=type(error).__name__
             ) from None
-        if not there:
-            raise NoImagesError("the source does not exist", expected="files at the URL", got="nothing there")
+
+    def _file_at_root(self) -> Mapping[str, Any] | None:
+        """What is known of the file, if the URL names one; web servers list nothing below a file."""
+        entry: Mapping[str, Any] = retried(lambda: self._system.info(self._root))
+        is_folder = entry["type"] != "file" or retried(lambda: self._system.isdir(self._root))
+        return None if is_folder else entry
 
     @property
     def folder(self) -> Path | None:
         """The local folder, if the URL names one."""
-        return Path(self._root) if "file" in self._system.protocol else None
+        return Path(self._root) if is_local(self._system) else None
 
     @property
     def is_far(self) -> bool:
@@ -236,10 +262,14 @@ class UrlSource:
 
     def listed(self, folder: str) -> Listing:
         """As `Source` says: storages behind URLs have no links, or follow them on their own side."""
+        if self._itself is not None:
+            return Listing((_far_file(self._name(self._root), self._itself),))
         path = self._path(folder) if folder else self._root
         try:
-            entries = self._system.ls(path, detail=True)
+            entries = retried(lambda: self._system.ls(path, detail=True))
             self._system.invalidate_cache(path)  # or the process would keep every listing
+        except MiniSegError:
+            raise
         except Exception as error:
             raise InputError(
                 "the source cannot be listed", expected="files at the URL", because=type(error).__name__
@@ -258,34 +288,70 @@ class UrlSource:
 
     def opened(self, name: str) -> BinaryIO:
         """As `Source` says."""
-        opened: BinaryIO = self._system.open(self._path(name), "rb")
-        return opened
+        return self._opened(name)
 
     def head(self, name: str) -> BinaryIO:
         """As `Source` says."""
-        opened: BinaryIO = self._system.open(self._path(name), "rb", block_size=HEAD_BYTES)
-        return opened
+        return self._opened(name, block_size=HEAD_BYTES)
+
+    def _opened(self, name: str, **options: int) -> BinaryIO:
+        try:
+            return cast("BinaryIO", RetriedFile(lambda: self._system.open(self._path(name), "rb", **options)))
+        except (MiniSegError, OSError):
+            raise
+        except Exception as error:
+            raise InputError("a file cannot be read", because=type(error).__name__) from None
 
     @contextmanager
-    def fetched(self, names: Sequence[str], scratch: Path) -> Iterator[list[Path]]:
+    def fetched(
+        self, names: Sequence[str], scratch: Path, etags: Sequence[str] = (), size: int = 0
+    ) -> Iterator[list[Path]]:
         """See `Source`: copies."""
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="series-", dir=scratch) as folder:
             # Our own names: the archive's may be anything, and only matter for recognising NIfTI.
             copies = [Path(folder) / f"{index:06d}{_suffix(name)}" for index, name in enumerate(names)]
             try:
-                self._system.get([self._path(name) for name in names], [str(path) for path in copies])
+                with ThreadPoolExecutor(FETCHERS, thread_name_prefix="miniseg-fetch") as fetchers:
+                    for _ in fetchers.map(self._fetch, names, copies, etags or repeat("")):
+                        continue
+                came = sum(path.stat().st_size for path in copies)
+            except MiniSegError:
+                raise
             except Exception as error:
                 raise InputError("the series cannot be fetched", because=type(error).__name__) from None
+            if size and came != size:
+                raise InputError("the series changed after it was found", expected=f"{size} bytes", got=f"{came} bytes")
             yield copies
+
+    def _fetch(self, name: str, copy: Path, etag: str) -> None:
+        """Copies a file. Raises: InputError if its etag is another one by now; as `retried`."""
+        path = self._path(name)
+
+        def fetch() -> Mapping[str, Any]:
+            self._system.get_file(path, str(copy))
+            entry: Mapping[str, Any] = self._system.info(path)  # after the copy, so that it is what was copied
+            size = entry.get("size")
+            if size is not None and copy.stat().st_size < int(size):
+                raise TornReadError("fewer bytes than the file has")
+            return entry
+
+        found = _far_file(name, retried(fetch))
+        if etag and found.etag and found.etag.strip('"') != etag.strip('"'):
+            raise InputError(
+                "a file changed after it was found",
+                expected=f"etag {etag}",
+                got=f"etag {found.etag}",
+                remedy="Run again: the series is done as it is by then.",
+            )
 
     def _name(self, path: str) -> str:
         if path.rstrip("/") == self._root:
-            return PurePosixPath(path).name
+            return PurePosixPath(path.partition("?")[0]).name  # a query may be a signature
         return path.removeprefix(self._root).lstrip("/")
 
     def _path(self, name: str) -> str:
-        if self._system.isfile(self._root):
+        if self._itself is not None:
             return self._root
         return f"{self._root}/{name}" if self._root else name
 

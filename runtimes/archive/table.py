@@ -13,15 +13,13 @@ import types
 import typing
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
 from miniseg_edge.errors import IntegrityError
 from miniseg_edge.host.dependencies import require
-from miniseg_edge.host.files import replace_file
 from miniseg_edge.runtimes.archive.row import Row
+from miniseg_edge.runtimes.archive.storage.output import Output, output_at
 
 ROWS = "rows"
 FLUSH_S = 5.0
@@ -33,13 +31,14 @@ LOOSE_ROWS = 1000
 DIGITS = "0123456789abcdef"
 _TYPES = {str: "string", int: "int64", float: "float64", bool: "bool_"}
 _LOOKS = 20
+_LOOSE, _PART, _SUFFIX = "loose-", "part-", ".parquet"
 
 
 class LooseRows:
     """A worker's own rows. Thread-safety: all methods may be called from many threads."""
 
-    def __init__(self, output: Path) -> None:
-        self._folder, self._name = output / ROWS, uuid.uuid4().hex[:12]
+    def __init__(self, output: Output) -> None:
+        self._output, self._name = output, uuid.uuid4().hex[:12]
         self._rows: list[Row] = []
         self._number, self._written = 0, 0
         self._flushed = time.monotonic()
@@ -63,30 +62,32 @@ class LooseRows:
 
     def _flush(self) -> None:
         if len(self._rows) > self._written:
-            path = self._folder / f"loose-{self._name}-{self._number:04d}.parquet"
-            replace_file(path, parquet_from_rows(self._rows))
+            name = f"{ROWS}/{_LOOSE}{self._name}-{self._number:04d}{_SUFFIX}"
+            self._output.write(name, parquet_from_rows(self._rows))
             self._written = len(self._rows)
         self._flushed = time.monotonic()
 
 
-def write_digit(output: Path, digit: str, rows: Iterable[Row]) -> None:
+def write_digit(output: Output, digit: str, rows: Iterable[Row]) -> None:
     """Replaces one of the sixteen parts. Raises: OutputError."""
-    path = output / ROWS / f"part-{digit}.parquet"
+    name = _part(digit)
     if ordered := sorted(rows, key=lambda row: row.key):
-        replace_file(path, parquet_from_rows(ordered))
+        output.write(name, parquet_from_rows(ordered))
     else:
-        path.unlink(missing_ok=True)
+        output.remove(name)
 
 
-def rows_of_digit(output: Path, digit: str) -> dict[str, Row]:
+def rows_of_digit(output: Output, digit: str) -> dict[str, Row]:
     """What the table has of a digit, by key: its part, and what loose parts have of it. Raises: IntegrityError."""
-    paths = [output / ROWS / f"part-{digit}.parquet", *loose_parts(output)]
-    return _newest(row for path in paths if path.is_file() for row in _rows_of(path, digit))
+    part = _part(digit)
+    names = [name for name in _parts(output, "") if name == part or name.startswith(f"{ROWS}/{_LOOSE}")]
+    read = output.mapped(lambda name: (name, output.read(name)), names)
+    return _newest(row for name, data in read if data is not None for row in _rows_of(name, data, digit))
 
 
-def loose_parts(output: Path) -> list[Path]:
-    """Parts that workers have written."""
-    return sorted((output / ROWS).glob("loose-*.parquet"))
+def loose_parts(output: Output) -> list[str]:
+    """Names of parts that workers have written."""
+    return _parts(output, _LOOSE)
 
 
 def parquet_from_rows(rows: Iterable[Row]) -> bytes:
@@ -103,13 +104,19 @@ def parquet_from_rows(rows: Iterable[Row]) -> bytes:
 def rows_in(output: str | os.PathLike[str]) -> list[Row]:
     """All rows of an output folder, each series once, in the order of their keys; also while a run works on it.
 
+    Args:
+        output: path, or URL of fsspec's.
+
     Raises:
-        IntegrityError: a part is damaged.
+        IntegrityError: a part is damaged. OutputError: the URL cannot be read.
     """
+    place = output_at(output)
     for _ in range(_LOOKS):
-        paths = sorted((Path(output) / ROWS).glob("part-*.parquet")) + loose_parts(Path(output))
-        with suppress(FileNotFoundError):  # a loose part was compacted meanwhile, so its rows are elsewhere
-            found = _newest(row for path in paths for row in _rows_of(path))
+        names = _parts(place, _PART) + loose_parts(place)
+        parts = list(place.mapped(place.read, names))
+        if None not in parts:  # otherwise a loose part was compacted meanwhile, so its rows are elsewhere
+            read = ((name, data) for name, data in zip(names, parts, strict=True) if data is not None)
+            found = _newest(row for name, data in read for row in _rows_of(name, data))
             return [found[key] for key in sorted(found)]
     raise IntegrityError(
         "the rows changed while they were read", expected="a table that can be read", got=f"{_LOOKS} changes"
@@ -124,19 +131,26 @@ def _newest(rows: Iterable[Row]) -> dict[str, Row]:
     return found
 
 
-def _rows_of(path: Path, digit: str = "") -> Iterator[Row]:
+def _part(digit: str) -> str:
+    return f"{ROWS}/{_PART}{digit}{_SUFFIX}"
+
+
+def _parts(output: Output, start: str) -> list[str]:
+    return [f"{ROWS}/{name}" for name in output.names(ROWS, start) if name.endswith(_SUFFIX)]
+
+
+def _rows_of(name: str, data: bytes, digit: str = "") -> Iterator[Row]:
     """In memory, since pyarrow opens no path that is not UTF-8."""
     pyarrow: Any = require("pyarrow", "scale")
     parquet: Any = require("pyarrow.parquet", "scale")
     compute: Any = require("pyarrow.compute", "scale")
-    data = path.read_bytes()
     try:
         table = parquet.ParquetFile(io.BytesIO(data)).read()
         rows = table.filter(compute.starts_with(table["key"], digit)).to_pylist()
         yield from (Row(**found) for found in rows)
     except (pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
         raise IntegrityError(
-            f"{path.name} cannot be read",
+            f"{name} cannot be read",
             because=type(error).__name__,
             expected="a table of this version",
             remedy="Remove the folder rows: the next run makes it again.",

@@ -1,15 +1,21 @@
 """What is left to do, on the disk and never as a list in memory."""
 
 import heapq
+import io
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from miniseg_edge.errors import IntegrityError
 from miniseg_edge.host.dependencies import require
-from miniseg_edge.host.files import make_folder
 from miniseg_edge.runtimes.archive.finding.records import series_of, series_schema
 from miniseg_edge.runtimes.archive.series import Series
+from miniseg_edge.runtimes.archive.storage.folder_output import SCRATCH
+from miniseg_edge.runtimes.archive.storage.output import Output
+
+TO_DO = f"{SCRATCH}/to-do"
 
 _AT_ONCE = 16
 """Series of a part that are in memory while they are handed out: each has the names of all its files."""
@@ -30,19 +36,33 @@ class ToDo:
     """Series that are left to do, the largest first, so that at the end no worker has long to do while others wait.
 
     Attributes:
-        folder: that holds a part for each digit; each machine that hands out series must reach it.
+        output: that holds a part for each digit; each machine that hands out series must reach it.
+        scratch: folder for copies of the parts of a far output.
         count: of series.
     """
 
-    folder: Path
+    output: Output
+    scratch: Path
     count: int
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[Series]:
-        parts = [_rows(path) for path in sorted(self.folder.glob("*.parquet"))]
-        return map(series_of, heapq.merge(*parts, key=size_order))
+        names = [f"{TO_DO}/{name}" for name in self.output.names(TO_DO) if name.endswith(".parquet")]
+        given = 0
+        with ExitStack() as parts:
+            paths = [parts.enter_context(self.output.local(name, self.scratch)) for name in names]
+            for row in heapq.merge(*map(_rows, paths), key=size_order):
+                given += 1
+                yield series_of(row)
+        if given != self.count:
+            raise IntegrityError(
+                "series of the list of what is left to do are missing",
+                expected=f"{self.count} series",
+                got=f"{given}",
+                remedy="Run again, with no other run on the same output.",
+            )
 
 
 def size_order(row: dict[str, Any]) -> tuple[int, str]:
@@ -50,27 +70,30 @@ def size_order(row: dict[str, Any]) -> tuple[int, str]:
     return -row["bytes"], row["key"]
 
 
-def write_to_do(folder: Path, digit: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes a part. Raises: OSError."""
+def write_to_do(output: Output, digit: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes a part, unless it has no rows. Raises: OSError, OutputError."""
+    if not rows:
+        return
     pyarrow: Any = require("pyarrow", "scale")
     parquet: Any = require("pyarrow.parquet", "scale")
-    make_folder(folder)
     table = pyarrow.Table.from_pylist(sorted(rows, key=size_order), series_schema())
-    with _part(folder, digit).open("wb") as file:  # by Python: pyarrow opens no path that is not UTF-8
-        parquet.write_table(table, file, row_group_size=_AT_ONCE)
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, row_group_size=_AT_ONCE)
+    output.write(_part(digit), buffer.getvalue(), durable=False)
 
 
-def read_to_do(folder: Path, digit: str) -> Iterator[Series]:
-    """The series of a part."""
-    return map(series_of, _rows(_part(folder, digit)))
+def read_to_do(output: Output, digit: str, scratch: Path) -> Iterator[Series]:
+    """The series of a part. Raises: OSError, OutputError."""
+    with output.local(_part(digit), scratch) as path:
+        yield from map(series_of, _rows(path))
 
 
-def _part(folder: Path, digit: str) -> Path:
-    return folder / f"{digit}.parquet"
+def _part(digit: str) -> str:
+    return f"{TO_DO}/{digit}.parquet"
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     parquet: Any = require("pyarrow.parquet", "scale")
-    with path.open("rb") as file, parquet.ParquetFile(file) as opened:
+    with path.open("rb") as file, parquet.ParquetFile(file) as opened:  # by Python: pyarrow opens only UTF-8 paths
         for batch in opened.iter_batches(batch_size=_AT_ONCE):
             yield from batch.to_pylist()

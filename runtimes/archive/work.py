@@ -12,14 +12,16 @@ from miniseg_edge.studies.seg.dicom_seg import SegFrames
 
 @dataclass(frozen=True)
 class Work:
-    """The same for all workers. It is sent to them, so its paths must be valid for them too.
+    """The same for all workers. It is sent to them, so its paths and URLs must be valid for them too.
+
+    It is not shown or stored: the URLs may have credentials in them.
 
     Attributes:
         bundle, trust: paths, as in `load`.
         bundle_digest: of the driver's bundle; workers refuse another.
         source: path or URL.
-        output: folder that all workers write to.
-        scratch: folder for copies of remote files.
+        output: path or URL of what all workers write to.
+        scratch: folder for copies of remote files; None for the output's own.
         formats: of results.
         precision: as in `load`.
         rescale: slope and intercept if DICOM headers lack them.
@@ -35,8 +37,8 @@ class Work:
     trust: str | None
     bundle_digest: str
     source: str
-    output: Path
-    scratch: Path
+    output: str
+    scratch: Path | None
     formats: tuple[str, ...]
     precision: str
     rescale: Rescale | None

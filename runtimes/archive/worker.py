@@ -1,9 +1,11 @@
 """The work of every worker, wherever it runs: one series -> results, committed -> row."""
 
 import os
+import posixpath
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -26,6 +28,7 @@ from miniseg_edge.runtimes.archive.output_folder import OutputFolder
 from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.source import Source, source_at
+from miniseg_edge.runtimes.archive.storage.output import output_at
 from miniseg_edge.runtimes.archive.table import LooseRows
 from miniseg_edge.runtimes.archive.work import Crew, Work
 from miniseg_edge.runtimes.segmenter.loading import load
@@ -52,9 +55,10 @@ class Worker:
 
     def __init__(self, work: Work, crew: Crew) -> None:
         self._work, self._crew = work, crew
-        self._journal = OutputFolder(work.output)
+        output = output_at(work.output)
+        self._journal, self._scratch = OutputFolder(output), work.scratch or output.scratch()
         self._name = printable(f"{socket.gethostname()}-{os.getpid()}")
-        self._rows = LooseRows(work.output)
+        self._rows = LooseRows(output)
         self._opened: tuple[Segmenter, Source] | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -78,6 +82,8 @@ class Worker:
             self._journal.forget_attempts(series.key)
             self._rows.add(done)
             return done
+        if done is not None:
+            self._journal.forget(series.key)  # before its results are replaced
         attempt = self._journal.begin(series.key, self._work.run)
         if attempt > ATTEMPTS:
             died = WorkerDiedError(
@@ -120,7 +126,7 @@ class Worker:
         clock, content, bounds = _Clock(), None, self._work.bounds
         try:
             bounds.check_found(series)
-            with source.fetched(series.files, self._work.scratch) as paths:
+            with source.fetched(series.files, self._scratch, series.etags, series.bytes) as paths:
                 # Before anything else reads them: if they change now, a later run finds different content.
                 content = content_sha256([DiskFile(path).open for path in paths])
                 clock.ends("fetch_s")
@@ -130,12 +136,12 @@ class Worker:
                 clock.ends("open_s")
                 found = segmented_study(study, segmenter, lambda done, of: None, assume_hu=self._work.assume_hu)
                 clock.ends("segment_s")
-                folder = self._journal.folder(series.key)
                 no_seg = None
-                try:
-                    write_results(found, segmenter, folder, outputs, shown=False)
-                except DicomSegError as error:
-                    no_seg = error
+                with self._journal.results(series.key, self._scratch) as folder:
+                    try:
+                        write_results(found, segmenter, folder, outputs, shown=False)
+                    except DicomSegError as error:
+                        no_seg = error
                 clock.ends("write_s")
         except (OutputError, DeviceLostError):
             raise
@@ -146,10 +152,10 @@ class Worker:
         return self._row(series, DONE if no_seg is None else FAILED, clock, content, found=found, error=no_seg)
 
     def _study(self, series: Series, paths: Sequence[Path]) -> Study:
+        files = [_Fetched(path, posixpath.basename(name)) for path, name in zip(paths, series.files, strict=True)]
         if is_nifti_name(series.files[0]):
             self._work.bounds.check_nifti(paths[0])
-            return study_from_nifti(DiskFile(paths[0]), None)
-        files = [DiskFile(path) for path in paths]
+            return study_from_nifti(files[0], None)
         try:
             return study_from_dicom_files(files, series.where, Reading())
         except RescaleError:
@@ -199,6 +205,18 @@ class Worker:
             worker=self._name,
             created=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         )
+
+
+@dataclass(frozen=True)
+class _Fetched(DiskFile):
+    """A file, perhaps a copy, by the name that it has in the archive."""
+
+    in_archive: str
+
+    @property
+    def name(self) -> str:
+        """As `SourceFile` says."""
+        return self.in_archive
 
 
 class _Clock:

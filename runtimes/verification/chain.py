@@ -117,8 +117,11 @@ def _parity(bundle: Bundle, artifacts: list[Artifact]) -> Link:
     shown = {(a.target, a.precision) for a in artifacts}
     for verdict in parity.verdicts:
         if (verdict.target, verdict.precision) in shown:
-            what = f"{number_of(verdict.slices, 'slice')}, Dice {verdict.dice_mean:.4f} mean, {verdict.dice_worst:.4f} worst, "
-            said = f"{'passed' if verdict.passed else 'FAILED'}: {what}{number_of(verdict.real_flips, 'pixel')} beyond ties"
+            said = (
+                f"{'passed' if verdict.passed else 'FAILED'}: {number_of(verdict.slices, 'slice')}, "
+                f"Dice {verdict.dice_mean:.4f} mean, {verdict.dice_worst:.4f} worst, "
+                f"{number_of(verdict.real_flips, 'pixel')} beyond ties"
+            )
             facts.append(Fact(f"{verdict.target} {verdict.precision}", said))
     facts += [Fact("not judged", remark) for remark in parity.remarks]
     return Link("parity with the FP32 reference", tuple(facts))

@@ -129,7 +129,8 @@ class Judge:
         """The verdict on a set of groups. Raises: UsageError, ExportError: see `Quantizer.model`, `Evaluator`."""
         logits = _logits(self.quantizer.exact)
         run = Evaluator(self.quantizer.model(groups), {logits})
-        given = in_parallel(lambda one: _run(run, logits, one.value), self.slices, f"INT8: {number_of(len(groups), 'group')}")
+        title = f"INT8: {number_of(len(groups), 'group')}"
+        given = in_parallel(lambda one: _run(run, logits, one.value), self.slices, title)
         pairs = list(zip(self.wanted, given, strict=True))
         each = [compare(one.name, *pair, self.limits) for one, pair in zip(self.slices, pairs, strict=True)]
         noise = _ratio(_mean([_error(*pair) for pair in pairs]), self.grey)

@@ -127,7 +127,8 @@ def _comment(findings: Findings) -> str:
     result = "lesion found" if findings.finding else "no lesion found"
     return (
         f"{RESEARCH_ONLY}. {result}: {findings.lesion_volume_ml:.2f} ml in {number_of(findings.lesions, 'lesion')} on "
-        f"{len(findings.slices_with_findings)} of {number_of(findings.slices, 'slice')}, drawn by a research model and unverified."
+        f"{len(findings.slices_with_findings)} of {number_of(findings.slices, 'slice')}, "
+        "drawn by a research model and unverified."
     )
 
 

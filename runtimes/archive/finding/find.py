@@ -1,15 +1,17 @@
 """The driver's side of finding: one step after the other, each in tasks, and counts of what they came to."""
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from miniseg_edge.runtimes.archive.finding import index
 from miniseg_edge.runtimes.archive.finding.finder import GROUP, LIST, READ, SETTLE, Done, Finder, Step, Task
 from miniseg_edge.runtimes.archive.finding.records import CELLS
-from miniseg_edge.runtimes.archive.finding.spill import clear
+from miniseg_edge.runtimes.archive.storage.folder_output import SCRATCH
+from miniseg_edge.runtimes.archive.storage.output import Output
+
+BETWEEN = f"{SCRATCH}/finding"
+"""Folder in the output for what goes from one step to the next; it goes in the end."""
 
 RECORDS_A_TASK = 2000
 """Fewer are not worth a task of their own."""
@@ -39,8 +41,7 @@ class Found:
 
 def find(
     source: str,
-    output: Path,
-    between: Path,
+    output: Output,
     mapped: Mapped,
     progress: Callable[[int, int], None],
     *,
@@ -50,17 +51,17 @@ def find(
 
     Args:
         source: path or URL.
-        output: the output folder.
-        between: folder for what goes from one step to the next; it goes in the end.
+        output: for the index.
         mapped: who does the tasks.
         progress: files that are done, of how many.
         follow_links: as for `source_at`.
 
     Raises:
-        InputError: the source cannot be listed; OSError; MissingDependencyError: an extra is not installed.
+        InputError: the source cannot be listed; StorageError: it does not answer; OutputError, OSError;
+            MissingDependencyError: an extra is not installed.
     """
-    finder = Finder(source, follow_links, output, between)
-    shutil.rmtree(between, ignore_errors=True)
+    finder = Finder(source, follow_links, output, BETWEEN)
+    output.clear(BETWEEN)
     try:
         counts, links_out = _list(finder, mapped, progress)
         files = counts.total()
@@ -71,16 +72,16 @@ def find(
             by_folder += answer.counts
             read, done = read + answer.read, done + answer.counts.total()
             progress(done, files)
-        clear(between / LIST)
+        output.clear(f"{BETWEEN}/{LIST}")
         for answer in mapped(finder, _tasks(SETTLE, by_folder)):
             by_series += answer.counts
             others += answer.other_files
-        clear(between / READ)
+        output.clear(f"{BETWEEN}/{READ}")
         for answer in mapped(finder, _tasks(GROUP, by_series)):
             series += answer.counts
         index.keep_parts(output, index.SERIES, series)
     finally:
-        shutil.rmtree(between, ignore_errors=True)
+        output.clear(BETWEEN)
     return Found(series.total(), files, read, others, links_out)
 
 
@@ -109,6 +110,6 @@ def _tasks(step: Step, counts: Counter[int]) -> list[Task]:
     for cell in range(CELLS):
         records += counts[cell]
         if records >= RECORDS_A_TASK or (cell == CELLS - 1 and records):
-            tasks.append(Task(step, len(tasks), (start, cell + 1)))
+            tasks.append(Task(step, len(tasks), (start, cell + 1), records=records))
             start, records = cell + 1, 0
     return tasks

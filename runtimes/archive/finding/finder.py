@@ -2,10 +2,11 @@
 
 import itertools
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
+from miniseg_edge.errors import IntegrityError
 from miniseg_edge.host.dependencies import require
 from miniseg_edge.runtimes.archive.finding import index, steps
 from miniseg_edge.runtimes.archive.finding.records import (
@@ -17,6 +18,7 @@ from miniseg_edge.runtimes.archive.finding.records import (
 )
 from miniseg_edge.runtimes.archive.finding.spill import spilled, write_spill
 from miniseg_edge.runtimes.archive.source import Source, source_at
+from miniseg_edge.runtimes.archive.storage.output import Output
 
 Step = Literal["list", "read", "settle", "group"]
 LIST: Step = "list"
@@ -36,12 +38,14 @@ class Task:
         number: of the task in its step.
         cells: the first, and one behind the last.
         folders: to list.
+        records: that these cells have from the step before.
     """
 
     step: Step
     number: int
     cells: tuple[int, int] = (0, 0)
     folders: tuple[str, ...] = ()
+    records: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,17 +72,21 @@ class Finder:
     Args:
         source: path or URL.
         follow_links: as for `source_at`.
-        output: the output folder, whose index it reads and writes.
-        between: folder for what goes from one step to the next; all workers must reach it by the same path.
+        output: whose index it reads and writes; all workers must reach it by the same path or URL.
+        between: folder in it for what goes from one step to the next.
     """
 
-    def __init__(self, source: str, follow_links: bool, output: Path, between: Path) -> None:
+    def __init__(self, source: str, follow_links: bool, output: Output, between: str) -> None:
         self._source, self._follow_links = source, follow_links
         self._output, self._between = output, between
         self._opened: Source | None = None
 
     def __call__(self, task: Task) -> Done:
-        """Raises: InputError: a folder cannot be listed; OSError; MissingDependencyError."""
+        """Does a task.
+
+        Raises: InputError: a folder cannot be listed; IntegrityError: records are missing; OSError, OutputError,
+            MissingDependencyError.
+        """
         return {LIST: self._list, READ: self._read, SETTLE: self._settle, GROUP: self._group}[task.step](task)
 
     def leave(self) -> None:
@@ -103,17 +111,16 @@ class Finder:
     def _read(self, task: Task) -> Done:
         known = {
             row["name"]: row
-            for cell in range(*task.cells)
-            for row in index.read_part(self._output, index.FILES, cell, file_schema()).to_pylist()
+            for table in index.read_parts(self._output, index.FILES, range(*task.cells), file_schema())
+            for row in table.to_pylist()
         }
         # The index is written by cell, and each file's cell is told by its name.
         rows = (row for table in self._spilled(LIST, task) for row in table.to_pylist())
-        found, read = defaultdict(list), 0
+        found, read = defaultdict[int, list[dict[str, Any]]](list), 0
         for row, was_read in steps.read(self._at, rows, known):
             found[cell_of_name(row["name"])].append(row)
             read += was_read
-        for cell, members in found.items():
-            index.write_part(self._output, index.FILES, cell, members, file_schema())
+        index.write_parts(self._output, index.FILES, found, file_schema())
         flat = [row for members in found.values() for row in members]
         cells = [cell_of_name(row["name"].rpartition(b"/")[0]) for row in flat]
         return Done(self._spill(task, _table(flat), cells), read=read)
@@ -138,20 +145,33 @@ class Finder:
         return self._spill(task, table, [cell_of_key(key) for key in table["key"].to_pylist()], piece)
 
     def _group(self, task: Task) -> Done:
-        found = defaultdict(list)
+        found = defaultdict[int, list[dict[str, Any]]](list)
         for row in steps.grouped(list(self._spilled(SETTLE, task))):
             found[cell_of_key(row["key"])].append(row)
-        for cell, rows in found.items():
+        for rows in found.values():
             # The largest first, so that at the end no worker has long to do while others have nothing.
             rows.sort(key=lambda row: (-row["bytes"], row["key"]))
-            index.write_part(self._output, index.SERIES, cell, rows, series_schema())
+        index.write_parts(self._output, index.SERIES, found, series_schema())
         return Done(Counter({cell: len(rows) for cell, rows in found.items()}))
 
     def _spill(self, task: Task, table: Any, cells: list[int], piece: int = 0) -> Counter[int]:
-        return write_spill(self._between / task.step / f"{task.number:06d}-{piece:06d}.arrow", table, cells)
+        return write_spill(
+            self._output, f"{self._between}/{task.step}/{task.number:06d}-{piece:06d}.arrow", table, cells
+        )
 
-    def _spilled(self, step: Step, task: Task) -> Any:
-        return spilled(self._between / step, range(*task.cells))
+    def _spilled(self, step: Step, task: Task) -> Iterator[Any]:
+        """All records of a task: a series never shrinks because another run cleared the output behind this one."""
+        came = 0
+        for table in spilled(self._output, f"{self._between}/{step}", range(*task.cells)):
+            came += table.num_rows
+            yield table
+        if came != task.records:
+            raise IntegrityError(
+                "records of the search are missing",
+                expected=f"{task.records} records",
+                got=f"{came}",
+                remedy="Run again, with no other run on the same output.",
+            )
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:

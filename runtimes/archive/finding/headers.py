@@ -4,7 +4,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any
 
-from miniseg_edge.errors import InputError, MissingDependencyError, PathEscapeError
+from miniseg_edge.errors import InputError, MissingDependencyError, PathEscapeError, StorageError
 from miniseg_edge.runtimes.archive.finding.records import ALONE, OTHER, SLICE, UNREADABLE, key_of
 from miniseg_edge.runtimes.archive.source import ArchiveFile, Source
 from miniseg_edge.studies.dicom.content import LOOKED_AT, form_of
@@ -39,7 +39,7 @@ class Header:
 
 
 def header_of(source: Source, file: ArchiveFile) -> Header:
-    """Reads the start of a file, if its name does not tell enough. Raises: MissingDependencyError."""
+    """Reads the start of a file, if its name does not tell enough. Raises: StorageError, MissingDependencyError."""
     if is_nifti_name(file.name):
         return Header(ALONE, key_of_file(file.name))
     if is_dicomdir(posixpath.basename(file.name)):
@@ -55,7 +55,7 @@ def header_of(source: Source, file: ArchiveFile) -> Header:
             if facts is None:
                 opened.seek(0)
                 facts = series_facts_in(opened, file.name, form)
-    except MissingDependencyError:
+    except (MissingDependencyError, StorageError):  # not the file's fault
         raise
     except (InputError, PathEscapeError, OSError):
         return Header(UNREADABLE)

@@ -4,32 +4,34 @@ It saves reading: what it lacks, or what is damaged in it, is read from the arch
 """
 
 import io
-import os
+import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from miniseg_edge.host.dependencies import require
-from miniseg_edge.host.files import make_folder
-from miniseg_edge.runtimes.archive.finding.records import CELLS
+from miniseg_edge.runtimes.archive.storage.output import Output
 
 INDEX, FILES, SERIES = "index", "files", "series"
 
-
-def part(output: Path, kind: str, cell: int) -> Path:
-    """The part of `FILES` or `SERIES` for a cell."""
-    return output / INDEX / kind / f"{cell:02x}.parquet"
+_PART = re.compile(r"([0-9a-f]{2})\.parquet")
 
 
-def write_part(output: Path, kind: str, cell: int, rows: list[dict[str, Any]], schema: Any) -> None:
-    """Replaces a part as a whole. It is not forced to the disk: after a power cut it may have to be made again."""
+def part(kind: str, cell: int) -> str:
+    """The name of the part of `FILES` or `SERIES` for a cell."""
+    return f"{INDEX}/{kind}/{cell:02x}.parquet"
+
+
+def write_parts(output: Output, kind: str, rows_of: dict[int, list[dict[str, Any]]], schema: Any) -> None:
+    """Replaces parts, each as a whole. After a power cut they may have to be made again."""
     pyarrow: Any = require("pyarrow", "scale")
     parquet: Any = require("pyarrow.parquet", "scale")
-    path = part(output, kind, cell)
-    make_folder(path.parent)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_bytes(_parquet(parquet, pyarrow.Table.from_pylist(rows, schema)))
-    partial.replace(path)
+
+    def write(cell: int) -> None:
+        table = pyarrow.Table.from_pylist(rows_of[cell], schema)
+        output.write(part(kind, cell), _parquet(parquet, table), durable=False)
+
+    for _ in output.mapped(write, rows_of):
+        continue
 
 
 def _parquet(parquet: Any, table: Any) -> bytes:
@@ -38,24 +40,32 @@ def _parquet(parquet: Any, table: Any) -> bytes:
     return buffer.getvalue()
 
 
-def read_part(output: Path, kind: str, cell: int, schema: Any) -> Any:
+def read_parts(output: Output, kind: str, cells: range, schema: Any) -> Iterator[Any]:
+    """The tables of those of these cells that have one."""
+    there = (cell for cell in parts(output, kind) if cell in cells)
+    return output.mapped(lambda cell: read_part(output, kind, cell, schema), there)
+
+
+def read_part(output: Output, kind: str, cell: int, schema: Any) -> Any:
     """A part; an empty table if it is not there, damaged, or of another version."""
     parquet: Any = require("pyarrow.parquet", "scale")
     pyarrow: Any = require("pyarrow", "scale")
-    path = part(output, kind, cell)
     try:
-        found = parquet.ParquetFile(io.BytesIO(path.read_bytes())).read()
+        if (data := output.read(part(kind, cell))) is None:
+            return schema.empty_table()
+        found = parquet.ParquetFile(io.BytesIO(data)).read()
     except (OSError, pyarrow.ArrowException):
         return schema.empty_table()
     return found if found.schema.equals(schema) else schema.empty_table()
 
 
-def keep_parts(output: Path, kind: str, cells: Iterable[int]) -> None:
+def keep_parts(output: Output, kind: str, cells: Iterable[int]) -> None:
     """Removes the parts of all other cells: they were of an earlier state of the archive."""
     for cell in set(parts(output, kind)) - set(cells):
-        part(output, kind, cell).unlink()
+        output.remove(part(kind, cell))
 
 
-def parts(output: Path, kind: str) -> Iterator[int]:
-    """Cells that have a part."""
-    return (cell for cell in range(CELLS) if part(output, kind, cell).is_file())
+def parts(output: Output, kind: str) -> Iterator[int]:
+    """Cells that have a part, in order."""
+    found = (_PART.fullmatch(name) for name in output.names(f"{INDEX}/{kind}"))
+    return (int(match[1], 16) for match in found if match is not None)

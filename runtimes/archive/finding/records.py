@@ -39,7 +39,8 @@ def file_schema() -> Any:
 def series_schema() -> Any:
     """Columns of a series."""
     pyarrow: Any = require("pyarrow", "scale")
-    return _schema(_SERIES).append(pyarrow.field("names", pyarrow.list_(pyarrow.binary())))
+    lists = [("names", pyarrow.list_(pyarrow.binary())), ("etags", pyarrow.list_(pyarrow.string()))]
+    return pyarrow.schema([*_schema(_SERIES), *(pyarrow.field(name, kind) for name, kind in lists)])
 
 
 def key_of(identity: str) -> str:
@@ -82,7 +83,8 @@ def series_of(row: dict[str, Any]) -> Series:
     files = tuple(name_of(name) for name in row["names"])
     sides = [row[name] for name in ("slices", "rows", "columns")]
     voxels = None if None in sides else math.prod(sides)
-    return Series(row["key"], name_of(row["where"]), files, row["bytes"], row["stamp"], row["known_by"], voxels)
+    known = row["bytes"], row["stamp"], row["known_by"]
+    return Series(row["key"], name_of(row["where"]), files, *known, tuple(row["etags"] or ()), voxels)
 
 
 def _schema(columns: dict[str, str]) -> Any:

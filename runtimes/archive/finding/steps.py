@@ -10,7 +10,7 @@ from typing import Any
 from miniseg_edge.host.dependencies import require
 from miniseg_edge.host.silence import DICOM_LIBRARIES, silence
 from miniseg_edge.printable import printable
-from miniseg_edge.runtimes.archive.content import CONTENT
+from miniseg_edge.runtimes.archive.content import CONTENT, ETAG
 from miniseg_edge.runtimes.archive.finding.headers import columns_of, header_of, key_of_file
 from miniseg_edge.runtimes.archive.finding.records import OTHER, SLICE, UNREADABLE, bytes_of, file_of, name_of
 from miniseg_edge.runtimes.archive.series import stamp_of
@@ -109,6 +109,7 @@ def _series(key: str, rows: list[Row]) -> Row:
     files = [file_of(row) for row in rows]
     names = [file.name for file in files]
     where = names[0] if len(names) == 1 else posixpath.commonpath([posixpath.dirname(name) for name in names]) or "."
+    known_by = files[0].known_by if len({file.known_by for file in files}) == 1 else CONTENT
     slices = [row["frames"] or 1 for row in rows if row["state"] == SLICE]
     return {
         "key": key,
@@ -118,7 +119,8 @@ def _series(key: str, rows: list[Row]) -> Row:
         "files": len(files),
         "bytes": sum(file.bytes for file in files),
         "stamp": stamp_of(files),
-        "known_by": files[0].known_by if len({file.known_by for file in files}) == 1 else CONTENT,
+        "known_by": known_by,
+        "etags": [file.etag for file in files] if known_by == ETAG else None,
         "slices": sum(slices) if slices else None,
         **{name: _said(rows, name) for name in ("study", "modality", "rows", "columns")},
     }

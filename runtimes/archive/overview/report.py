@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from miniseg_edge.errors import OutputExistsError
 from miniseg_edge.host.files import replace_file
 from miniseg_edge.runtimes.archive.overview.page import html_from_tally
 from miniseg_edge.runtimes.archive.overview.tally import tally_of
 from miniseg_edge.runtimes.archive.row import Row
+from miniseg_edge.runtimes.archive.storage.output import Output, output_at
 from miniseg_edge.runtimes.archive.table import DIGITS, rows_of_digit
 
 _OURS = b"<title>MiniSeg Edge archive: "
@@ -19,16 +20,16 @@ def write_report(output: str | os.PathLike[str], file: str | os.PathLike[str]) -
     """Writes the page of an output folder. A sixteenth of its rows are in memory at a time.
 
     Args:
-        output: the output folder.
+        output: the output folder, or its URL.
         file: of the page; one of ours is replaced.
 
     Raises:
         OutputExistsError: the file is something else. OutputError: it cannot be written.
         IntegrityError: the table of rows is damaged. MissingDependencyError: the extra `scale` is not installed.
     """
-    output, file = Path(output), Path(file)
+    place, file = output_at(output), Path(file)
     check_report(file)
-    replace_file(file, html_from_tally(tally_of(_rows(output)), output.absolute().name).encode())
+    replace_file(file, html_from_tally(tally_of(_rows(place)), PurePath(place.label()).name).encode())
 
 
 def check_report(file: Path) -> None:
@@ -44,6 +45,6 @@ def check_report(file: Path) -> None:
     )
 
 
-def _rows(output: Path) -> Iterator[Row]:
+def _rows(output: Output) -> Iterator[Row]:
     for digit in DIGITS:
         yield from rows_of_digit(output, digit).values()

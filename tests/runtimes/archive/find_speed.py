@@ -17,6 +17,7 @@ from pydicom.uid import generate_uid
 from miniseg_edge.runtimes.archive.engines.engine import EXECUTORS, PROCESSES, Engine
 from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting
 from miniseg_edge.runtimes.archive.finding.find import find
+from miniseg_edge.runtimes.archive.storage.output import output_at
 from miniseg_edge.runtimes.archive.work import Crew
 from tests.studies.series import header
 
@@ -63,9 +64,8 @@ def main() -> None:
         for which in ("first run", "second run"):
             start, before_s = time.perf_counter(), processor_s()
             with Engine(parsed.executor, [Crew(parsed.workers)], RaySetting()) as engine:
-                found = find(
-                    str(archive), output, output / "between", engine.answers, lambda done, of: None, follow_links=False
-                )
+                place = output_at(output)
+                found = find(str(archive), place, engine.answers, lambda done, of: None, follow_links=False)
             took_s = time.perf_counter() - start
             peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
             said = (

@@ -9,6 +9,7 @@ from miniseg_edge.runtimes.archive.finding import index
 from miniseg_edge.runtimes.archive.finding.find import Found, find
 from miniseg_edge.runtimes.archive.finding.records import series_of, series_schema
 from miniseg_edge.runtimes.archive.series import Series
+from miniseg_edge.runtimes.archive.storage.output import output_at
 from miniseg_edge.runtimes.archive.to_do import size_order
 from miniseg_edge.runtimes.archive.work import Crew
 
@@ -32,10 +33,8 @@ class Listed:
 def find_series(source: str | Path, output: Path | None = None) -> Listed:
     """Finds in this process; the index goes to `output`, or away."""
     with tempfile.TemporaryDirectory() as folder, Engine(IN_PROCESS, [Crew(1)], None) as engine:
-        place = output or Path(folder)
-        found = find(
-            str(source), place, Path(folder) / "between", engine.answers, lambda done, of: None, follow_links=False
-        )
+        place = output_at(output or folder)
+        found = find(str(source), place, engine.answers, lambda done, of: None, follow_links=False)
         rows = [row for cell in index.parts(place, index.SERIES)
                 for row in index.read_part(place, index.SERIES, cell, series_schema()).to_pylist()]  # fmt: skip
     return Listed(tuple(series_of(row) for row in sorted(rows, key=size_order)), found)

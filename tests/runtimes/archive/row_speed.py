@@ -17,6 +17,7 @@ from pathlib import Path
 
 from miniseg_edge.runtimes.archive.output_folder import OutputFolder
 from miniseg_edge.runtimes.archive.row import DONE, Row
+from miniseg_edge.runtimes.archive.storage.output import output_at
 from miniseg_edge.runtimes.archive.table import LooseRows, rows_in
 
 ROW = Row(
@@ -30,7 +31,8 @@ ROW = Row(
 
 def commit_rows(output: Path, worker: int, count: int) -> float:
     """A worker's part, in a process of its own: so many rows; the seconds that they take."""
-    folder, table, start = OutputFolder(output), LooseRows(output), time.perf_counter()
+    place = output_at(output)
+    folder, table, start = OutputFolder(place), LooseRows(place), time.perf_counter()
     for index in range(count):
         row = replace(ROW, key=hashlib.sha256(f"{worker} {index}".encode()).hexdigest()[:32])
         folder.begin(row.key, "run")

@@ -19,6 +19,7 @@ from miniseg_edge.errors import OutputError, OutputExistsError, UsageError
 from miniseg_edge.runtimes.archive import ArchiveReport, Crew, segment_archive, source
 from miniseg_edge.runtimes.archive.output_folder import OutputFolder
 from miniseg_edge.runtimes.archive.row import Row
+from miniseg_edge.runtimes.archive.storage.output import output_at
 from miniseg_edge.runtimes.archive.table import parquet_from_rows, rows_in
 from miniseg_edge.runtimes.archive.work import Work
 from miniseg_edge.runtimes.archive.worker import ATTEMPTS, Worker
@@ -103,7 +104,7 @@ def test_nothing_names_a_patient_and_nothing_else_is_left(ran: tuple[ArchiveRepo
 
 
 def test_rows_survive_parquet(ran: tuple[ArchiveReport, Path], tmp_path: Path) -> None:
-    folder = OutputFolder(ran[1])
+    folder = OutputFolder(output_at(ran[1]))
     committed = {key: folder.row(key) for key in folder.done()}
     assert {row.key: row for row in rows_in(ran[1])} == committed
     empty = replace(rows_in(ran[1])[0], error="", lesions=None, bytes=2**40)
@@ -166,9 +167,9 @@ def test_a_series_that_workers_die_of_is_given_up(demo_bundle_path: Path, tmp_pa
     source = write_series(tmp_path / "in", 3, of_series(1))
     (series,) = find_series(source).series
     digest = miniseg_edge.open_bundle(demo_bundle_path).manifest.digest
-    work = Work(str(demo_bundle_path), None, digest, str(source), tmp_path / "out", tmp_path / "scratch",
+    work = Work(str(demo_bundle_path), None, digest, str(source), str(tmp_path / "out"), None,
                 ("nifti", "json"), "auto", None, 1, "this run")  # fmt: skip
-    journal = OutputFolder(work.output)
+    journal = OutputFolder(output_at(work.output))
 
     def row_after(deaths: int, run: str) -> Row:
         journal.forget(series.key)
@@ -184,7 +185,7 @@ def test_a_series_that_workers_die_of_is_given_up(demo_bundle_path: Path, tmp_pa
     assert row_after(ATTEMPTS - 1, work.run).status == "done"
     given_up = row_after(ATTEMPTS, work.run)
     assert (given_up.status, given_up.error_code) == ("failed", "WORKER_DIED")
-    assert not list(journal.folder(series.key).glob(".attempt*"))
+    assert not list((tmp_path / "out").rglob(".attempt*"))
 
 
 def test_other_results_are_not_added_to(again: Path, archive: Path, demo_bundle_path: Path, bundle_path: Path) -> None:
@@ -204,7 +205,7 @@ def test_other_results_are_not_added_to(again: Path, archive: Path, demo_bundle_
 
 def test_two_runs_do_not_work_on_one_folder(again: Path, archive: Path, demo_bundle_path: Path) -> None:
     pytest.importorskip("fcntl", reason="this system has no such locks")
-    with OutputFolder(again).locked(), pytest.raises(OutputError, match="in use"):
+    with OutputFolder(output_at(again)).locked(), pytest.raises(OutputError, match="in use"):
         segment_archive(demo_bundle_path, archive, again, executor="in-process")
     segment_archive(demo_bundle_path, archive, again, executor="in-process")
 

@@ -12,6 +12,7 @@ from miniseg_edge.runtimes.archive import table
 from miniseg_edge.runtimes.archive.output_folder import OutputFolder
 from miniseg_edge.runtimes.archive.reconciling import compact
 from miniseg_edge.runtimes.archive.row import Row
+from miniseg_edge.runtimes.archive.storage.output import output_at
 from miniseg_edge.runtimes.archive.table import LooseRows, loose_parts, parquet_from_rows, rows_in
 
 ROW = Row(
@@ -34,35 +35,35 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rows_can_be_read_as_soon_as_they_are_written(often: None, tmp_path: Path) -> None:
-    loose = LooseRows(tmp_path)
+    loose = LooseRows(output_at(tmp_path))
     for count, row in enumerate(rows(10), 1):
         loose.add(row)
         assert len(rows_in(tmp_path)) == count
-    assert len(loose_parts(tmp_path)) == 4
+    assert len(loose_parts(output_at(tmp_path))) == 4
 
 
 def test_what_is_waiting_is_written_when_its_worker_leaves(tmp_path: Path) -> None:
-    loose = LooseRows(tmp_path)
+    loose = LooseRows(output_at(tmp_path))
     for row in rows(5):
         loose.add(row)
     assert rows_in(tmp_path) == []
     loose.flush()
     assert len(rows_in(tmp_path)) == 5
-    before = loose_parts(tmp_path)[0].stat().st_mtime_ns
+    before = (tmp_path / loose_parts(output_at(tmp_path))[0]).stat().st_mtime_ns
     loose.flush()
-    assert loose_parts(tmp_path)[0].stat().st_mtime_ns == before
+    assert (tmp_path / loose_parts(output_at(tmp_path))[0]).stat().st_mtime_ns == before
 
 
 def test_of_two_rows_of_a_series_the_newer_counts(often: None, tmp_path: Path) -> None:
-    LooseRows(tmp_path).add(replace(ROW, created="2026-01-03", source="newer"))
-    LooseRows(tmp_path).add(replace(ROW, created="2026-01-02", source="older"))
+    LooseRows(output_at(tmp_path)).add(replace(ROW, created="2026-01-03", source="newer"))
+    LooseRows(output_at(tmp_path)).add(replace(ROW, created="2026-01-02", source="older"))
     assert [row.source for row in rows_in(tmp_path)] == ["newer"]
 
 
 def test_compacting_says_all_that_the_folder_holds(often: None, tmp_path: Path) -> None:
     """Rows of a worker that was killed before it wrote them, too; and no row of a series that is to be done again."""
     (tmp_path / "run.json").touch()
-    folder, loose = OutputFolder(tmp_path), LooseRows(tmp_path)
+    folder, loose = OutputFolder(output_at(tmp_path)), LooseRows(output_at(tmp_path))
     for row in rows(40):
         folder.commit(row)
     for row in rows(20):
@@ -72,7 +73,7 @@ def test_compacting_says_all_that_the_folder_holds(often: None, tmp_path: Path) 
         compact(tmp_path)
     compact(tmp_path)
     assert rows_in(tmp_path) == sorted(rows(40)[1:], key=lambda row: row.key)
-    assert loose_parts(tmp_path) == []
+    assert loose_parts(output_at(tmp_path)) == []
     compact(tmp_path)
     assert len(rows_in(tmp_path)) == 39
 

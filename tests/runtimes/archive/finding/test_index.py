@@ -10,6 +10,7 @@ from miniseg_edge.runtimes.archive import source
 from miniseg_edge.runtimes.archive.finding import find, index, steps
 from miniseg_edge.runtimes.archive.finding.records import series_schema
 from miniseg_edge.runtimes.archive.finding.where import chosen
+from miniseg_edge.runtimes.archive.storage.output import output_at
 from tests.runtimes.archive.archives import SERIES, of_series, write_archive
 from tests.runtimes.archive.found import Listed, find_series
 from tests.studies.series import write_series
@@ -22,8 +23,12 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows_of(output: Path) -> list[dict[str, Any]]:
-    return [row for cell in index.parts(output, index.SERIES)
-            for row in index.read_part(output, index.SERIES, cell, series_schema()).to_pylist()]  # fmt: skip
+    return [row for table in tables_of(output) for row in table.to_pylist()]
+
+
+def tables_of(output: Path) -> list[Any]:
+    place = output_at(output)
+    return [index.read_part(place, index.SERIES, cell, series_schema()) for cell in index.parts(place, index.SERIES)]
 
 
 def without_place(found: Listed) -> tuple[object, ...]:
@@ -100,8 +105,7 @@ def test_what_makes_no_sense_is_left_out(tmp_path: Path, name: str, value: str) 
 def test_conditions(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "in")
     find_series(archive, tmp_path / "out")
-    tables = [index.read_part(tmp_path / "out", index.SERIES, cell, series_schema())
-              for cell in index.parts(tmp_path / "out", index.SERIES)]  # fmt: skip
+    tables = tables_of(tmp_path / "out")
     names = {row["key"]: row["source"] for row in rows_of(tmp_path / "out")}
 
     def wanted(where: str) -> set[str]:
