@@ -7,7 +7,7 @@ remaining series: only series that were in progress are repeated, and nothing is
 import shutil
 from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from miniseg_edge.bundle.records import json_from_record, object_from_json, record_from_object
@@ -112,6 +112,7 @@ class OutputFolder:
             self._output.write(RUN, json_from_record(record).encode())
             return
         found = record_from_object(RunRecord, object_from_json(data, RUN, IntegrityError), RUN, IntegrityError)
+        found = replace(found, source=_shown(found.source))  # earlier versions kept credentials
         if found != record:
             differ = [name for name in vars(record) if getattr(found, name) != getattr(record, name)]
             raise OutputExistsError(
@@ -151,9 +152,8 @@ class OutputFolder:
 
 def record_of(work: Work, crews: tuple[str, ...]) -> RunRecord:
     """What the run asks for."""
-    source = shown_url(work.source) if is_url(work.source) else work.source
     return RunRecord(
-        RUN_SCHEMA_VERSION, source, work.bundle_digest, work.precision, work.formats, work.seg_frames,
+        RUN_SCHEMA_VERSION, _shown(work.source), work.bundle_digest, work.precision, work.formats, work.seg_frames,
         work.rescale, work.assume_hu, crews,
     )  # fmt: skip
 
@@ -161,6 +161,10 @@ def record_of(work: Work, crews: tuple[str, ...]) -> RunRecord:
 def row_from_json(data: bytes) -> Row:
     """A row as it was committed. Raises: IntegrityError."""
     return record_from_object(Row, object_from_json(data, ROW, IntegrityError), ROW, IntegrityError)
+
+
+def _shown(source: str) -> str:
+    return shown_url(source) if is_url(source) else source
 
 
 def _folder(key: str) -> str:

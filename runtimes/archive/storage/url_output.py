@@ -78,8 +78,9 @@ class UrlOutput:
         """As `Output` says."""
         if not folder:
             return self._top(start)
+        paths = self._below(folder, start)  # before the root is needed: it opens the file system
         below = f"{self._opened[1]}/{folder}/"
-        names = {path.removeprefix(below).partition("/")[0] for path in self._below(folder, start)}
+        names = {path.removeprefix(below).partition("/")[0] for path in paths}
         return sorted(name for name in names if name.startswith(start))
 
     def _top(self, start: str) -> list[str]:
@@ -200,19 +201,22 @@ class UrlOutput:
             finally:
                 system.invalidate_cache()
 
-        return self._asked(found)
+        try:
+            return self._asked(found)
+        except FileNotFoundError:
+            return []
 
     def _own_folder(self) -> Path:
         """It may be where others can make folders, too, so it is used only if it is ours."""
         user = os.getuid() if hasattr(os, "getuid") else 0
         name = hashlib.sha256(shown_url(self._url).encode()).hexdigest()[:12]
-        path = Path(tempfile.gettempdir()) / f"miniseg-archive-{user}-{name}"
         try:
+            path = Path(tempfile.gettempdir()) / f"miniseg-archive-{user}-{name}"
             path.mkdir(mode=0o700, exist_ok=True)
             status = path.lstat()
         except OSError as error:
             raise OutputError(
-                f"{path} cannot be made", expected="a folder for temporary files", because=error.strerror or ""
+                "no folder for copies can be made", expected="a writable temporary folder", because=error.strerror or ""
             ) from error
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != user:
             raise OutputError(f"{path} belongs to another user", expected="a folder of ours", got="another user's")

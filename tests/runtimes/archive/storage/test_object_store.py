@@ -13,12 +13,17 @@ from typing import Any
 import fsspec
 import pytest
 
-from miniseg_edge.errors import InputError, IntegrityError, OutputError, OutputExistsError, StorageError
-from miniseg_edge.runtimes.archive import ArchiveReport, segment_archive
+import miniseg_edge
+from miniseg_edge.errors import InputError, IntegrityError, NoImagesError, OutputError, OutputExistsError, StorageError
+from miniseg_edge.runtimes.archive import ArchiveReport, Crew, segment_archive
+from miniseg_edge.runtimes.archive.output_folder import OutputFolder, RunRecord, record_of
 from miniseg_edge.runtimes.archive.reconciling import compact
 from miniseg_edge.runtimes.archive.source import source_at
 from miniseg_edge.runtimes.archive.storage import retrying
+from miniseg_edge.runtimes.archive.storage.output import output_at
 from miniseg_edge.runtimes.archive.table import rows_in
+from miniseg_edge.runtimes.archive.work import Work
+from miniseg_edge.runtimes.archive.worker import Worker
 from miniseg_edge.runtimes.segment_command import main
 from tests.runtimes.archive.archives import SERIES, of_series, results_in, write_archive
 from tests.runtimes.archive.found import find_series
@@ -145,6 +150,25 @@ def test_the_command_writes_to_urls(
     assert "SECRET" not in shown.out + shown.err
 
 
+def test_credentials_in_a_url_are_not_what_a_run_is(tmp_path: Path) -> None:
+    """They are not stored, they may change, and what an earlier version stored is not shown."""
+
+    def record(source: str) -> RunRecord:
+        work = Work("b", None, "0" * 64, source, str(tmp_path), None, ("json",), "auto", None, 1, "run")
+        return record_of(work, ("native on cpu",))
+
+    url = "https://user:SECRET{}@host/archive?signature=SECRET"
+    folder = OutputFolder(output_at(tmp_path))
+    folder.agree(record(url.format(1)))
+    assert "SECRET" not in (tmp_path / "run.json").read_text()
+    folder.agree(record(url.format(2)))
+    (tmp_path / "run.json").write_text((tmp_path / "run.json").read_text().replace("https://", "https://user:SECRET@"))
+    folder.agree(record(url.format(3)))
+    with pytest.raises(OutputExistsError, match="source https://host/archive") as raised:
+        folder.agree(record("https://host/other"))
+    assert "SECRET" not in str(raised.value)
+
+
 def test_an_output_within_its_source_is_refused(demo_bundle_path: Path, memory: str) -> None:
     assert main([str(demo_bundle_path), memory, "--output", f"{memory}/out", "--distributed", "in-process"]) == 2
 
@@ -173,13 +197,14 @@ def in_bucket(folder: Path | None = None) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("executor", ["processes", "ray"])
 def test_an_archive_in_a_bucket_comes_out_as_in_a_folder(
-    proxy: FaultyProxy, in_folder: Path, archive: Path, demo_bundle_path: Path
+    executor: str, proxy: FaultyProxy, in_folder: Path, archive: Path, demo_bundle_path: Path
 ) -> None:
     """While requests are throttled, and connections break."""
     source, output = in_bucket(archive), in_bucket() + "/results"
     with proxy.with_faults(throttled=0.05, unanswered=0.03, torn=0.05) as seen:
-        report = segment_archive(demo_bundle_path, source, output, executor="processes", workers=2)
+        report = segment_archive(demo_bundle_path, source, output, executor=executor, workers=2)
         assert report.series == SERIES
         assert results_of(output) == results_of(in_folder)
     assert min(seen.values()) > 0
@@ -187,7 +212,7 @@ def test_an_archive_in_a_bucket_comes_out_as_in_a_folder(
     assert drawn_in(output) == results_in(in_folder)
     assert {row.known_by for row in rows_in(output)} == {"etag"}
     assert not [name for name in objects_in(output) if name.startswith(".scratch") or "/.attempt" in name]
-    again = segment_archive(demo_bundle_path, source, output, executor="processes", workers=2)
+    again = segment_archive(demo_bundle_path, source, output, executor="in-process")
     assert (again.earlier, again.slices, again.headers) == (SERIES, 0, 1)
     assert SECRET.encode() not in b"".join(objects_in(output).values())
 
@@ -274,6 +299,37 @@ def test_a_store_that_stays_away_is_a_typed_error(proxy: FaultyProxy, demo_bundl
         patch.setattr(retrying, "TRIES", 2)
         with pytest.raises(StorageError), opened.fetched(series.files, tmp_path, series.etags, series.bytes):
             pytest.fail("a part of the series")
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_not_there_is_a_typed_error(
+    proxy: FaultyProxy, demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    write_series(tmp_path / "in", 2, of_series(1))
+    with pytest.raises(OutputError, match="s3://absent/results cannot be used: FileNotFoundError"):
+        segment_archive(demo_bundle_path, tmp_path / "in", "s3://absent/results", executor="in-process")
+    with pytest.raises(NoImagesError, match="does not exist"):
+        source_at("s3://absent/archive")
+
+
+@pytest.mark.slow
+def test_a_series_costs_as_many_requests_whatever_else_is_there(
+    proxy: FaultyProxy, demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    """As docs/archive.md says: 6, one for each result, and two for each file."""
+    for number in range(3):
+        write_series(tmp_path / "in" / str(number), 4, of_series(number))
+    source = in_bucket(tmp_path / "in")
+    digest = miniseg_edge.open_bundle(demo_bundle_path).manifest.digest
+    work = Work(str(demo_bundle_path), None, digest, source, f"{in_bucket()}/results", tmp_path / "scratch",
+                ("nifti", "json"), "auto", None, 1, "run")  # fmt: skip
+    worker, costs = Worker(work, Crew(1)), list[int]()
+    for series in find_series(source).series:
+        with proxy.with_faults() as seen:
+            assert worker.process(series).status == "done"
+            costs.append(seen.total())
+    worker.close()
+    assert costs[1:] == [6 + 2 + 2 * 4] * 2
 
 
 @pytest.mark.slow

@@ -114,10 +114,10 @@ def test_which_text_is_which_output(tmp_path: Path) -> None:
 
 def test_a_storage_that_cannot_be_used_is_an_error_that_quotes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "FIRST_WAIT_S", 0.0)
-    for url in ("nothing://SECRET:SECRET@x", "http://SECRET:SECRET@127.0.0.1:9/out?SECRET"):
-        output = UrlOutput(url)
+    unknown, silent = UrlOutput("nothing://SECRET:SECRET@x"), UrlOutput("http://SECRET:SECRET@127.0.0.1:9/out?SECRET")
+    for use in (lambda: unknown.write("a", b""), lambda: unknown.names("a"), lambda: silent.write("a", b"")):
         with pytest.raises(OutputError) as raised:
-            output.write("a", b"")
+            use()
         assert "SECRET" not in str(raised.value)
         assert raised.value.__suppress_context__
 
