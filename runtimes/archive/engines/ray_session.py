@@ -92,6 +92,7 @@ def _begin(ray: Any, setting: RaySetting, crews: Sequence[Crew], stack: ExitStac
         "logging_level": logging.ERROR,
     }
     stack.enter_context(_signals_kept())
+    stack.enter_context(_unprinted(ray))
     if setting.address is not None:
         _check_reachable(setting.address)
         options: dict[str, Any] = {"address": setting.address}
@@ -231,3 +232,15 @@ def _unlogged() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+@contextmanager
+def _unprinted(ray: Any) -> Iterator[None]:
+    """Ray prints on standard output what happens to nodes, whatever its loggers do; it has no setting for that."""
+    worker = ray._private.worker
+    before = getattr(worker, "_worker_logs_enabled", True)
+    worker._worker_logs_enabled = False
+    try:
+        yield
+    finally:
+        worker._worker_logs_enabled = before

@@ -69,7 +69,12 @@ def once_each(steps: dict[int, Callable[[], object]]) -> Callable[[str, int, int
 
 
 def test_nodes_come_and_go_while_series_are_segmented(
-    cluster: RayCluster, many: Path, alone: Path, demo_bundle_path: Path, tmp_path: Path
+    cluster: RayCluster,
+    many: Path,
+    alone: Path,
+    demo_bundle_path: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Of four nodes one is killed and one is drained, and two are added."""
     cluster.hold(4)
@@ -83,6 +88,7 @@ def test_nodes_come_and_go_while_series_are_segmented(
     )
     assert (report.series, report.done) == (MANY, MANY)
     assert_same(tmp_path / "out", alone)
+    assert capfd.readouterr().out == "", "Ray says nothing among a command's own lines"
 
 
 def test_a_node_is_killed_while_series_are_found(
