@@ -1,13 +1,12 @@
 """The size of a series that a worker takes on: of its files, and of what they become in memory."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from miniseg_edge.errors import TooLargeError, UsageError
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.study.memory import check_memory
 from miniseg_edge.studies.nifti.file import header_of_nifti
-from miniseg_edge.studies.source_files import DiskFile
+from miniseg_edge.studies.source_files import SourceFile
 from miniseg_edge.studies.study import Study
 
 _MIB = 2**20
@@ -44,9 +43,9 @@ class Bounds:
         if series.voxels is not None:
             self._check_memory(series.voxels)
 
-    def check_nifti(self, path: Path) -> None:
+    def check_nifti(self, file: SourceFile) -> None:
         """Judges by a NIfTI header, which may announce any size. Raises: HostMemoryError, UnsupportedFormatError."""
-        header = header_of_nifti(DiskFile(path))
+        header = header_of_nifti(file)
         self._check_memory(header.voxel_bytes // header.dtype.itemsize, header.voxel_bytes)
 
     def check_opened(self, study: Study) -> None:

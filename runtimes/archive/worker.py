@@ -154,7 +154,7 @@ class Worker:
     def _study(self, series: Series, paths: Sequence[Path]) -> Study:
         files = [_Fetched(path, posixpath.basename(name)) for path, name in zip(paths, series.files, strict=True)]
         if is_nifti_name(series.files[0]):
-            self._work.bounds.check_nifti(paths[0])
+            self._work.bounds.check_nifti(files[0])
             return study_from_nifti(files[0], None)
         try:
             return study_from_dicom_files(files, series.where, Reading())
