@@ -136,10 +136,11 @@ def test_a_node_that_comes_does_what_one_that_does_not_return_has_left(
 def test_a_crew_whose_last_node_is_gone_does_not_hold_up_the_others(
     cluster: RayCluster, many: Path, demo_bundle_path: Path, tmp_path: Path
 ) -> None:
-    """As where the only machine with a GPU is gone: its series goes to the workers that are left."""
-    cluster.hold(2)
-    crews = Crew(1, "openvino", "cpu"), Crew(1, "onnxruntime", "cpu")
-    progress = once_each({6: lambda: cluster.kill(cluster.nodes[0])})
+    """The only machine with a GPU is gone: its series goes to the workers that are left."""
+    cluster.hold(1)
+    with_gpu = cluster.add(gpus=1)
+    crews = Crew(1, "openvino", "cpu"), Crew(1, "onnxruntime", "cpu", gpus=1.0)
+    progress = once_each({6: lambda: cluster.kill(with_gpu)})
     setting = RaySetting(cluster.address)
     report = segment_archive(
         demo_bundle_path, many, tmp_path / "out", executor="ray", crews=crews, ray=setting, progress=progress
