@@ -8,7 +8,7 @@ from typing import Any
 from miniseg_edge.runtimes.archive.engines import executors
 from miniseg_edge.runtimes.archive.engines.on_ray import answers_of_ray, on_ray
 from miniseg_edge.runtimes.archive.engines.process import Answering
-from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting, ray_session
+from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting, check_room, ray_session
 from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.to_do import Queued
 from miniseg_edge.runtimes.archive.work import Crew, Work
@@ -67,5 +67,6 @@ class Engine:
 
     def _start_ray(self) -> None:
         if not self._has_session:
-            self._session.enter_context(ray_session(self._setting, self._crews))
+            ray = self._session.enter_context(ray_session(self._setting, self._crews))
             self._has_session = True
+            check_room(ray, self._crews)

@@ -72,7 +72,7 @@ def ray_session(setting: RaySetting, crews: Sequence[Crew]) -> Iterator[Any]:
     """A connection to Ray: to the host application's, which is left running, or to one that ends with this context.
 
     Raises:
-        InferenceError: Ray does not start, or has no room for a worker of each crew; MissingDependencyError.
+        InferenceError: Ray does not start, or is not there; MissingDependencyError.
     """
     with ExitStack() as stack:
         stack.enter_context(_environment_kept())
@@ -80,7 +80,6 @@ def ray_session(setting: RaySetting, crews: Sequence[Crew]) -> Iterator[Any]:
         stack.enter_context(_unlogged())
         if not ray.is_initialized():
             _begin(ray, setting, crews, stack)
-        _check_resources(ray, crews)
         yield ray
 
 
@@ -149,8 +148,11 @@ class _NoFolders(list[str]):
         """Takes none."""
 
 
-def _check_resources(ray: Any, crews: Sequence[Crew]) -> None:
-    """Each crew needs room for one worker, or Ray would wait indefinitely; the others may wait for nodes to come."""
+def check_room(ray: Any, crews: Sequence[Crew]) -> None:
+    """Refuses a cluster without room for a worker of each crew, before a run: in it nodes may go, and come.
+
+    Raises: UsageError.
+    """
     there = ray.cluster_resources()
     for name, wanted in (("CPU", 1.0), ("GPU", max(crew.gpus for crew in crews))):
         if there.get(name, 0) < wanted:

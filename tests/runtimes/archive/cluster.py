@@ -74,9 +74,9 @@ class RayCluster:
         while len(self.nodes) < count:
             self.add()
 
-    def add(self) -> int:
-        """Adds a node of one processor; its number."""
-        self.nodes.append(int(self._told("add")))
+    def add(self, gpus: int = 0) -> int:
+        """Adds a node of one processor; its number. Ray only counts its GPUs, so there need not be any."""
+        self.nodes.append(int(self._told(f"add {gpus}")))
         return self.nodes[-1]
 
     def drain(self, node: int) -> None:
@@ -111,7 +111,7 @@ class RayCluster:
 
 
 def main() -> None:
-    """Obeys: "add", "drain N", "kill N"."""
+    """Obeys: "add GPUS", "drain N", "kill N"."""
     from ray.cluster_utils import Cluster
 
     common: dict[str, Any] = {"object_store_memory": MIN_STORE_BYTES, "include_log_monitor": False}
@@ -122,7 +122,7 @@ def main() -> None:
     for line in sys.stdin:
         order, _, number = line.strip().partition(" ")
         if order == "add":
-            nodes.append(cluster.add_node(num_cpus=1, **common))
+            nodes.append(cluster.add_node(num_cpus=1, num_gpus=int(number), **common))
         else:
             node = nodes[int(number)]
             if order == "drain":

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from miniseg_edge.errors import InferenceError, UsageError
 from miniseg_edge.runtimes.archive import Crew, segment_archive
 from miniseg_edge.runtimes.archive.engines import ray_session
 from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting
@@ -136,16 +137,30 @@ def test_a_node_that_comes_does_what_one_that_does_not_return_has_left(
 def test_a_crew_whose_last_node_is_gone_does_not_hold_up_the_others(
     cluster: RayCluster, many: Path, demo_bundle_path: Path, tmp_path: Path
 ) -> None:
-    """As where the only machine with a GPU is gone: its series goes to the workers that are left."""
-    cluster.hold(2)
-    crews = Crew(1, "openvino", "cpu"), Crew(1, "onnxruntime", "cpu")
-    progress = once_each({6: lambda: cluster.kill(cluster.nodes[0])})
+    """The only machine with a GPU is gone: its series goes to the workers that are left."""
+    cluster.hold(1)
+    with_gpu = cluster.add(gpus=1)
+    crews = Crew(1, "openvino", "cpu"), Crew(1, "onnxruntime", "cpu", gpus=1.0)
+    progress = once_each({6: lambda: cluster.kill(with_gpu)})
     setting = RaySetting(cluster.address)
     report = segment_archive(
         demo_bundle_path, many, tmp_path / "out", executor="ray", crews=crews, ray=setting, progress=progress
     )
     rows = rows_in(tmp_path / "out")
     assert len({row.key for row in rows}) == len(rows) == report.done == MANY
+
+
+def test_what_no_cluster_answers_at_and_what_it_has_no_room_for_is_refused(
+    cluster: RayCluster, demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    write_series(tmp_path / "in", 3, of_series(1))
+    cluster.hold(1)
+    told = (demo_bundle_path, tmp_path / "in")
+    with pytest.raises(InferenceError, match="cannot be reached"):
+        segment_archive(*told, tmp_path / "one", executor="ray", workers=1, ray=RaySetting("127.0.0.1:1"))
+    crews = [Crew(1, "openvino", "cpu", gpus=8.0)]
+    with pytest.raises(UsageError, match="no GPU for a worker"):
+        segment_archive(*told, tmp_path / "two", executor="ray", crews=crews, ray=RaySetting(cluster.address))
 
 
 def committed(output: Path) -> list[dict[str, Any]]:
