@@ -10,9 +10,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 demo: $(VENV)/.demo
 	@$(BIN)/miniseg-demo --output build/demo
 
-# A process a core, each with whole files, whose tests share what they export; no more threads than cores.
+# Three processes for two cores, since many tests wait for something; each has whole files, whose tests share what they export.
+WORKERS := import os; print(max(1, min(8, (os.cpu_count() or 1) * 3 // 2)))
+
 test: setup lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $$($(PYTHON) -c '$(WORKERS)') --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.ready
 
