@@ -15,6 +15,7 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -30,8 +31,11 @@ from tests.runtimes.node.ports import free_port
 from tests.runtimes.node.process import Running, associated, running, sent, wait_until
 from tests.runtimes.node.scanner import Seg, seg_of, wanted, write_phantoms
 from tests.studies.raw_headers import dciodvfy_errors
+from tests.studies.series import stored_slice
 
 pytestmark = pytest.mark.slow
+
+HTJ2K = Path(__file__).with_name("htj2k")
 
 
 def series_in(folder: Path, count: int = 3, base: int = 0, **elements: Any) -> list[Path]:
@@ -302,6 +306,24 @@ def test_eight_bits_of_baseline_jpeg_come_as_they_are(demo_bundle_path: Path, tm
         made.RescaleSlope, made.RescaleIntercept = 7, 24 + made.RescaleIntercept
         made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
         made.save_as(path, enforce_file_format=True)
+    with pacs() as archive, running(demo_bundle_path, tmp_path / "node", "--send", archive.node) as node:
+        assert sent(node.port, paths) == [0, 0, 0]
+        node.wait_for(1)
+        check_seg(archive.objects[0], demo_bundle_path, tmp_path / "one")
+
+
+def test_high_throughput_jpeg_2000_comes_as_it_is(demo_bundle_path: Path, tmp_path: Path) -> None:
+    """The codestreams are slices 0 to 2 of `stored_slice`, lossless, by OpenJPH: no encoder is among our packages."""
+    paths = series_in(tmp_path / "one")
+    for index, path in enumerate(paths):
+        made, wanted_pixels = pydicom.dcmread(path), stored_slice(index)
+        made.Rows, made.Columns = wanted_pixels.shape
+        made.PixelData = encapsulate([(HTJ2K / f"{index}.j2c").read_bytes()])
+        made["PixelData"].VR = "OB"
+        made.PixelRepresentation = 0
+        made.file_meta.TransferSyntaxUID = HTJ2KLossless
+        made.save_as(path, enforce_file_format=True)
+        assert np.array_equal(pydicom.dcmread(path).pixel_array, wanted_pixels)
     with pacs() as archive, running(demo_bundle_path, tmp_path / "node", "--send", archive.node) as node:
         assert sent(node.port, paths) == [0, 0, 0]
         node.wait_for(1)
