@@ -167,8 +167,9 @@ class _Seating:
 
     def _come(self) -> list[Any]:
         """What has come, at least one: of a thousand actors' answers, each alone would take longer than its series."""
-        first, others = self._ray.wait(list(self._asked))
-        return first + (self._ray.wait(others, num_returns=len(others), timeout=0)[0] if others else [])
+        (first, *_), others = self._ray.wait(list(self._asked))
+        also = self._ray.wait(others, num_returns=len(others), timeout=0)[0] if others else ()
+        return [first, *also]
 
     def close(self) -> None:
         """Ends all actors, once those with nothing left to do have written their last rows."""
