@@ -54,7 +54,7 @@ USED = {
     "miniseg_edge/host/processor.py": {"os.sched_getaffinity", "/proc/cpuinfo"},
     "runtimes/backends/cuda/gpus.py": {"/proc/driver"},
     "benchmarks/session/worker.py": {"/proc/self"},
-    "miniseg_edge/host/files.py": {"import fcntl"},
+    "miniseg_edge/host/files.py": {"import fcntl", "os.getuid"},
     "runtimes/node/memory.py": {"/proc/self"},
     "runtimes/serving/http/reception.py": {"import resource"},
     "miniseg_edge/host/signals.py": {"signal.SIGBREAK"},

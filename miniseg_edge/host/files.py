@@ -88,6 +88,25 @@ def replace_file(path: Path, data: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
+def private_folder(name: str) -> Path:
+    """A folder of this user's among the system's temporary files, the same whenever it is asked for.
+
+    Others can make folders there, too, so it is used only if it is ours. Raises: OutputError.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    try:
+        path = Path(tempfile.gettempdir()) / f"{name}-{user}"
+        path.mkdir(mode=0o700, exist_ok=True)
+        status = path.lstat()
+    except OSError as error:
+        raise OutputError(
+            "no folder for copies can be made", expected="a writable temporary folder", because=error.strerror or ""
+        ) from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != user:
+        raise OutputError(f"{path} belongs to another user", expected="a folder of ours", got="another user's")
+    return path
+
+
 def make_folder(path: Path) -> None:
     """Creates a folder and its parents durably. Raises: OSError."""
     if path.is_dir():

@@ -1,9 +1,7 @@
 """Results in an object store, by an fsspec file system. A PUT replaces an object as a whole; so no rename is needed."""
 
 import hashlib
-import os
 import posixpath
-import stat
 import tempfile
 from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from miniseg_edge.errors import IntegrityError, MissingDependencyError, OutputError, StorageError
+from miniseg_edge.host.files import private_folder
 from miniseg_edge.runtimes.archive.storage.folder_output import SCRATCH, locked
 from miniseg_edge.runtimes.archive.storage.retrying import TornReadError, retried
 from miniseg_edge.runtimes.archive.storage.urls import file_system_at, shown_url
@@ -207,20 +206,8 @@ class UrlOutput:
             return []
 
     def _own_folder(self) -> Path:
-        """It may be where others can make folders, too, so it is used only if it is ours."""
-        user = os.getuid() if hasattr(os, "getuid") else 0
         name = hashlib.sha256(shown_url(self._url).encode()).hexdigest()[:12]
-        try:
-            path = Path(tempfile.gettempdir()) / f"miniseg-archive-{user}-{name}"
-            path.mkdir(mode=0o700, exist_ok=True)
-            status = path.lstat()
-        except OSError as error:
-            raise OutputError(
-                "no folder for copies can be made", expected="a writable temporary folder", because=error.strerror or ""
-            ) from error
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != user:
-            raise OutputError(f"{path} belongs to another user", expected="a folder of ours", got="another user's")
-        return path
+        return private_folder(f"miniseg-archive-{name}")
 
 
 @contextmanager
