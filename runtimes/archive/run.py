@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from miniseg_edge.bundle.bundle import Bundle, open_bundle
-from miniseg_edge.errors import IntegrityError, NoImagesError, UsageError, WorkerDiedError
+from miniseg_edge.errors import NoImagesError, UsageError, WorkerDiedError
 from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.host.processor import usable_cores
 from miniseg_edge.runtimes.archive.bounds import Bounds
@@ -20,6 +20,7 @@ from miniseg_edge.runtimes.archive.output_folder import OutputFolder, record_of
 from miniseg_edge.runtimes.archive.reconciling import BEGIN, END, Reconciled, Reconciler, Sums, When, remove_loose
 from miniseg_edge.runtimes.archive.row import DONE, FAILED, SKIPPED, Row
 from miniseg_edge.runtimes.archive.source import source_at
+from miniseg_edge.runtimes.archive.storage.complete import check_complete
 from miniseg_edge.runtimes.archive.storage.output import Output, output_at
 from miniseg_edge.runtimes.archive.storage.urls import is_url, shown_url
 from miniseg_edge.runtimes.archive.table import DIGITS
@@ -204,7 +205,8 @@ def _report(
         )
     reconciler = Reconciler(work, where, retry_failed)
     begun = _reconciled(engine, reconciler, BEGIN, DIGITS, progress)
-    _check_complete(begun, found.series)
+    looked_at = sum(digit.left + digit.left_out + digit.sums.statuses.total() for digit in begun)
+    check_complete("series of the index", found.series, looked_at)
     remove_loose(output)
     to_do = ToDo(output, work.scratch or output.scratch(), sum(digit.left for digit in begun))
     start = time.perf_counter()
@@ -232,18 +234,6 @@ def _report(
         find_s=find_s,
         segment_s=time.perf_counter() - start,
     )
-
-
-def _check_complete(begun: Sequence[Reconciled], series: int) -> None:
-    """Refuses an index that another run has changed, or that a storage did not list whole. Raises: IntegrityError."""
-    looked_at = sum(digit.left + digit.left_out + digit.sums.statuses.total() for digit in begun)
-    if looked_at != series:
-        raise IntegrityError(
-            "series of the index are missing",
-            expected=f"{series} series",
-            got=f"{looked_at}",
-            remedy="Run again, with no other run on the same output.",
-        )
 
 
 def _reconciled(

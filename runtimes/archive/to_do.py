@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from miniseg_edge.errors import IntegrityError
 from miniseg_edge.host.dependencies import require
 from miniseg_edge.runtimes.archive.finding.records import series_of, series_schema
 from miniseg_edge.runtimes.archive.series import Series
+from miniseg_edge.runtimes.archive.storage.complete import check_complete
 from miniseg_edge.runtimes.archive.storage.folder_output import SCRATCH
 from miniseg_edge.runtimes.archive.storage.output import Output
 
@@ -56,13 +56,7 @@ class ToDo:
             for row in heapq.merge(*map(_rows, paths), key=size_order):
                 given += 1
                 yield series_of(row)
-        if given != self.count:
-            raise IntegrityError(
-                "series of the list of what is left to do are missing",
-                expected=f"{self.count} series",
-                got=f"{given}",
-                remedy="Run again, with no other run on the same output.",
-            )
+        check_complete("series of the list of what is left to do", self.count, given)
 
 
 def size_order(row: dict[str, Any]) -> tuple[int, str]:

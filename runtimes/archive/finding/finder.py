@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from miniseg_edge.errors import IntegrityError
 from miniseg_edge.host.dependencies import require
 from miniseg_edge.runtimes.archive.finding import index, steps
 from miniseg_edge.runtimes.archive.finding.records import (
@@ -18,6 +17,7 @@ from miniseg_edge.runtimes.archive.finding.records import (
 )
 from miniseg_edge.runtimes.archive.finding.spill import spilled, write_spill
 from miniseg_edge.runtimes.archive.source import Source, source_at
+from miniseg_edge.runtimes.archive.storage.complete import check_complete
 from miniseg_edge.runtimes.archive.storage.output import Output
 
 Step = Literal["list", "read", "settle", "group"]
@@ -165,13 +165,7 @@ class Finder:
         for table in spilled(self._output, f"{self._between}/{step}", range(*task.cells)):
             came += table.num_rows
             yield table
-        if came != task.records:
-            raise IntegrityError(
-                "records of the search are missing",
-                expected=f"{task.records} records",
-                got=f"{came}",
-                remedy="Run again, with no other run on the same output.",
-            )
+        check_complete("records of the search", task.records, came)
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:
