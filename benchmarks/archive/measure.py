@@ -1,7 +1,7 @@
 """The cost of an archive: slices per second with one worker and with two, and the time of each step of a series.
 
 The archive consists of phantoms. Steps that workers do in parallel and steps that they share are measured separately,
-so that `archive_scaling` can extrapolate to more workers.
+so that `scaling` can extrapolate to more workers.
 """
 
 import itertools
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from miniseg_edge.benchmarks.archive.parts import ArchiveRun, Parts, archive_run, measure_parts, write_unreadable
+from miniseg_edge.benchmarks.archive.parts import Parts, measure_parts
+from miniseg_edge.benchmarks.archive.refused import refused_runs
+from miniseg_edge.benchmarks.archive.runs import ArchiveRun, archive_run
 from miniseg_edge.benchmarks.report import Machine
 from miniseg_edge.benchmarks.session.study_burst import write_series
 from miniseg_edge.bundle.bundle import Bundle
@@ -19,11 +21,10 @@ from miniseg_edge.errors import UsageError
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.runtimes.archive.engines.engine import PROCESSES, RAY
 
-ARCHIVE_SCHEMA_VERSION = 1
+ARCHIVE_SCHEMA_VERSION = 2
 WORKERS = (1, 2)
 PHANTOMS = 8
-SMALL_SERIES = 200
-"""Unreadable series, which cost a worker almost nothing: what remains is handing them out and writing rows."""
+REFUSED_SERIES = 500
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def measure_archive(
             got="another",
         )
     turns = list(itertools.product((PROCESSES, RAY), WORKERS)) * rounds
-    steps = len(turns) + 3
+    steps = len(turns) + 2
     with tempfile.TemporaryDirectory(prefix="miniseg-archive-") as folder:
         root = Path(folder)
         pictures = [phantom(index, size).image for index in range(PHANTOMS)]
@@ -83,12 +84,9 @@ def measure_archive(
         for index, turn in enumerate(turns):
             found[turn].append(archive_run(bundle, root / "in", root / f"out-{index}", *turn))
             progress(index + 1, steps)
-        write_unreadable(root / "small", SMALL_SERIES)
-        small = []
-        for index, executor in enumerate((PROCESSES, RAY)):
-            small.append(archive_run(bundle, root / "small", root / f"small-{executor}", executor, max(WORKERS)))
-            progress(len(turns) + index + 1, steps)
-        parts = measure_parts(bundle, root / "in" / "0000", root / "out-0", found[PROCESSES, 1], small)
+        refused = refused_runs(bundle, root / "refused", REFUSED_SERIES)
+        progress(len(turns) + 1, steps)
+        parts = measure_parts(bundle, root / "in" / "0000", root / "out-0", found[PROCESSES, 1], refused)
         progress(steps, steps)
     return tuple(_pace(found, *turn) for turn in dict.fromkeys(turns)), parts
 

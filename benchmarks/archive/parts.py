@@ -3,21 +3,18 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from statistics import mean, median
 
-import psutil
-
+from miniseg_edge.benchmarks.archive.refused import Driver, Refused
+from miniseg_edge.benchmarks.archive.runs import ArchiveRun
 from miniseg_edge.benchmarks.session.study_burst import inference_ms
-from miniseg_edge.runtimes.archive.row import DONE, Row
-from miniseg_edge.runtimes.archive.run import segment_archive
-from miniseg_edge.runtimes.archive.table import parquet_from_rows, rows_in
+from miniseg_edge.runtimes.archive.row import DONE
+from miniseg_edge.runtimes.archive.table import parquet_from_rows
 from miniseg_edge.runtimes.segmenter.loading import load
 from miniseg_edge.studies import open_study
 
 TABLE_ROWS = 2000
-_RAYS_OWN = ("gcs_server", "raylet")
 
 
 @dataclass(frozen=True)
@@ -32,9 +29,7 @@ class Parts:
         result_bytes: written for a series, in `result_files` files.
         find_s: for a file: listing, reading its header, grouping; by one process.
         table_s: for a row, each time its worker writes its part of the table.
-        driver_s: processor time of the driver for a series, (processes, ray); of Ray's own servers too.
-        small_per_s: series a second that each executor gets through with two workers, if there is next to nothing to
-            do for each, (processes, ray).
+        driver: its processor time.
     """
 
     slices: int
@@ -49,8 +44,7 @@ class Parts:
     result_files: int
     find_s: float
     table_s: float
-    driver_s: tuple[float, float]
-    small_per_s: tuple[float, float]
+    driver: Driver
 
     @property
     def series_s(self) -> float:
@@ -58,71 +52,7 @@ class Parts:
         return self.fetch_s + self.open_s + self.segment_s + self.write_s
 
 
-@dataclass(frozen=True)
-class ArchiveRun:
-    """A run, from its rows.
-
-    Attributes:
-        rows: all.
-        workers: that there were.
-        start_s: time of the whole call that is neither finding nor work: starting and ending processes, Ray and
-            engines.
-        work_s: from the first worker's start to the last row.
-        find_s: for a file.
-        driver_s: processor time of the driver, and of Ray's servers that it started, per series.
-    """
-
-    rows: tuple[Row, ...]
-    workers: int
-    start_s: float
-    work_s: float
-    find_s: float
-    driver_s: float
-
-    @property
-    def slices_per_s(self) -> float:
-        """Slices per second, without the start."""
-        return sum(row.slices for row in self.rows) / self.work_s
-
-    @property
-    def series_per_s(self) -> float:
-        """Series per second, without the start."""
-        return len(self.rows) / self.work_s
-
-    @property
-    def outside_s(self) -> float:
-        """A worker's time between series, per series: waiting, and the work of driver and executor."""
-        return (self.work_s * self.workers - sum(row.seconds for row in self.rows)) / len(self.rows)
-
-
-def archive_run(bundle: Path, source: Path, output: Path, executor: str, workers: int) -> ArchiveRun:
-    """Runs an archive with a new output folder."""
-    driver_s: list[float] = []
-
-    def progress(what: str, done: int, of: int) -> None:
-        if what == "segmenting":
-            driver_s.append(_processor_s())
-
-    start = time.perf_counter()
-    report = segment_archive(bundle, source, output, executor=executor, workers=workers, progress=progress)
-    end = time.perf_counter()
-    rows = rows_in(output)
-    # Rows contain their own time stamps: they reach the driver later, with Ray several at once.
-    made_s = [datetime.fromisoformat(row.created).timestamp() for row in rows]
-    work_s = max(made_s) - min(made - row.seconds for made, row in zip(made_s, rows, strict=True))
-    return ArchiveRun(
-        rows=tuple(rows),
-        workers=workers,
-        start_s=end - start - report.find_s - work_s,
-        work_s=work_s,
-        find_s=report.find_s / sum(row.files for row in rows),
-        driver_s=(driver_s[-1] - driver_s[0]) / max(1, len(rows) - 1),
-    )
-
-
-def measure_parts(
-    bundle: Path, series: Path, output: Path, runs: Sequence[ArchiveRun], small: Sequence[ArchiveRun]
-) -> Parts:
+def measure_parts(bundle: Path, series: Path, output: Path, runs: Sequence[ArchiveRun], refused: Refused) -> Parts:
     """The parts of the `runs` of one worker.
 
     Args:
@@ -130,7 +60,7 @@ def measure_parts(
         series: one of the archive's.
         output: of one of the runs.
         runs: with one worker.
-        small: of series with negligible work, on processes and on Ray.
+        refused: of many series that are refused at once.
     """
     rows = [row for run in runs for row in run.rows if row.status == DONE]
     study, row = open_study(series), rows[0]
@@ -156,21 +86,7 @@ def measure_parts(
         read_s=read_s,
         result_bytes=sum(path.stat().st_size for path in results),
         result_files=len(results),
-        find_s=median(run.find_s for run in runs),
+        find_s=refused.processes.find_s * refused.processes.workers,
         table_s=table_s,
-        driver_s=(small[0].driver_s, small[1].driver_s),
-        small_per_s=(small[0].series_per_s, small[1].series_per_s),
+        driver=refused.driver(),
     )
-
-
-def write_unreadable(folder: Path, count: int) -> None:
-    """Files that look like DICOM, and are refused at once."""
-    folder.mkdir(parents=True)
-    for index in range(count):
-        (folder / f"{index:06d}.dcm").write_bytes(bytes(128) + b"DICM" + bytes(range(64)))
-
-
-def _processor_s() -> float:
-    own = psutil.Process()
-    servers = [child for child in own.children(recursive=True) if child.name() in _RAYS_OWN]
-    return sum(sum(process.cpu_times()[:2]) for process in (own, *servers))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from miniseg_edge.benchmarks.archive.parts import Parts
+from miniseg_edge.runtimes.archive.engines.on_ray import messages_at_once
 from miniseg_edge.runtimes.archive.finding.records import CELLS
 
 SLICES = 1_000_000
@@ -21,7 +22,9 @@ class Scale:
         hours: for a million slices, finding them not counted.
         find_share: of the time that finding takes before, shared out to the workers, at most `CELLS` of them.
         read_share: of one 10 Gbit/s line to the storage.
-        driver_share: of the driver's and Ray's servers' one core, handing out series on Ray.
+        at_once: series that a worker gets at a time.
+        driver_share: of one core, by the driver that hands out series on Ray.
+        servers_share: of one core, by Ray's servers beside the driver.
     """
 
     workers: int
@@ -29,7 +32,9 @@ class Scale:
     hours: float
     find_share: float
     read_share: float
+    at_once: int
     driver_share: float
+    servers_share: float
 
     @property
     def first(self) -> str:
@@ -38,6 +43,7 @@ class Scale:
             "finding": self.find_share,
             "reading from storage": self.read_share,
             "the driver": self.driver_share,
+            "Ray's servers": self.servers_share,
         }
         name = max(shares, key=lambda one: shares[one])
         return f"{name}{' gives' if shares[name] > 1 else ''}"
@@ -50,6 +56,7 @@ def scaled(parts: Parts, outside_s: float, workers: Sequence[int] = WORKERS) -> 
     for count in workers:
         series_per_s = count / (parts.series_s + outside_s)
         work_s = series / series_per_s
+        at_once = messages_at_once(round(series / 2), count)  # in the middle of the run
         found.append(
             Scale(
                 workers=count,
@@ -57,7 +64,9 @@ def scaled(parts: Parts, outside_s: float, workers: Sequence[int] = WORKERS) -> 
                 hours=work_s / 3600,
                 find_share=SLICES * parts.find_s / min(count, CELLS) / work_s,
                 read_share=series_per_s * parts.bytes / TEN_GIGABIT,
-                driver_share=series_per_s * parts.driver_s[1],
+                at_once=at_once,
+                driver_share=series_per_s * parts.driver.on_ray_s(at_once),
+                servers_share=series_per_s * parts.driver.servers_s / at_once,
             )
         )
     return found

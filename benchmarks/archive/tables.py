@@ -24,11 +24,11 @@ def show_measurement(found: ArchiveMeasurement) -> None:
     outside_s = next(pace.outside_s for pace in found.paces if (pace.executor, pace.workers) == (RAY, 1))
     terminal.table(
         f"{SLICES:,} slices on Ray, from these parts (shares above 100 % cannot be)",
-        ("workers", "slices/s", "hours", "finding / hours", "of 10 Gbit/s", "driver", "nearest limit"),
+        ("workers", "slices/s", "hours", "finding", "10 Gbit/s", "at once", "driver", "nearest limit"),
         [
             (
                 f"{one.workers:,}", f"{one.slices_per_s:,.0f}", f"{one.hours:.2f}", f"{one.find_share:.1%}",
-                f"{one.read_share:.1%}", f"{one.driver_share:.1%}", one.first,
+                f"{one.read_share:.1%}", f"{one.at_once}", f"{one.driver_share:.1%}", one.first,
             )
             for one in scaled(found.parts, max(0.0, outside_s))
         ],
@@ -51,8 +51,8 @@ def _parts(parts: Parts) -> list[tuple[str, str]]:
         ("written for a series", f"{parts.result_bytes / 1e3:.1f} kB in {parts.result_files} files"),
         ("finding, for a file, by one process", ms(parts.find_s)),
         ("the table, for a row each time its part is written", ms(parts.table_s)),
-        ("driver: a series, processes", ms(parts.driver_s[0])),
-        ("driver: a series, Ray and its servers", ms(parts.driver_s[1])),
-        ("series with nothing to do, 2 processes", f"{parts.small_per_s[0]:.0f} a second"),
-        ("series with nothing to do, 2 actors", f"{parts.small_per_s[1]:.0f} a second"),
+        ("driver: a series, processes", ms(parts.driver.processes_s)),
+        ("driver: a series, Ray", ms(parts.driver.series_s)),
+        ("driver: a message to a worker, Ray", ms(parts.driver.message_s)),
+        ("Ray's servers: a message", ms(parts.driver.servers_s)),
     ]

@@ -1,9 +1,13 @@
 """Workers as actors of Ray, here or on a cluster whose nodes come and go.
 
 An actor is a process with one worker. It gets the next series as soon as it has none, so a fast crew takes more of them
-than a slow one. An actor that dies, alone or with its node, is replaced. The new one starts as soon as the cluster has
-room for it, and its series goes to the next actor that is free. Actors for which there is no room yet wait, so nodes
-that are added get work.
+than a slow one. With many actors, each gets several series at a time, because the driver can take only so many answers
+a second. Fewer are handed out towards the end, so that all actors end at about the same time: guided self-scheduling
+(Polychronopoulos and Kuck, 1987).
+
+An actor that dies, alone or with its node, is replaced. The new one starts as soon as the cluster has room for it, and
+its series go to the next actor that is free, which recognises those that are done. Actors for which there is no room
+yet wait, so nodes that are added get work.
 
 Actor pools of Ray Data do not do the latter two: a task stays with its actor until that one is back, so a run would
 wait forever for a node that does not return.
@@ -12,6 +16,8 @@ wait forever for a node that does not return.
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from math import ceil
 from typing import Any
 
 from miniseg_edge.errors import DeviceLostError, InferenceError, MiniSegError, WorkerDiedError
@@ -29,6 +35,15 @@ TASKS_AT_ONCE = 4
 TRIES_OF_A_TASK = 10
 """A task is lost with its node, so it may be started more often than where only tasks end their processes."""
 
+ACTORS_PER_MESSAGE = 50
+"""An actor gets one more message at a time for each so many actors: about as many answers come from any number."""
+
+MOST_AT_ONCE = 20
+"""Messages for an actor: the driver has those of all actors in memory."""
+
+ROUNDS_LEFT = 4
+"""An actor gets several messages at a time only while there are so many times more for each actor."""
+
 _LEAVE_S = 60.0
 """Time for the last rows of idle actors; the output folder has those of an actor that does not answer."""
 
@@ -37,7 +52,7 @@ def on_ray(work: Work, crews: Sequence[Crew], series: Queued, setting: RaySettin
     """Rows as they come. Raises: as `Worker.process`; InferenceError where Ray itself fails; WorkerDiedError."""
     with ray_session(setting, crews) as ray:
         seats = [_Seat(Worker(work, crew), crew.gpus) for crew in crews for _ in range(crew.workers)]
-        seating = _Seating(ray, seats)
+        seating = _Seating(ray, seats, setting.at_once)
         try:
             yield from seating.answers(series)
         except ray.exceptions.RayError as error:
@@ -95,12 +110,19 @@ class Actor:
     def started(self) -> None:
         """Answers when the process is there."""
 
-    def answer(self, message: object) -> object:
-        """An answer, or an error. A process that has lost its GPU ends: another one can use the GPU again."""
-        answer = _answered(self._answering, message)
-        if isinstance(answer, DeviceLostError):
-            os._exit(LOST_EXIT_CODE)
-        return answer
+    def answers(self, messages: Sequence[object]) -> list[object]:
+        """An answer to each, up to an error, which is the last one.
+
+        A process that has lost its GPU ends: another one can use the GPU again.
+        """
+        found = list[object]()
+        for message in messages:
+            found.append(_answered(self._answering, message))
+            if isinstance(found[-1], DeviceLostError):
+                os._exit(LOST_EXIT_CODE)
+            if isinstance(found[-1], BaseException):
+                break
+        return found
 
     def leave(self) -> None:
         """Nothing is left to do. Raises: OutputError, if the last rows cannot be written to the table."""
@@ -115,55 +137,59 @@ class _Seat:
         answering: what each of its actors is.
         gpus: that it reserves.
         actor: None before the first.
-        message: that the actor has; None while it starts, and while it has none.
+        messages: that the actor has; none while it starts.
         unborn: actors in a row that died before they had started.
     """
 
     answering: Answering
     gpus: float
     actor: Any = None
-    message: Any = None
+    messages: Sequence[Any] = ()
     unborn: int = 0
 
 
 class _Seating:
     """Seats at which actors answer messages, each message once. Thread-safety: none."""
 
-    def __init__(self, ray: Any, seats: Sequence[_Seat]) -> None:
-        self._ray, self._seats = ray, seats
+    def __init__(self, ray: Any, seats: Sequence[_Seat], at_once: int | None) -> None:
+        self._ray, self._seats, self._at_once = ray, seats, at_once
         self._actor = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(Actor)
         errors = ray.exceptions
         self._deaths = (errors.RayActorError, errors.ObjectLostError, errors.OutOfMemoryError, errors.NodeDiedError)
         self._asked: dict[Any, _Seat] = {}
         self._free: list[_Seat] = []
-        self._returned: list[Any] = []
+        self._returned: list[Sequence[Any]] = []
         self._leaving: list[Any] = []
 
     def answers(self, messages: Queued) -> Iterator[Any]:
         """Answers as they come. Raises: what came as one; WorkerDiedError: no actor starts; RayError."""
-        left, due = iter(messages), len(messages)
+        waiting, due = _Waiting(messages, len(self._seats), self._at_once), len(messages)
         for seat in self._seats[:due]:
             self._start(seat)
         while due:
             for ref in self._come():
                 seat = self._asked.pop(ref)
-                has_answered, seat.message, message = seat.message is not None, None, seat.message
-                try:
-                    answer = self._ray.get(ref)
-                except self._deaths as error:
-                    self._replace(seat, message, error)
-                    has_answered = False
-                else:
-                    seat.unborn = 0
-                    self._free.append(seat)
-                self._hand_out(left)
-                if has_answered:
-                    if seat.message is None:
-                        self._leaving.append(seat.actor.leave.remote())
+                answers = self._answers(seat, ref)
+                self._hand_out(waiting)
+                if answers and not seat.messages:
+                    self._leaving.append(seat.actor.leave.remote())
+                for answer in answers:
                     if isinstance(answer, BaseException):
                         raise answer
                     due -= 1
                     yield answer
+
+    def _answers(self, seat: _Seat, ref: Any) -> Sequence[Any]:
+        """What has come from a seat's actor: none, if it has only started, or is gone."""
+        asked, seat.messages = seat.messages, ()
+        try:
+            answers = self._ray.get(ref)
+        except self._deaths as error:
+            self._replace(seat, asked, error)
+            return ()
+        seat.unborn = 0
+        self._free.append(seat)
+        return answers if asked else ()
 
     def _come(self) -> list[Any]:
         """What has come, at least one: of a thousand actors' answers, each alone would take longer than its series."""
@@ -184,9 +210,9 @@ class _Seating:
         seat.actor = self._actor.options(num_gpus=seat.gpus or None).remote(seat.answering)
         self._asked[seat.actor.started.remote()] = seat
 
-    def _replace(self, seat: _Seat, message: Any, error: Exception) -> None:
-        if message is not None:
-            self._returned.append(message)
+    def _replace(self, seat: _Seat, asked: Sequence[Any], error: Exception) -> None:
+        if asked:
+            self._returned.append(asked)
         else:
             seat.unborn += 1
         if seat.unborn == DEATHS_OF_A_TASK:
@@ -194,15 +220,34 @@ class _Seating:
         self._ray.kill(seat.actor)  # which may only be out of reach
         self._start(seat)
 
-    def _hand_out(self, left: Iterator[Any]) -> None:
+    def _hand_out(self, waiting: "_Waiting") -> None:
         """Gives free actors messages, first those that others have left behind."""
         while self._free:
-            message = self._returned.pop() if self._returned else next(left, None)
-            if message is None:
+            messages = self._returned.pop() if self._returned else waiting.next()
+            if not messages:
                 return
             seat = self._free.pop()
-            seat.message = message
-            self._asked[seat.actor.answer.remote(message)] = seat
+            seat.messages = messages
+            self._asked[seat.actor.answers.remote(messages)] = seat
+
+
+class _Waiting:
+    """Messages that are not handed out yet."""
+
+    def __init__(self, messages: Queued, actors: int, at_once: int | None) -> None:
+        self._messages, self._left, self._actors, self._at_once = iter(messages), len(messages), actors, at_once
+
+    def next(self) -> Sequence[Any]:
+        """Those for an actor; none at the end."""
+        found = list(islice(self._messages, self._at_once or messages_at_once(self._left, self._actors)))
+        self._left -= len(found)
+        return found
+
+
+def messages_at_once(left: int, actors: int) -> int:
+    """How many of those left an actor gets at a time, one at least."""
+    most = min(ceil(actors / ACTORS_PER_MESSAGE), MOST_AT_ONCE)
+    return max(1, min(most, left // (ROUNDS_LEFT * actors)))
 
 
 def _last_line(error: Exception) -> str:

@@ -51,11 +51,13 @@ class RaySetting:
             only accepts connections with the token that it is started with.
         folder: for Ray's files if it starts here; None uses a temporary folder, which is removed.
         store_bytes: size of its object store if it starts here.
+        at_once: series that a worker gets at a time; None decides by the number of workers and of series.
     """
 
     address: str | None = None
     folder: Path | None = None
     store_bytes: int = MIN_STORE_BYTES
+    at_once: int | None = None
 
     def __post_init__(self) -> None:
         if self.folder is not None and len(os.fsencode(self.folder.absolute())) > MAX_FOLDER_LETTERS:

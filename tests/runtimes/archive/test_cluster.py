@@ -77,13 +77,13 @@ def test_nodes_come_and_go_while_series_are_segmented(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Of four nodes one is killed and one is drained, and two are added."""
+    """Of four nodes one is killed and one is drained, and two are added; a worker gets two series at a time."""
     cluster.hold(4)
     drained, killed = cluster.nodes[:2]
     progress = once_each(
         {3: cluster.add, 6: lambda: cluster.kill(killed), 10: cluster.add, 14: lambda: cluster.drain(drained)}
     )
-    setting = RaySetting(cluster.address)
+    setting = RaySetting(cluster.address, at_once=2)
     report = segment_archive(
         demo_bundle_path, many, tmp_path / "out", executor="ray", workers=6, ray=setting, progress=progress
     )

@@ -17,7 +17,7 @@ import pytest
 from miniseg_edge.errors import IntegrityError, WorkerDiedError
 from miniseg_edge.runtimes.archive import Crew, segment_archive
 from miniseg_edge.runtimes.archive.engines.executors import processes
-from miniseg_edge.runtimes.archive.engines.on_ray import on_ray
+from miniseg_edge.runtimes.archive.engines.on_ray import MOST_AT_ONCE, messages_at_once, on_ray
 from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting, ray_session
 from miniseg_edge.runtimes.archive.table import rows_in
 from miniseg_edge.runtimes.archive.work import Work
@@ -111,7 +111,10 @@ def test_crews_of_two_kinds_share_the_work(executor: str, many: Path, demo_bundl
 def test_workers_that_are_killed_lose_nothing(
     executor: str, many: Path, demo_bundle_path: Path, tmp_path: Path
 ) -> None:
-    """The worker of each of the first rows is killed as soon as its row is there, most often at its next series."""
+    """The worker of each of the first rows is killed as soon as its row is there, most often at its next series.
+
+    On Ray it has several series at a time, of which some are done.
+    """
     killed: list[str] = []
 
     def kill(what: str, done: int, of: int) -> None:
@@ -122,12 +125,25 @@ def test_workers_that_are_killed_lose_nothing(
             killed.append(alive[0])
             os.kill(int(alive[0].rpartition("-")[2]), signal.SIGKILL)
 
-    report = segment_archive(demo_bundle_path, many, tmp_path / "out", executor=executor, workers=2, progress=kill)
+    setting = RaySetting(at_once=3)
+    report = segment_archive(
+        demo_bundle_path, many, tmp_path / "out", executor=executor, workers=2, ray=setting, progress=kill
+    )
     rows = rows_in(tmp_path / "out")
     assert len({row.key for row in rows}) == len(rows) == report.done == MANY
     assert len(killed) == 3
     assert {row.worker for row in rows} - set(killed), "others took their places"
     assert not list((tmp_path / "out").rglob(".attempt*"))
+
+
+def test_many_actors_get_several_series_at_a_time_and_single_ones_in_the_end() -> None:
+    assert {messages_at_once(left, 2) for left in range(10**4)} == {1}
+    assert messages_at_once(10**6, 200) == 4
+    assert messages_at_once(10**6, 10**4) == MOST_AT_ONCE
+    most = [messages_at_once(left, 1000) for left in range(10**5)]
+    assert most == sorted(most)
+    assert most[4000 * 5] == 5
+    assert max(most[:8000]) == min(most) == 1
 
 
 def test_a_worker_without_the_bundle_stops_the_run(
