@@ -18,7 +18,7 @@ from miniseg_edge.runtimes.archive.storage.output import Output
 from miniseg_edge.runtimes.archive.storage.urls import is_url, shown_url
 from miniseg_edge.runtimes.archive.work import Work
 
-RUN, ROW, SERIES, ATTEMPT = "run.json", "row.json", "series", ".attempt-"
+RUN, ROW, SERIES = "run.json", "row.json", "series"
 RUN_SCHEMA_VERSION = 2
 MAX_RECORD_BYTES = 2**20
 
@@ -64,15 +64,6 @@ class OutputFolder:
         """
         return self._output.results(_folder(key), scratch)
 
-    def begin(self, key: str, run: str) -> int:
-        """Records an attempt at a series; returns the number of this run's attempts, including this one.
-
-        Raises: OutputError.
-        """
-        count = len(self._output.names(_folder(key), f"{ATTEMPT}{run}-")) + 1
-        self._output.mark(f"{_folder(key)}/{ATTEMPT}{run}-{count}")
-        return count
-
     def commit(self, row: Row) -> None:
         """Marks the series as done; its results are on the disk before. Raises: OutputError; then it is not done.
 
@@ -80,12 +71,6 @@ class OutputFolder:
         for the disk, which can do that a few hundred times a second for all workers together.
         """
         self._output.write(_row(row.key), json_from_record(row).encode(), durable=False)
-        self.forget_attempts(row.key)
-
-    def forget_attempts(self, key: str) -> None:
-        """Removes the attempt records of a series that is done."""
-        for name in self._output.names(_folder(key), ATTEMPT):
-            self._output.remove(f"{_folder(key)}/{name}")
 
     def row(self, key: str) -> Row | None:
         """The row of a series that is done; None if it is not, or if its row is damaged."""

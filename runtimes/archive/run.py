@@ -1,7 +1,6 @@
 """The driver: has the series found, has the workers make their results, and counts. What grows is on the disk."""
 
 import time
-import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -163,7 +162,6 @@ def segment_archive(
         rescale=rescale,
         assume_hu=assume_hu,
         threads=threads,
-        run=uuid.uuid4().hex[:12],
         seg_frames=seg_frames,
         follow_links=follow_links,
         bounds=bounds or Bounds(),

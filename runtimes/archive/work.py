@@ -26,7 +26,6 @@ class Work:
         precision: as in `load`.
         rescale: slope and intercept if DICOM headers lack them.
         threads: of each worker's engine.
-        run: identifies the driver's run, so that attempts of other runs are not counted.
         seg_frames: as in `dicom_seg_from_mask`.
         assume_hu: whether values that do not look like HU are accepted.
         follow_links: whether files behind links out of the archive are read.
@@ -43,7 +42,6 @@ class Work:
     precision: str
     rescale: Rescale | None
     threads: int
-    run: str
     seg_frames: SegFrames = "range"
     assume_hu: bool = False
     follow_links: bool = False

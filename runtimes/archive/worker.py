@@ -4,7 +4,7 @@ import os
 import posixpath
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -45,7 +45,7 @@ from miniseg_edge.studies.source_files import DiskFile
 from miniseg_edge.studies.study import Study
 
 ATTEMPTS = 3
-"""Workers that may die on a series in one run before it is abandoned."""
+"""Processes that may die of a series in one run before it is given up."""
 
 _NOTHING_TO_SEGMENT = (WrongModalityError, NoImagesError)
 
@@ -65,9 +65,11 @@ class Worker:
         """In another process it is another worker."""
         return Worker, (self._work, self._crew)
 
-    def __call__(self, series: Series) -> Row:
-        """As `process`."""
-        return self.process(series)
+    def __call__(self, message: "Series | GivenUp") -> Row:
+        """The row of a series. Raises: as `process`."""
+        if isinstance(message, GivenUp):
+            return self._committed(message.series, self._abandoned)
+        return self.process(message)
 
     def process(self, series: Series) -> Row:
         """Segments a series, writes its results, and commits its row, which records any error of the series.
@@ -77,26 +79,7 @@ class Worker:
                 RuntimeUnavailableError, InferenceError: the Segmenter cannot be opened.
             DeviceLostError: this process cannot use its GPU again; another one must take the series.
         """
-        done = self._journal.row(series.key)
-        if done is not None and done.is_of(series):  # a worker that died later had committed it
-            self._journal.forget_attempts(series.key)
-            self._rows.add(done)
-            return done
-        if done is not None:
-            self._journal.forget(series.key)  # before its results are replaced
-        attempt = self._journal.begin(series.key, self._work.run)
-        if attempt > ATTEMPTS:
-            died = WorkerDiedError(
-                "this series crashed its workers", expected="a worker that survives", got=f"{ATTEMPTS} that did not"
-            )
-            source = source_at(self._work.source, follow_links=self._work.follow_links)
-            content = content_sha256(partial(source.opened, name) for name in series.files)
-            row = self._row(series, FAILED, _Clock(), content, error=died)
-        else:
-            row = self._processed(series, *self._ready())
-        self._journal.commit(row)
-        self._rows.add(row)
-        return row
+        return self._committed(series, self._processed)
 
     def leave(self) -> None:
         """Writes the rows that are not in the table yet; any thread may call it. Raises: OutputError."""
@@ -108,6 +91,26 @@ class Worker:
         if self._opened is not None:
             self._opened[0].close()
             self._opened = None
+
+    def _committed(self, series: Series, made: Callable[[Series], Row]) -> Row:
+        done = self._journal.row(series.key)
+        if done is not None and done.is_of(series):  # a worker that died later had committed it
+            self._rows.add(done)
+            return done
+        if done is not None:
+            self._journal.forget(series.key)  # before its results are replaced
+        row = made(series)
+        self._journal.commit(row)
+        self._rows.add(row)
+        return row
+
+    def _abandoned(self, series: Series) -> Row:
+        died = WorkerDiedError(
+            "this series crashed its workers", expected="a worker that survives", got=f"{ATTEMPTS} that did not"
+        )
+        source = source_at(self._work.source, follow_links=self._work.follow_links)
+        content = content_sha256(partial(source.opened, name) for name in series.files)
+        return self._row(series, FAILED, _Clock(), content, error=died)
 
     def _ready(self) -> tuple[Segmenter, Source]:
         if self._opened is None:
@@ -122,7 +125,8 @@ class Worker:
             self._opened = segmenter, source
         return self._opened
 
-    def _processed(self, series: Series, segmenter: Segmenter, source: Source) -> Row:
+    def _processed(self, series: Series) -> Row:
+        segmenter, source = self._ready()
         clock, content, bounds = _Clock(), None, self._work.bounds
         try:
             bounds.check_found(series)
@@ -205,6 +209,24 @@ class Worker:
             worker=self._name,
             created=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         )
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A series that no process survived: what is left to make is its row."""
+
+    series: Series
+
+
+def after_deaths(message: Series | GivenUp, deaths: int) -> Series | GivenUp:
+    """What to ask the next process, once so many have died of a message. Raises: WorkerDiedError."""
+    if deaths < ATTEMPTS:
+        return message
+    if isinstance(message, GivenUp):
+        raise WorkerDiedError(
+            "the workers keep dying", expected="one that survives", got=f"{deaths} that did not, without segmenting"
+        )
+    return GivenUp(message)
 
 
 @dataclass(frozen=True)

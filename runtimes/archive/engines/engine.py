@@ -57,7 +57,7 @@ class Engine:
         if self._lanes is None or self._lanes[0] is not answering:
             self._end_lanes()
             kinds = [answering] * sum(crew.workers for crew in self._crews)
-            self._lanes = answering, executors.Lanes(kinds, executors.DEATHS_OF_A_TASK)
+            self._lanes = answering, executors.Lanes(kinds, executors.repeated)
         return self._lanes[1]
 
     def _end_lanes(self) -> None:

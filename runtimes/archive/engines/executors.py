@@ -1,6 +1,6 @@
 """Who does the work on this machine: this process, or processes of their own. Ray is in `on_ray`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Any
@@ -10,10 +10,13 @@ from miniseg_edge.runtimes.archive.engines.process import Answering, AnsweringPr
 from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.series import Series
 from miniseg_edge.runtimes.archive.work import Crew, Work
-from miniseg_edge.runtimes.archive.worker import Worker
+from miniseg_edge.runtimes.archive.worker import Worker, after_deaths
 
 DEATHS_OF_A_TASK = 3
 """Processes that may die of a task other than a series before the run stops."""
+
+AfterDeaths = Callable[[Any, int], Any]
+"""What to ask the next process, once so many have died of a message. Raises: WorkerDiedError."""
 
 
 def in_process(work: Work, crews: Sequence[Crew], series: Iterable[Series]) -> Iterator[Row]:
@@ -28,23 +31,27 @@ def in_process(work: Work, crews: Sequence[Crew], series: Iterable[Series]) -> I
 def processes(work: Work, crews: Sequence[Crew], series: Iterable[Series]) -> Iterator[Row]:
     """A process for each worker, each with one series at a time; rows as they come. Raises: as `Worker.process`.
 
-    Raises: as `Worker.process`.
-
-    A worker that dies is replaced, and the new one gets its series and the number of its crashes.
+    A worker that dies is replaced, and the new one gets its series.
     """
-    lanes = Lanes([Worker(work, crew) for crew in crews for _ in range(crew.workers)])
+    lanes = Lanes([Worker(work, crew) for crew in crews for _ in range(crew.workers)], after_deaths)
     try:
         yield from lanes.answers(series)
     finally:
         lanes.close()
 
 
+def repeated(message: Any, deaths: int) -> Any:
+    """As `AfterDeaths`, of a task other than a series."""
+    if deaths == DEATHS_OF_A_TASK:
+        raise WorkerDiedError("a task ended every process", expected="one that survives", got=f"{deaths} deaths")
+    return message
+
+
 class Lanes:
     """A process for each of what answers, from its first message on. Thread-safety: none."""
 
-    def __init__(self, kinds: Sequence[Answering], most_deaths: int | None = None) -> None:
-        """`most_deaths`: processes that may die of one message before that is an error; None for any number."""
-        self._lanes = [_Lane(kind, most_deaths) for kind in kinds]
+    def __init__(self, kinds: Sequence[Answering], after: AfterDeaths) -> None:
+        self._lanes = [_Lane(kind, after) for kind in kinds]
 
     def answers(self, asked: Iterable[Any]) -> Iterator[Any]:
         """Answers as they come; messages are taken as processes become free.
@@ -70,8 +77,8 @@ class Lanes:
 class _Lane:
     """A process with a thread that waits for it. One that dies is replaced, at what it was asked."""
 
-    def __init__(self, kind: Answering, most_deaths: int | None) -> None:
-        self._kind, self._most_deaths = kind, most_deaths
+    def __init__(self, kind: Answering, after: AfterDeaths) -> None:
+        self._kind, self._after = kind, after
         self._waiting = ThreadPoolExecutor(1, thread_name_prefix="miniseg-lane")
         self._process: AnsweringProcess | None = None
 
@@ -92,10 +99,9 @@ class _Lane:
                 return answer
             self._end()
             deaths += 1
-            if deaths == self._most_deaths:
-                raise WorkerDiedError(
-                    "a task ended every process", expected="one that survives", got=f"{deaths} deaths"
-                )
+            asked, message = message, self._after(message, deaths)
+            if message is not asked:
+                deaths = 0
 
     def _end(self) -> None:
         if self._process is not None:

@@ -14,6 +14,7 @@ wait forever for a node that does not return.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,13 +22,13 @@ from math import ceil
 from typing import Any
 
 from miniseg_edge.errors import DeviceLostError, InferenceError, MiniSegError, WorkerDiedError
-from miniseg_edge.runtimes.archive.engines.executors import DEATHS_OF_A_TASK
+from miniseg_edge.runtimes.archive.engines.executors import DEATHS_OF_A_TASK, AfterDeaths
 from miniseg_edge.runtimes.archive.engines.process import LOST_EXIT_CODE, Answering
 from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting, ray_session
 from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.to_do import Queued
 from miniseg_edge.runtimes.archive.work import Crew, Work
-from miniseg_edge.runtimes.archive.worker import Worker
+from miniseg_edge.runtimes.archive.worker import Worker, after_deaths
 
 TASKS_AT_ONCE = 4
 """For each processor of the cluster: enough that none waits for the next task."""
@@ -52,7 +53,7 @@ def on_ray(work: Work, crews: Sequence[Crew], series: Queued, setting: RaySettin
     """Rows as they come. Raises: as `Worker.process`; InferenceError where Ray itself fails; WorkerDiedError."""
     with ray_session(setting, crews) as ray:
         seats = [_Seat(Worker(work, crew), crew.gpus) for crew in crews for _ in range(crew.workers)]
-        seating = _Seating(ray, seats, setting.at_once)
+        seating = _Seating(ray, seats, setting.at_once, after_deaths)
         try:
             yield from seating.answers(series)
         except ray.exceptions.RayError as error:
@@ -151,14 +152,15 @@ class _Seat:
 class _Seating:
     """Seats at which actors answer messages, each message once. Thread-safety: none."""
 
-    def __init__(self, ray: Any, seats: Sequence[_Seat], at_once: int | None) -> None:
-        self._ray, self._seats, self._at_once = ray, seats, at_once
+    def __init__(self, ray: Any, seats: Sequence[_Seat], at_once: int | None, after: AfterDeaths) -> None:
+        self._ray, self._seats, self._at_once, self._after = ray, seats, at_once, after
         self._actor = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(Actor)
         errors = ray.exceptions
         self._deaths = (errors.RayActorError, errors.ObjectLostError, errors.OutOfMemoryError, errors.NodeDiedError)
         self._asked: dict[Any, _Seat] = {}
         self._free: list[_Seat] = []
-        self._returned: list[Sequence[Any]] = []
+        self._returned: list[Any] = []
+        self._died_of = Counter[Any]()
         self._leaving: list[Any] = []
 
     def answers(self, messages: Queued) -> Iterator[Any]:
@@ -211,19 +213,19 @@ class _Seating:
         self._asked[seat.actor.started.remote()] = seat
 
     def _replace(self, seat: _Seat, asked: Sequence[Any], error: Exception) -> None:
-        if asked:
-            self._returned.append(asked)
-        else:
-            seat.unborn += 1
+        seat.unborn += not asked
+        for message in asked:
+            self._died_of[message] += 1
+            self._returned.append(self._after(message, self._died_of[message]))
         if seat.unborn == DEATHS_OF_A_TASK:
             raise WorkerDiedError("a worker's process cannot be started", because=_last_line(error)) from error
         self._ray.kill(seat.actor)  # which may only be out of reach
         self._start(seat)
 
     def _hand_out(self, waiting: "_Waiting") -> None:
-        """Gives free actors messages, first those that others have left behind."""
+        """Gives free actors messages, first those that others have left behind: one by one, since one may be deadly."""
         while self._free:
-            messages = self._returned.pop() if self._returned else waiting.next()
+            messages = [self._returned.pop()] if self._returned else waiting.next()
             if not messages:
                 return
             seat = self._free.pop()

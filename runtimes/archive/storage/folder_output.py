@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from miniseg_edge.errors import IntegrityError, OutputError
-from miniseg_edge.host.files import bytes_from_file, lock_file, make_folder, replace_file
+from miniseg_edge.host.files import bytes_from_file, lock_file, replace_file
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,19 +49,10 @@ class FolderOutput:
         if durable:
             replace_file(path, data)
             return
-        make_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
         partial.write_bytes(data)
         partial.replace(path)
-
-    def mark(self, name: str) -> None:
-        """As `Output` says."""
-        path = self.folder / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        except OSError as error:
-            raise _unwritable(path.parent, error) from error
 
     def names(self, folder: str, start: str = "") -> list[str]:
         """As `Output` says."""

@@ -38,9 +38,6 @@ class Output(Protocol):
     def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Replaces a file as a whole. If it can be made again, it need not be `durable`: survive a power cut."""
 
-    def mark(self, name: str) -> None:
-        """Leaves an empty file."""
-
     def names(self, folder: str, start: str = "") -> list[str]:
         """Names in a folder that begin with `start`, in order; none if it is not there."""
 

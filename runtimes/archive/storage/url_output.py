@@ -69,10 +69,6 @@ class UrlOutput:
         """As `Output` says: what a store confirms is durable."""
         self._must(lambda system, root: system.pipe_file(f"{root}/{name}", data))
 
-    def mark(self, name: str) -> None:
-        """As `Output` says."""
-        self.write(name, b"")
-
     def names(self, folder: str, start: str = "") -> list[str]:
         """As `Output` says."""
         if not folder:

@@ -1,7 +1,7 @@
 """Committing rows alone: `python -m tests.runtimes.archive.row_speed 1000 --workers 8`.
 
-Each worker records an attempt, commits the row with all that makes it durable, and adds it to the table, as it does for
-a series. It prints rows a second of all workers together.
+Each worker commits rows and adds them to the table, as it does for series. It prints rows a second of all workers
+together.
 """
 
 import argparse
@@ -35,7 +35,6 @@ def commit_rows(output: Path, worker: int, count: int) -> float:
     folder, table, start = OutputFolder(place), LooseRows(place), time.perf_counter()
     for index in range(count):
         row = replace(ROW, key=hashlib.sha256(f"{worker} {index}".encode()).hexdigest()[:32])
-        folder.begin(row.key, "run")
         folder.commit(row)
         table.add(row)
     table.flush()

@@ -15,14 +15,13 @@ import pytest
 from nibabel import Nifti1Image
 
 import miniseg_edge
-from miniseg_edge.errors import OutputError, OutputExistsError, UsageError
+from miniseg_edge.errors import OutputError, OutputExistsError, UsageError, WorkerDiedError
 from miniseg_edge.runtimes.archive import ArchiveReport, Crew, segment_archive, source
 from miniseg_edge.runtimes.archive.output_folder import OutputFolder
-from miniseg_edge.runtimes.archive.row import Row
 from miniseg_edge.runtimes.archive.storage.output import output_at
 from miniseg_edge.runtimes.archive.table import parquet_from_rows, rows_in
 from miniseg_edge.runtimes.archive.work import Work
-from miniseg_edge.runtimes.archive.worker import ATTEMPTS, Worker
+from miniseg_edge.runtimes.archive.worker import ATTEMPTS, GivenUp, Worker, after_deaths
 from miniseg_edge.runtimes.segment_command import main
 from miniseg_edge.studies import open_study
 from tests.runtimes.archive.archives import EXPECTED, OTHER_FILES, SERIES, nifti, of_series, results_in, write_archive
@@ -168,24 +167,19 @@ def test_a_series_that_workers_die_of_is_given_up(demo_bundle_path: Path, tmp_pa
     (series,) = find_series(source).series
     digest = miniseg_edge.open_bundle(demo_bundle_path).manifest.digest
     work = Work(str(demo_bundle_path), None, digest, str(source), str(tmp_path / "out"), None,
-                ("nifti", "json"), "auto", None, 1, "this run")  # fmt: skip
-    journal = OutputFolder(output_at(work.output))
-
-    def row_after(deaths: int, run: str) -> Row:
-        journal.forget(series.key)
-        for _ in range(deaths):
-            journal.begin(series.key, run)
-        worker = Worker(work, Crew(1))
-        try:
-            return worker.process(series)
-        finally:
-            worker.close()
-
-    assert row_after(ATTEMPTS, "another run").status == "done"
-    assert row_after(ATTEMPTS - 1, work.run).status == "done"
-    given_up = row_after(ATTEMPTS, work.run)
-    assert (given_up.status, given_up.error_code) == ("failed", "WORKER_DIED")
-    assert not list((tmp_path / "out").rglob(".attempt*"))
+                ("nifti", "json"), "auto", None, 1)  # fmt: skip
+    assert after_deaths(series, ATTEMPTS - 1) is series
+    given_up = after_deaths(series, ATTEMPTS)
+    assert given_up == GivenUp(series)
+    assert after_deaths(given_up, ATTEMPTS - 1) is given_up, "nodes may be killed meanwhile"
+    with pytest.raises(WorkerDiedError):
+        after_deaths(given_up, ATTEMPTS)
+    worker = Worker(work, Crew(1))
+    row = worker(given_up)
+    worker.close()
+    assert (row.status, row.error_code) == ("failed", "WORKER_DIED")
+    assert row.content_sha256 is not None, "the same series sent again is known"
+    assert rows_in(tmp_path / "out") == [row]
 
 
 def test_other_results_are_not_added_to(again: Path, archive: Path, demo_bundle_path: Path, bundle_path: Path) -> None:

@@ -18,8 +18,7 @@ def folder(tmp_path: Path) -> OutputFolder:
     return OutputFolder(output_at(tmp_path))
 
 
-def test_a_committed_row_comes_back_and_leaves_no_attempts(folder: OutputFolder, tmp_path: Path) -> None:
-    assert (folder.begin(DONE.key, "run"), folder.begin(DONE.key, "run")) == (1, 2)
+def test_a_committed_row_comes_back(folder: OutputFolder, tmp_path: Path) -> None:
     folder.commit(DONE)
     assert folder.row(DONE.key) == DONE
     assert folder.is_done(DONE.key)
@@ -28,7 +27,6 @@ def test_a_committed_row_comes_back_and_leaves_no_attempts(folder: OutputFolder,
 
 @pytest.mark.parametrize("left", [b"", bytes(700), b"cut", b"not json at all", bytes([255]) * 40])
 def test_a_row_that_a_power_cut_damaged_is_none(folder: OutputFolder, tmp_path: Path, left: bytes) -> None:
-    folder.begin(DONE.key, "run")
     folder.commit(DONE)
     file = tmp_path / "series" / DONE.key / "row.json"
     file.write_bytes(file.read_bytes()[:-20] if left == b"cut" else left)

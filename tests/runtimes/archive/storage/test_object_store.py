@@ -85,7 +85,6 @@ def test_results_at_a_url_are_those_of_a_folder(
     assert drawn_in(memory) == results_in(in_folder)
     tops = {name.partition("/")[0] for name in objects_in(memory)}
     assert tops == {"run.json", "index", "rows", "series"}
-    assert not [name for name in objects_in(memory) if "/.attempt" in name]
     left = [path for path in (tmp_path / "temporary").rglob("*") if path.is_file()]
     assert [path.name for path in left] == [".lock"]
 
@@ -154,7 +153,7 @@ def test_credentials_in_a_url_are_not_what_a_run_is(tmp_path: Path) -> None:
     """They are not stored, they may change, and what an earlier version stored is not shown."""
 
     def record(source: str) -> RunRecord:
-        work = Work("b", None, "0" * 64, source, str(tmp_path), None, ("json",), "auto", None, 1, "run")
+        work = Work("b", None, "0" * 64, source, str(tmp_path), None, ("json",), "auto", None, 1)
         return record_of(work, ("native on cpu",))
 
     url = "https://user:SECRET{}@host/archive?signature=SECRET"
@@ -211,7 +210,7 @@ def test_an_archive_in_a_bucket_comes_out_as_in_a_folder(
     assert len(seen) == 4
     assert drawn_in(output) == results_in(in_folder)
     assert {row.known_by for row in rows_in(output)} == {"etag"}
-    assert not [name for name in objects_in(output) if name.startswith(".scratch") or "/.attempt" in name]
+    assert not [name for name in objects_in(output) if name.startswith(".scratch")]
     again = segment_archive(demo_bundle_path, source, output, executor="in-process")
     assert (again.earlier, again.slices, again.headers) == (SERIES, 0, 1)
     assert SECRET.encode() not in b"".join(objects_in(output).values())
@@ -316,20 +315,20 @@ def test_a_bucket_that_is_not_there_is_a_typed_error(
 def test_a_series_costs_as_many_requests_whatever_else_is_there(
     proxy: FaultyProxy, demo_bundle_path: Path, tmp_path: Path
 ) -> None:
-    """As docs/archive.md says: 6, one for each result, and two for each file."""
+    """As docs/archive.md says: 2, one for each result, and two for each file."""
     for number in range(3):
         write_series(tmp_path / "in" / str(number), 4, of_series(number))
     source = in_bucket(tmp_path / "in")
     digest = miniseg_edge.open_bundle(demo_bundle_path).manifest.digest
     work = Work(str(demo_bundle_path), None, digest, source, f"{in_bucket()}/results", tmp_path / "scratch",
-                ("nifti", "json"), "auto", None, 1, "run")  # fmt: skip
+                ("nifti", "json"), "auto", None, 1)  # fmt: skip
     worker, costs = Worker(work, Crew(1)), list[int]()
     for series in find_series(source).series:
         with proxy.with_faults() as seen:
             assert worker.process(series).status == "done"
             costs.append(seen.total())
     worker.close()
-    assert costs[1:] == [6 + 2 + 2 * 4] * 2
+    assert costs[1:] == [2 + 2 + 2 * 4] * 2
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def test_files(output: Output) -> None:
     assert (output.names(""), output.read("a/b"), output.has("a/b")) == ([], None, False)
     output.write("a/b", b"12345")
     output.write("a/c", b"", durable=False)
-    output.mark("a/.d")
+    output.write("a/.d", b"")
     assert output.names("a") == [".d", "b", "c"]
     assert output.names("") == ["a"]
     assert output.read("a/b", 5) == b"12345"
