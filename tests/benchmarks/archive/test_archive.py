@@ -59,7 +59,8 @@ def test_a_message_costs_what_single_series_cost_more() -> None:
         return ArchiveRun(rows=(), workers=2, start_s=0.0, work_s=1.0, find_s=0.0, driver_s=driver_s, servers_s=1e-5)
 
     driver = Refused(processes=run(2e-3), single=run(1.1e-3), many=run(1e-4 + 1e-3 / MOST_AT_ONCE)).driver()
-    assert (driver.series_s, driver.message_s) == (pytest.approx(1e-4), pytest.approx(1e-3))
+    assert driver.series_s == pytest.approx(1e-4)
+    assert driver.message_s == pytest.approx(1e-3)
     assert driver.on_ray_s(1) == pytest.approx(1.1e-3)
     assert driver.processes_s == 2e-3
 
