@@ -40,7 +40,7 @@ def _work(parsed: argparse.Namespace) -> None:
     (output,) = outputs_in(parsed.output, (FILE,), overwrite=parsed.overwrite)
     bundle = open_bundle(parsed.bundle)
     rounds = parsed.rounds
-    with terminal.counted("measuring an archive", 4 * rounds + 3) as progress:
+    with terminal.counted("measuring an archive", 4 * rounds + 2) as progress:
         paces, parts = measure_archive(
             parsed.bundle,
             bundle,
