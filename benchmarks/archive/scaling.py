@@ -41,7 +41,7 @@ class Scale:
         """The resource that is closest to its limit, or beyond it."""
         shares = {
             "finding": self.find_share,
-            "reading from storage": self.read_share,
+            "the storage": self.read_share,
             "the driver": self.driver_share,
             "Ray's servers": self.servers_share,
         }

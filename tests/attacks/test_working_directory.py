@@ -67,10 +67,6 @@ COMMANDS = {
         *("miniseg-bench", "IN/small", *SHORT, "--runtime", "openvino", "--peers", "--profile"),
         *("--input", "IN/slices", "--labels", "IN/masks"),
     ],
-    "bench networks": [
-        *("miniseg-bench", "networks", "IN/tiny.pth", "--network", "monai-unet", *SHORT),
-        *("--runtime", "onnxruntime", "--input-size", "64", "64"),
-    ],
     "bench a soak": ["miniseg-bench", "soak", "IN/bundle", "--hours", "0.001", "--runtime", "openvino"],
     "bench a service": ["miniseg-bench", "serve", "IN/bundle", "--seconds", "1", "--runtime", "openvino"],
     "train": ["miniseg-train", *TRAINING, "--on-all"],

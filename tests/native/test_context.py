@@ -185,7 +185,7 @@ def test_memory_stands_still(model: Model) -> None:
     """A hundred contexts that are kept take far more than a thousand that are not."""
 
     def check() -> None:
-        assert growth(runs(model, 20_000)) < 300
+        assert growth(runs(model, 8_000)) < 300
         assert growth(contexts(model, 1_000)) < 300
         assert growth(contexts(model, 1_000, keep=10)) > 3_000
 

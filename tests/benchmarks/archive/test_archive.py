@@ -66,7 +66,7 @@ def test_a_message_costs_what_single_series_cost_more() -> None:
 
 
 def test_the_first_to_give_is_named() -> None:
-    assert scaled(PARTS, 0.0, (1000,))[0].first == "reading from storage gives"
+    assert scaled(PARTS, 0.0, (1000,))[0].first == "the storage gives"
     near = replace(PARTS, bytes=1000, driver=replace(PARTS.driver, series_s=0.1))
     assert scaled(near, 0.0, (1000,))[0].first == "the driver gives"
     assert scaled(near, 0.0, (1,))[0].first == "the driver"

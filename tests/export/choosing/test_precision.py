@@ -8,6 +8,7 @@ from miniseg_edge.bundle.manifest import PrecisionChoice
 from miniseg_edge.export.choosing import turns
 from miniseg_edge.export.choosing.precision import kept_artifacts
 from miniseg_edge.export.command import main
+from miniseg_edge.export.quantization.search import stability
 from miniseg_edge.phantoms import phantoms
 from miniseg_edge.slices.images import write_png
 
@@ -20,6 +21,7 @@ def test_auto_keeps_what_pays_and_says_why(
 ) -> None:
     monkeypatch.setattr(turns, "LOOKS", (3,))
     monkeypatch.setattr(turns, "TURN_S", 0.1)
+    monkeypatch.setattr(stability, "SUBSETS", 3)
     for item in phantoms(16, first_seed=300, size=(64, 64)):
         write_png(tmp_path / "slices" / f"{item.name}.png", item.image)
     words = [str(tiny_checkpoint_path), "--target", "openvino", "--precision", "auto", *SMALL]

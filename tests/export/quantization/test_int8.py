@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.errors import NoGainError, ParityError, UsageError
 from miniseg_edge.export.choosing import turns
 from miniseg_edge.export.exporter import export_bundle
+from miniseg_edge.export.quantization.search import stability
 from miniseg_edge.export.quantization.search.journal import Journal
 from miniseg_edge.export.quantization.search.plan import QuantizationPlan, plan_from_file
 from miniseg_edge.export.request import ExportRequest
@@ -40,6 +42,14 @@ def calibration(folder: Path, count: int, size: tuple[int, int]) -> Path:
 def plan_of(path: Path, *groups: str) -> Path:
     path.write_text(json_from_record(QuantizationPlan(1, groups, 0, "by hand", "", ())))
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def three_subsets() -> Iterator[None]:
+    """Fewer fits for the verdict on stability; their number is tested in search/test_stability.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stability, "SUBSETS", 3)
+        yield
 
 
 @pytest.fixture(scope="module")
