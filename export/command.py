@@ -208,7 +208,8 @@ def _export(parsed: argparse.Namespace) -> None:
             because=reasons,
             remedy=f"The report is {result.report}",
         )
-    terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR", "good")
+    only = "" if request.window else " (8-bit slices; DICOM and NIfTI need an export with --window)"
+    terminal.say(f"{request.output} is ready: miniseg-segment {request.output} INPUT --output DIR{only}", "good")
     terminal.points("Before you use it:", result.remarks)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from miniseg_edge.errors import UsageError
 from miniseg_edge.phantoms import MIN_SIDE, main, phantom, phantoms
+from miniseg_edge.studies import open_study
 
 SMALL = (96, 96)
 
@@ -85,3 +86,13 @@ def test_the_command_writes_images_and_masks(tmp_path: Path) -> None:
         found = cv2.imread(str(tmp_path / "set" / kind / "phantom-0010.png"), cv2.IMREAD_UNCHANGED)
         assert found is not None
         assert np.array_equal(found, expected)
+
+
+def test_the_command_writes_a_series(tmp_path: Path) -> None:
+    assert main([str(tmp_path / "study"), "--count", "2", "--dicom"]) == 0
+    study = open_study(tmp_path / "study")
+    assert len(study) == 2
+    grey = np.clip(np.rint((study.read(1).voxels_hu + 1250) / 1500 * 255), 0, 255)
+    assert np.abs(grey - phantom(1).image).mean() < 3, "the scanner's noise"
+    assert main([str(tmp_path / "study"), "--dicom"]) == 1
+    assert len(list((tmp_path / "study").iterdir())) == 2

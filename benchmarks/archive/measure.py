@@ -15,10 +15,10 @@ from miniseg_edge.benchmarks.archive.parts import Parts, measure_parts
 from miniseg_edge.benchmarks.archive.refused import refused_runs
 from miniseg_edge.benchmarks.archive.runs import ArchiveRun, archive_run
 from miniseg_edge.benchmarks.report import Machine
-from miniseg_edge.benchmarks.session.study_burst import write_series
 from miniseg_edge.bundle.bundle import Bundle
 from miniseg_edge.errors import UsageError
 from miniseg_edge.phantoms import phantom
+from miniseg_edge.phantoms.series import write_series
 from miniseg_edge.runtimes.archive.engines.engine import PROCESSES, RAY
 
 ARCHIVE_SCHEMA_VERSION = 2

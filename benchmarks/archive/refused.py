@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from miniseg_edge.benchmarks.archive.runs import ArchiveRun, archive_run
-from miniseg_edge.benchmarks.session.study_burst import write_series
 from miniseg_edge.host.dependencies import require
+from miniseg_edge.phantoms.series import write_series
 from miniseg_edge.runtimes.archive.bounds import Bounds
 from miniseg_edge.runtimes.archive.engines.engine import PROCESSES, RAY
 from miniseg_edge.runtimes.archive.engines.on_ray import MOST_AT_ONCE

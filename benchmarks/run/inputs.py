@@ -6,11 +6,11 @@ from pathlib import Path
 from miniseg_edge.benchmarks.report import Failure
 from miniseg_edge.benchmarks.run.request import BenchmarkRequest
 from miniseg_edge.benchmarks.session.plan import BURST
-from miniseg_edge.benchmarks.session.study_burst import write_series
 from miniseg_edge.bundle.bundle import Bundle
 from miniseg_edge.console import terminal
 from miniseg_edge.errors import InputError, MissingDependencyError, UsageError
 from miniseg_edge.phantoms import main as write_phantoms
+from miniseg_edge.phantoms.series import write_series
 from miniseg_edge.slices.images import image_paths, label_from_file, slice_from_file
 from miniseg_edge.slices.preprocessing import ByteArray
 

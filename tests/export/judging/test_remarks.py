@@ -64,6 +64,7 @@ def test_slices_that_do_not_fit_the_statistics_are_in_the_last_lines(
     shown = capsys.readouterr()
     point, contradiction = points(shown.out)
     assert "is not the checkpoint's own" in contradiction
+    assert "8-bit slices; DICOM and NIfTI need an export with --window" in shown.out
     assert "normalisation does not fit the validation slices: it is for mean 0.700, std 0.200" in point
     assert "does not fit the validation slices" in shown.err, "and at once"
     assert open_bundle(tmp_path / "out").manifest.parity.remarks[0] == point.removeprefix("  - ")
