@@ -37,6 +37,11 @@ def _held_to() -> dict[str, str]:
     return found
 
 
+def busy_share() -> float:
+    """Share of the machine's processors in use during the next second, 0..1; of all programs, while this one waits."""
+    return psutil.cpu_percent(interval=1.0) / 100
+
+
 def this_machine() -> Machine:
     """Processor, cores that this process may use, memory in GB (1e9), GPUs, system, versions; no host name."""
     cores, found = usable_cores(), gpus_here()

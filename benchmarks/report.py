@@ -11,6 +11,9 @@ from miniseg_edge.errors import InputError
 from miniseg_edge.host.files import bytes_from_file
 
 REPORT_SCHEMA_VERSION = 1
+BUSY = 0.2
+"""Share of the processors in use by other programs from which a report warns."""
+
 MAX_REPORT_BYTES = 256 * 2**20
 
 
@@ -193,6 +196,8 @@ class Report:
         ratios: every pair of configurations, faster over slower by p50.
         limits: of the machine, for each runtime and precision that ran.
         failures: what could not be measured.
+        busy: share of the machine's processors that other programs took in the second before anything was measured,
+            0..1.
     """
 
     schema_version: int
@@ -209,6 +214,17 @@ class Report:
     ratios: tuple[Ratio, ...]
     failures: tuple[Failure, ...]
     limits: tuple[Limit, ...] = ()
+    busy: float = 0.0
+
+    @property
+    def busy_remark(self) -> str:
+        """A warning if other programs took so much that latencies are not the machine's; "" otherwise."""
+        if self.busy < BUSY:
+            return ""
+        return (
+            f"Other programs took {self.busy:.0%} of this machine's processors when the benchmark began. Latencies are "
+            "longer than on a free machine; ratios are measured side by side."
+        )
 
     @property
     def everything(self) -> tuple[Result, ...]:

@@ -33,6 +33,8 @@ def show_report(report: Report) -> None:
         )
     for noise in (r for r in report.ratios if r.within_noise):
         terminal.say(f"within noise: {noise.name} and {noise.baseline} ({noise.low:.3f} to {noise.high:.3f})")
+    if report.busy_remark:
+        terminal.warn(report.busy_remark)
     for said in slow_int8(report):
         terminal.warn(said)
     for result in everything:

@@ -13,9 +13,18 @@ import logging
 
 from miniseg_edge.bundle.bundle import Bundle, open_bundle
 from miniseg_edge.errors import MiniSegError
-from miniseg_edge.runtimes.segmenter.loading import load
-from miniseg_edge.runtimes.segmenter.segmentation import Segmentation, VolumeSegmentation
-from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+
+try:
+    from miniseg_edge.runtimes.segmenter.loading import load
+    from miniseg_edge.runtimes.segmenter.segmentation import Segmentation, VolumeSegmentation
+    from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
+except ModuleNotFoundError as error:
+    if error.name != "miniseg_edge.runtimes":
+        raise
+    raise ImportError(
+        "this folder is a checkout of MiniSeg Edge, whose miniseg_edge/ is only a part of the package and hides the "
+        "installed one. Run `pip install -e .` here, or start Python in another folder."
+    ) from error
 
 __version__ = "0.1.0"
 

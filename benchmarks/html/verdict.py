@@ -19,6 +19,7 @@ def verdict_section(report: Report) -> str:
     if draws_another_lesion(best):
         said.append(_best_right_one(report, ranked))
     said.append(_faster_peers(report, best))
+    said.append(report.busy_remark)
     kind = "verdict bad" if draws_another_lesion(best) else "verdict"
     return f'<p class="{kind}">{" ".join(part for part in said if part)}</p>'
 

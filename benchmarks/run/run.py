@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from miniseg_edge.benchmarks.hardware import this_machine
+from miniseg_edge.benchmarks.hardware import busy_share, this_machine
 from miniseg_edge.benchmarks.html import Disagreement
 from miniseg_edge.benchmarks.peers.peer import PeerFiles
 from miniseg_edge.benchmarks.peers.table import BASELINES, make_peers
@@ -69,6 +69,7 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
     """
     bundle = open_bundle(request.bundle)
     artifacts = artifacts_of(bundle, request.bundle, request.runtimes, request.threads)
+    busy = busy_share()
     with tempfile.TemporaryDirectory(prefix="miniseg-bench-") as folder:
         slices, labels = slices_of(request, bundle, Path(folder))
         series, no_series = series_of(request, bundle, slices, Path(folder))
@@ -83,6 +84,7 @@ def run_benchmark(request: BenchmarkRequest) -> Benchmark:
         )
         measured = _measured(request, bundle, artifacts, plan, Path(folder))
         report = _report(request, bundle, plan, replace(measured, failures=(*no_series, *measured.failures)))
+        report = replace(report, busy=busy)
         return Benchmark(report, _disagreements(measured, report, plan))
 
 

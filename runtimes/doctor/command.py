@@ -48,9 +48,9 @@ def _show(found: Examination) -> None:
         text = ", ".join(decoder.packages) or 'not decoded here: pip install "miniseg-edge[dicom]"'
         terminal.hanging(f"  {decoder.name:27}", text)
     terminal.say("")
-    terminal.say("Extras", "title")
+    terminal.say("Extras, each of them optional", "title")
     whole = [extra.name for extra in found.extras if not extra.missing]
-    terminal.hanging("  complete: ", ", ".join(whole) or "none")
+    terminal.hanging("  installed: ", ", ".join(whole) or "none")
     for extra in found.extras:
         if extra.missing:
             text = f'{", ".join(extra.missing)}: pip install "miniseg-edge[{extra.name}]"'

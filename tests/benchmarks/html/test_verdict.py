@@ -22,6 +22,11 @@ class TestVerdict:
         wrong = [dataclasses.replace(result, dice_worst=0.6) for result in RESULTS]
         assert "None of our artefacts draws the reference\u2019s masks." in self.said(report_of(wrong))
 
+    def test_a_busy_machine(self) -> None:
+        busy = dataclasses.replace(report_of(), busy=0.62)
+        assert "Other programs took 62% of this machine" in self.said(busy)
+        assert "Other programs" not in self.said(dataclasses.replace(busy, busy=0.05))
+
     def test_within_noise(self) -> None:
         said = self.said(report_of([RESULTS[2]]))
         assert "The artefact measured is onnxruntime fp32" in said
