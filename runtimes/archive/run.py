@@ -26,6 +26,7 @@ from miniseg_edge.runtimes.archive.table import DIGITS
 from miniseg_edge.runtimes.archive.to_do import ToDo
 from miniseg_edge.runtimes.archive.work import Crew, Work
 from miniseg_edge.runtimes.backends.registry import AUTO, choose
+from miniseg_edge.runtimes.segmenter.window import check_window
 from miniseg_edge.runtimes.study.formats import FORMATS, JSON, NIFTI, with_brought
 from miniseg_edge.studies.dicom.frames import Rescale
 from miniseg_edge.studies.seg.dicom_seg import SegFrames, check_seg_frames
@@ -143,13 +144,7 @@ def segment_archive(
     if where is not None:
         check_where(where)
     opened = open_bundle(bundle, trust=trust)
-    if opened.manifest.preprocessing.window is None:
-        raise UsageError(
-            "this bundle does not accept HU",
-            expected="one with a window",
-            got="none",
-            remedy="Export again with --window LOW HIGH.",
-        )
+    check_window(opened)
     work = Work(
         bundle=str(Path(bundle).absolute()),
         trust=None if trust is None else str(Path(trust).absolute()),

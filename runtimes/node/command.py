@@ -41,6 +41,7 @@ from miniseg_edge.runtimes.node.sending.sender import COMMITMENTS, Patience
 from miniseg_edge.runtimes.node.sending.stow import StowArchive
 from miniseg_edge.runtimes.options import add_opening
 from miniseg_edge.runtimes.segmenter.loading import load
+from miniseg_edge.runtimes.segmenter.window import check_window
 from miniseg_edge.runtimes.segmenter.within import seconds
 from miniseg_edge.runtimes.serving.http.address import check_private
 from miniseg_edge.runtimes.study.formats import DICOM_SC, DICOM_SEG, DICOM_SR, with_brought
@@ -164,9 +165,8 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 def _run(parsed: argparse.Namespace) -> None:
     if parsed.bundle is None or not parsed.send:
-        raise UsageError(
-            "a node needs a bundle and an archive", expected="BUNDLE --send PACS@HOST:PORT", got="only one of them"
-        )
+        given = "a bundle alone" if parsed.bundle else "an archive alone" if parsed.send else "neither"
+        raise UsageError("a node needs a bundle and an archive", expected="BUNDLE --send PACS@HOST:PORT", got=given)
     check_installed(PACKAGES, "node")
     targets = [destination(text) for text in parsed.send]
     settings = _settings(parsed, targets)
@@ -176,6 +176,7 @@ def _run(parsed: argparse.Namespace) -> None:
         if parsed.retry_dead:
             _retry_dead(spool)
         bundle = open_bundle(parsed.bundle, trust=parsed.trust)
+        check_window(bundle)
         with terminal.patience("opening the bundle; for a GPU an engine may be compiled, once for each driver"):
             segmenter = load(bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision)
         with segmenter:
@@ -184,7 +185,8 @@ def _run(parsed: argparse.Namespace) -> None:
 
             def ready(port: int, metrics_port: int | None) -> None:
                 metrics = "" if metrics_port is None else f", metrics at http://127.0.0.1:{metrics_port}/metrics"
-                terminal.say(f"{settings.title} takes series at {settings.host}:{port}, {segmenter}{metrics}", "good")
+                where = f"{settings.host}:{port}{_reach(settings.host)}"
+                terminal.say(f"{settings.title} takes series at {where}, {segmenter}{metrics}", "good")
                 sys.stdout.flush()
                 if parsed.port_file is not None:
                     replace_file(parsed.port_file, f"{port}\n{metrics_port or ''}\n".encode())
@@ -233,13 +235,19 @@ def _host(text: str, peers: Sequence[Accepted]) -> str:
         found = ipaddress.ip_address("127.0.0.1" if text == "localhost" else text)
     except ValueError:
         raise UsageError("the host is invalid", expected="localhost or an IP address", got=text[:200]) from None
-    if not found.is_loopback and (not peers or any(peer.network is None for peer in peers)):
+    open_to = [peer.title for peer in peers if peer.network is None]
+    if not found.is_loopback and (open_to or not peers):
         raise UsageError(
             "other machines could reach this address",
             expected="--accept TITLE@ADDRESS for each scanner",
-            got=str(found),
+            got=f"--accept {open_to[0]} without an address" if open_to else f"{found} without --accept",
         )
     return str(found)
+
+
+def _reach(host: str) -> str:
+    """What to add to the address of a node that only this machine can reach."""
+    return " (this machine only; --host and --accept let scanners in)" if ipaddress.ip_address(host).is_loopback else ""
 
 
 def _peers(parsed: argparse.Namespace, targets: Sequence[Destination]) -> tuple[Accepted, ...]:

@@ -102,14 +102,18 @@ class CStoreArchive:
         for one in (VERIFICATION, *classes):  # all accept the first, so that a refusal of the others is visible
             ours.add_requested_context(one, [EXPLICIT, IMPLICIT])
         node = self._node
-        association = ours.associate(
-            node.host, node.port, ae_title=node.title,
-            tls_args=None if self._tls is None else (self._tls, node.host),
-            evt_handlers=[
-                (events.EVT_CONN_OPEN, close_for_certain),
-                (events.EVT_N_EVENT_REPORT, self._on_report),
-            ],
-        )  # fmt: skip
+        try:
+            association = ours.associate(
+                node.host, node.port, ae_title=node.title,
+                tls_args=None if self._tls is None else (self._tls, node.host),
+                evt_handlers=[
+                    (events.EVT_CONN_OPEN, close_for_certain),
+                    (events.EVT_N_EVENT_REPORT, self._on_report),
+                ],
+            )  # fmt: skip
+        except OSError as error:  # a host name that is not known
+            because = error.strerror or type(error).__name__
+            raise SendError(f"{node.title} cannot be reached", because=because) from error
         try:
             if not association.is_established:
                 how = "rejected" if association.is_rejected else "no association"

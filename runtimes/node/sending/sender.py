@@ -125,7 +125,8 @@ class Sender:
             try:
                 self._send(letter)
             except (OutputError, OSError) as error:  # the spool's disk
-                _logger.error("series %s: %s; tried again", letter.case.key, getattr(error, "code", "OUTPUT"))
+                what = error if isinstance(error, OutputError) else f"{OutputError.code}: {error.strerror}"
+                _logger.error("series %s: %s; tried again", letter.case.key, what)
                 self._stopping.wait(self._patience.first_s)
                 self._again(letter)
             except Exception as error:  # no answer of an archive ends the sender

@@ -76,6 +76,19 @@ def test_an_archive_that_is_down_gets_the_result_when_it_is_back(demo_bundle_pat
     assert not any(word in left for word in (b"SECRET", uid.encode()))
 
 
+def test_an_archive_whose_name_is_not_known_is_one_that_cannot_be_reached(
+    demo_bundle_path: Path, tmp_path: Path
+) -> None:
+    """It counts as a try, and is not taken for a fault of the spool's disk."""
+    words = ("--send", "PACS@pacs.invalid:104", "--send-pause", "0.1", "--send-tries", "2")
+    with running(demo_bundle_path, tmp_path / "node", *words) as node:
+        assert sent(node.port, series_in(tmp_path / "one")) == [0, 0, 0]
+        wait_until(lambda: "SEND: PACS cannot be reached" in node.said(), node.said)
+        node.wait_for(1, "failed", "SEND")
+        assert reason(node) == "SEND"
+        assert "OUTPUT" not in node.said()
+
+
 def test_a_refused_result_is_a_dead_letter_that_can_be_tried_again(demo_bundle_path: Path, tmp_path: Path) -> None:
     with pacs() as archive:
         archive.statuses = [0xC000]
