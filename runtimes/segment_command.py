@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from miniseg_edge.bundle.bundle import Bundle, open_bundle
+from miniseg_edge.bundle.manifest import MANIFEST_NAME
 from miniseg_edge.console import terminal
 from miniseg_edge.console.commands import Parser, run
 from miniseg_edge.errors import (
@@ -168,10 +169,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _work(parsed: argparse.Namespace) -> bool | None:
+    _check_order(parsed.bundle, Path(parsed.input))
     if parsed.distributed is not None:
         return segment_archive_command(parsed)
     _segment(parsed)
     return None
+
+
+def _check_order(bundle: Path, source: Path) -> None:
+    """Raises: UsageError if they are swapped."""
+    if (source / MANIFEST_NAME).is_file() and not (bundle / MANIFEST_NAME).is_file():
+        raise UsageError("the bundle comes first", expected="BUNDLE INPUT", got=f"{bundle}, and the bundle {source}")
 
 
 def _segment(parsed: argparse.Namespace) -> None:

@@ -41,6 +41,9 @@ MAX_TRAINING_BYTES = 2**20
 """Limit for the record of a training run, which a bundle's manifest contains."""
 
 _WRAPPERS = ("state_dict", "model")
+_BEGINNINGS = (b"PK\x03\x04", b"\x80")
+"""Of what torch.save writes: an archive, or, long ago, a pickle."""
+
 _LISTED_KEYS = 12
 _SHOWN_KEY = 100
 
@@ -187,10 +190,14 @@ def _unpickled(data: bytes, name: str) -> object:
             warnings.simplefilter("ignore")  # torch warns about old formats; what matters is raised below
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not data.startswith(_BEGINNINGS):
+            raise CheckpointError(
+                f"{name} is not a checkpoint", expected="a file written by torch.save", got="a file of another kind"
+            ) from error
         raise UnsafeCheckpointError(
             f"{name} cannot be read as plain tensors",
             expected="a state dict that torch.load(weights_only=True) accepts",
-            because=_first_line(error),
+            because=_unsafe(error),
             remedy="Do not open this file with other tools. Ask its sender for torch.save(model.state_dict(), path).",
         ) from error
     except Exception as error:  # torch raises many exception types for a broken file; all mean the same
@@ -216,6 +223,12 @@ def _check_unpacked_size(data: bytes, name: str) -> None:
         raise CheckpointError(
             f"{name} unpacks to too many bytes", expected=f"at most {MAX_CHECKPOINT_BYTES} bytes", got=f"{size} bytes"
         )
+
+
+def _unsafe(error: pickle.UnpicklingError) -> str:
+    """What else is in the file. torch's own text advises to load it regardless, which would run its code."""
+    found = re.search(r"GLOBAL ([\w.]{1,100})", str(error))
+    return f"it refers to {found[1]}" if found else "it contains other objects"
 
 
 def _first_line(error: BaseException) -> str:

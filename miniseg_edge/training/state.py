@@ -64,6 +64,6 @@ class StateFile:
         try:
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-            terminal.warn(f"{self.path} is not a training state: {str(error).splitlines()[0][:200]}")
+            terminal.warn(f"{self.path} is not a training state: {type(error).__name__}")
             return None
         return found if isinstance(found, dict) else None

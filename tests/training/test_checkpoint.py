@@ -111,6 +111,21 @@ def test_a_pickle_with_code_in_it_is_refused_and_not_run(form: str, tmp_path: Pa
     assert not (tmp_path / "pwned").exists()
 
 
+def test_what_is_unsafe_is_named_without_torchs_advice_to_load_it_regardless(tmp_path: Path) -> None:
+    path = saved({**state(), "payload": _Code(tmp_path / "pwned")}, tmp_path / "hostile.pth")
+    with pytest.raises(UnsafeCheckpointError, match="mkdir") as caught:
+        checkpoint_from_file(path)
+    assert "weights_only` set to" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"# A title\n", b"GIF89a", bytes(100)])
+def test_a_file_of_another_kind_is_not_a_checkpoint(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "other.pth").write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint_from_file(tmp_path / "other.pth")
+    assert "weights_only" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "content", [torch.zeros(3), [1, 2], {}, {"a": "text"}, {"state_dict": {"a": 3}}, {1: torch.ones(1)}]
 )

@@ -157,8 +157,13 @@ def labelled_cases(
 
     Raises:
         NoImagesError: there are no images or no masks.
-        UsageError: a case has no mask, two have the same name, or a name does not match the pattern.
+        UsageError: a case has no mask, two have the same name, a name does not match the pattern, or images and masks
+            are the same folder.
     """
+    if images.resolve() == masks.resolve():
+        raise UsageError(
+            "images and masks are the same folder", expected="--images DIR and --masks another DIR", got=str(images)
+        )
     found, labels = _by_name(_case_paths(images), "images"), _by_name(_case_paths(masks, loose=True), "masks")
     if len(found) == len(labels) == 1 and (images.is_file() or _is_series(images)):
         labels = dict.fromkeys(found, next(iter(labels.values())))  # one study and one mask belong together

@@ -28,6 +28,11 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return images, masks
 
 
+def test_one_folder_for_both_is_refused(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(UsageError, match="same folder"):
+        labelled_cases(folders[0], folders[1] / ".." / "images")
+
+
 def test_images_and_masks_of_one_name_belong_together(folders: tuple[Path, Path]) -> None:
     cases = labelled_cases(*folders)
     assert [case.name for case in cases] == ["p0_0", "p0_1", "p1_2", "p1_3"]
