@@ -1,6 +1,7 @@
 """The demo network's results say whose they are."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,14 +40,19 @@ def test_no_other_network_is_taken_for_it(of_demo_path: Path, demo_bundle_path: 
     assert not is_demo(open_bundle(demo_bundle_path))
 
 
-@pytest.mark.parametrize("kind", ["dicom", "nifti"])
+def a_series(folder: Path) -> Path:
+    return write_series(folder / "series", 3)
+
+
+def a_volume(folder: Path) -> Path:
+    return write_nifti(folder / "study.nii.gz", chest())
+
+
+@pytest.mark.parametrize("written", [a_series, a_volume])
 def test_findings_of_a_study_start_with_it(
-    of_demo_path: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+    of_demo_path: Path, tmp_path: Path, written: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if kind == "dicom":
-        study = write_series(tmp_path / "series", 3)
-    else:
-        study = write_nifti(tmp_path / "study.nii.gz", chest())
+    study = written(tmp_path)
     words = [str(of_demo_path), str(study), "--output", str(tmp_path / "out"), "--format", "json", "--format", "html"]
     assert segment(words) == 0
     findings = json.loads((tmp_path / "out" / "findings.json").read_text())
