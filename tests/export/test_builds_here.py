@@ -9,6 +9,7 @@ from miniseg_edge.export.build import Build
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.plan import builds_here
 from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.host import dependencies
 from miniseg_edge.runtimes.backends.openvino import has_bf16
 from miniseg_edge.runtimes.backends.tensorrt import vendors
 from tests.conftest import has_gpu
@@ -47,6 +48,17 @@ def test_auto_goes_on_without_it(tmp_path: Path) -> None:
 def test_what_has_no_bf16_is_left_as_it_is(tmp_path: Path) -> None:
     request = ExportRequest(tmp_path / "no.pth", tmp_path / "out", ("onnx", "openvino"), ("fp32",))
     assert builds_here(request) == request.builds
+
+
+@pytest.mark.parametrize("target", ["onnx", "trt-rtx"])
+def test_what_onnx_runtime_judges_needs_it_before_any_work(
+    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if target == "trt-rtx":
+        pytest.importorskip("tensorrt_rtx_bindings")
+    monkeypatch.setattr(dependencies, "installed", lambda package: package != "onnxruntime")
+    with pytest.raises(MissingDependencyError, match=r"no onnxruntime.*pip install \"miniseg-edge\[onnxruntime\]\""):
+        export_bundle(ExportRequest(tmp_path / "no.pth", tmp_path / "out", (target,)))
 
 
 @pytest.mark.skipif(has_gpu(), reason="what happens where there is no TensorRT")
