@@ -33,7 +33,7 @@ def test_arguments_of_another_kind_are_usage_errors(tmp_path: Path, wrong: dict[
 
 
 def test_lists_and_numbers_of_numpy_are_as_good_as_others(tiny_checkpoint_path: Path, tmp_path: Path) -> None:
-    alike: dict[str, Any] = {"targets": ["native"], "window": np.array([-1250, 250], np.float32), "size": np.array([32, 32])}
+    alike: dict[str, Any] = {"targets": ["native"], "window": np.array([-1250, 250], np.float32), "size": [32, 32]}
     alike |= {"mean": np.float32(0.5), "std": np.float32(0.25)}
     bundle = export(tiny_checkpoint_path, tmp_path / "out", **alike).bundle
     assert bundle is not None
