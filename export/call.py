@@ -1,9 +1,10 @@
 """The export as one call, with the names and defaults of `miniseg-export`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from miniseg_edge.bundle.signing_key import signer_asked_for
 from miniseg_edge.errors import ParityError, UsageError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # which needs torch
     from miniseg_edge.export.release import ExportResult
 
 StrPath = str | os.PathLike[str]
+N = TypeVar("N", int, float)
+_KINDS = {float: Real, int: Integral}
 
 
 def export(
@@ -73,11 +76,11 @@ def export(
     request = ExportRequest(
         checkpoint=Path(checkpoint),
         output=Path(output),
-        targets=tuple(targets),
-        precisions=None if precisions is None else tuple(precisions),
-        statistics=None if mean is None or std is None else Statistics(mean, std),
-        window=None if window is None else Window(*window),
-        size=size,
+        targets=_names("targets", targets),
+        precisions=None if precisions is None else _names("precisions", precisions),
+        statistics=None if mean is None else Statistics(*_pair("normalisation", (mean, std), float, "mean and std")),
+        window=None if window is None else Window(*_pair("window", window, float, "(low, high) in HU")),
+        size=None if size is None else _pair("size", size, int, "(height, width) in pixels"),
         validation=_path(validation),
         labels=_path(labels),
         calibration=_path(calibration),
@@ -96,6 +99,22 @@ def export(
             "not released", expected="the reference's mask", got=reasons, remedy=f"The report is {result.report}"
         )
     return result
+
+
+def _names(what: str, given: object) -> tuple[str, ...]:
+    """Several names. A string is refused: it is a sequence of strings too. Raises: UsageError."""
+    names = () if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"{what} is not a list of names", expected='such as ["native"]', got=repr(given)[:200])
+    return names
+
+
+def _pair(what: str, given: object, number: type[N], meaning: str) -> tuple[N, N]:
+    """Two numbers, which may be NumPy's. Raises: UsageError."""
+    pair = tuple(given) if isinstance(given, Iterable) else ()
+    if len(pair) != 2 or not all(isinstance(one, _KINDS[number]) for one in pair):
+        raise UsageError(f"{what} is not a pair of numbers", expected=meaning, got=repr(given)[:200])
+    return number(pair[0]), number(pair[1])
 
 
 def _path(path: StrPath | None) -> Path | None:

@@ -21,9 +21,10 @@ from miniseg_edge.export.plan import ExportPlan
 from miniseg_edge.export.serving.layouts import with_layouts
 from miniseg_edge.host.files import replace_file
 from miniseg_edge.parity.comparison import ParityReport, TargetParity
+from miniseg_edge.plurals import number_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExportResult:
     """What came out.
 
@@ -38,6 +39,14 @@ class ExportResult:
     parities: tuple[TargetParity, ...]
     report: Path
     remarks: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """What passed and what did not, in one line."""
+        judged = ", ".join(
+            f"{one.target} {one.precision} {'passed' if one.passed else 'failed'}" for one in self.parities
+        )
+        remarks = f", {number_of(len(self.remarks), 'remark')}" if self.remarks else ""
+        return f"<ExportResult: {self.bundle or 'no bundle'}, {judged}{remarks}>"
 
 
 def released(

@@ -9,6 +9,7 @@ from miniseg_edge.export.tensorrt.half import half_from_onnx
 from miniseg_edge.export.tensorrt.options import BY_DEFAULT, EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
 from miniseg_edge.export.tensorrt.uint8 import uint8_at_the_end
+from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.runtimes.backends.tensorrt.vendors import Vendor, vendor_of
 
 
@@ -16,8 +17,9 @@ class EngineBuilder(Builder):
     """Builds engines on the GPU that will run them, or ahead of time, depending on the target's vendor."""
 
     def check(self, build: Build, options: EngineOptions = BY_DEFAULT) -> None:
-        """Checks for the package, and for the GPU that it builds on. Raises: as `Builder.check`."""
-        gpu_to_build_on(_vendor(build), options.device)
+        """Checks for the package, and for what parity is judged with. Raises: as `Builder.check`."""
+        if gpu_to_build_on(_vendor(build), options.device) is None:
+            check_installed(("onnxruntime",), "onnxruntime")
 
     def built(
         self, source: Source, build: Build, options: EngineOptions = BY_DEFAULT, tell: Tell = lambda said: None

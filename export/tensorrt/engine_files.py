@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from miniseg_edge.bundle.compiled import ARTEFACT, SOURCE, ShapeRange
 from miniseg_edge.bundle.manifest import Manifest
 from miniseg_edge.console import terminal
-from miniseg_edge.errors import RuntimeUnavailableError
+from miniseg_edge.errors import MissingDependencyError, RuntimeUnavailableError
 from miniseg_edge.export.build import Build
 from miniseg_edge.export.tensorrt.engine_from_onnx import EngineTask, engine_from_onnx
 from miniseg_edge.export.tensorrt.options import EngineOptions
 from miniseg_edge.export.tensorrt.progress import Tell
-from miniseg_edge.runtimes.backends.cuda.gpus import Gpu, gpu_named, gpus, system
+from miniseg_edge.runtimes.backends.cuda.gpus import Gpu, gpu_named, gpus, has_driver, system
 from miniseg_edge.runtimes.backends.cuda.primary import on_device
 from miniseg_edge.runtimes.backends.tensorrt.engine_record import EngineRecord
 from miniseg_edge.runtimes.backends.tensorrt.vendors import Vendor
@@ -105,21 +105,39 @@ def gpu_to_build_on(vendor: Vendor, device: str = "") -> Gpu | None:
     """The GPU that a vendor builds on, by its name or the first; None if it builds ahead of time.
 
     Raises:
-        MissingDependencyError: the vendor's package is not installed.
         RuntimeUnavailableError: it builds on the GPU, and there is none, or none with that name.
+        MissingDependencyError: the vendor's package is not installed.
     """
-    vendor.module()
     if vendor.builds_ahead:
+        vendor.module()
         return None
     try:
-        return gpu_named(device) if device else gpus()[0]
+        gpu = _gpu_here(vendor, device)
     except RuntimeUnavailableError as error:
         raise RuntimeUnavailableError(
             f"--target {vendor.target} builds its engine on the GPU that will run it", because=error.summary,
             expected="an NVIDIA GPU in this machine",
-            remedy="Build --target trt-rtx here, which needs no GPU; then miniseg-export --rebuild BUNDLE --target trt "
-            "on the machine with the GPU builds the other engine from it.",
+            remedy="Build --target native or openvino, which need no GPU. For an engine, build --target trt-rtx here, "
+            "which needs none either; then miniseg-export --rebuild BUNDLE --target trt on the machine with the GPU "
+            "builds the other engine from it.",
         ) from error  # fmt: skip
+    vendor.module()
+    return gpu
+
+
+def _gpu_here(vendor: Vendor, device: str) -> Gpu:
+    """The GPU, sought before the vendor's package: without a GPU, its large download would be for nothing.
+
+    Raises:
+        As `gpu_to_build_on`.
+    """
+    try:
+        return gpu_named(device) if device else gpus()[0]
+    except MissingDependencyError:
+        if not has_driver():
+            raise RuntimeUnavailableError("there is no usable NVIDIA GPU", got="no NVIDIA driver") from None
+        vendor.module()  # its extra also installs cuda-python
+        raise
 
 
 def shape_range(manifest: Manifest) -> ShapeRange | None:

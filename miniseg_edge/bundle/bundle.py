@@ -14,6 +14,7 @@ from miniseg_edge.bundle.manifest import (
     MANIFEST_NAME,
     MAX_BUNDLE_BYTES,
     MAX_FILES,
+    REFERENCE_TARGET,
     FileRecord,
     Manifest,
     check_name,
@@ -31,6 +32,7 @@ from miniseg_edge.errors import (
 )
 from miniseg_edge.host.files import bytes_from_file, exchange, make_folder, sha256_of, sync_folder
 from miniseg_edge.host.limits import host_limits
+from miniseg_edge.printable import printable
 
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_ENTRIES = 4 * MAX_FILES
@@ -40,7 +42,7 @@ MAX_NESTING = 32
 """Maximum nesting of folders. A name in a manifest may have 200 characters; ours are five levels deep."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A verified bundle, held in memory: the bytes that were hashed are the bytes that are parsed.
 
@@ -57,6 +59,11 @@ class Bundle:
     manifest: Manifest
     contents: Mapping[str, bytes]
     trusted: bool = field(default=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Name and artefacts, in one line; the contents are megabytes."""
+        built = [f"{a.target} {a.precision}" for a in self.manifest.artifacts if a.target != REFERENCE_TARGET]
+        return f"<Bundle {printable(self.name)}: {', '.join(built) or 'no artefacts'}>"
 
 
 def file_records(contents: Mapping[str, bytes]) -> dict[str, FileRecord]:

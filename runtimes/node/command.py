@@ -40,6 +40,7 @@ from miniseg_edge.runtimes.node.sending.confirmations import Confirmations
 from miniseg_edge.runtimes.node.sending.sender import COMMITMENTS, Patience
 from miniseg_edge.runtimes.node.sending.stow import StowArchive
 from miniseg_edge.runtimes.options import add_opening
+from miniseg_edge.runtimes.segmenter.demo_network import DEMO_WARNING, is_demo
 from miniseg_edge.runtimes.segmenter.loading import load
 from miniseg_edge.runtimes.segmenter.window import check_window
 from miniseg_edge.runtimes.segmenter.within import seconds
@@ -179,6 +180,8 @@ def _run(parsed: argparse.Namespace) -> None:
         check_window(bundle)
         with terminal.patience("opening the bundle; for a GPU an engine may be compiled, once for each driver"):
             segmenter = load(bundle, parsed.runtime, parsed.device, parsed.threads, precision=parsed.precision)
+        if is_demo(bundle):
+            terminal.warn(DEMO_WARNING)
         with segmenter:
             node = Node(settings, spool, segmenter, Confirmations())
             archives = _archives(parsed, targets, node)

@@ -16,6 +16,7 @@ from miniseg_edge.host.dependencies import check_installed
 from miniseg_edge.host.files import replace_file
 from miniseg_edge.host.processor import usable_cores
 from miniseg_edge.runtimes.options import add_opening
+from miniseg_edge.runtimes.segmenter.demo_network import DEMO_WARNING, is_demo
 from miniseg_edge.runtimes.segmenter.loading import load
 from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
 from miniseg_edge.runtimes.segmenter.within import seconds, within
@@ -93,6 +94,8 @@ def _serve(parsed: argparse.Namespace) -> None:
 
     with terminal.patience("opening the bundle; for a GPU an engine may be compiled, once for each driver"):
         segmenter = within(parsed.start_deadline, opened, "opening the bundle")
+    if is_demo(segmenter.bundle):
+        terminal.warn(DEMO_WARNING)
     with segmenter:
         with terminal.patience("warming up"):
             within(parsed.start_deadline, lambda: _warm_up(segmenter, streams), "warming up")

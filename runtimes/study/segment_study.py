@@ -13,6 +13,7 @@ from miniseg_edge.errors import (
 from miniseg_edge.host.limits import host_limits
 from miniseg_edge.host.neighbours import CHANNELS as NEIGHBOURS
 from miniseg_edge.host.neighbours import with_neighbours
+from miniseg_edge.runtimes.segmenter.demo_network import DEMO_REMARK, is_demo
 from miniseg_edge.runtimes.segmenter.segmentation import UNVERIFIED_CODE
 from miniseg_edge.runtimes.segmenter.segmenter import Segmenter
 from miniseg_edge.runtimes.study.segmented import SegmentedStudy
@@ -113,6 +114,7 @@ def segmented_study(
         bundle_digest=segmenter.bundle.manifest.digest,
         input_sha256=digest_of(hashes),
         remarks=(
+            *((DEMO_REMARK,) if is_demo(segmenter.bundle) else ()),
             *study.remarks,
             *summarized(remarks),
             *about_values,

@@ -367,3 +367,8 @@ class TestFailingToWrite:
 def test_a_copy_of_a_bundle_is_the_same_bundle(path: Path, tmp_path: Path) -> None:
     shutil.copytree(path, tmp_path / "copy" / "small")
     assert open_bundle(tmp_path / "copy" / "small") == small_bundle()
+
+
+def test_a_bundle_is_shown_in_one_line_without_its_contents() -> None:
+    assert repr(small_bundle()) == "<Bundle small: onnx fp32>"
+    assert repr(replace(small_bundle(), name="two\nlines")) == r"<Bundle two\nlines: onnx fp32>"

@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from miniseg_edge.export.build import Build
 from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.plan import builds_here
 from miniseg_edge.export.request import ExportRequest
+from miniseg_edge.export.tensorrt import engine_files
+from miniseg_edge.host import dependencies
+from miniseg_edge.host.dependencies import installed
 from miniseg_edge.runtimes.backends.openvino import has_bf16
 from miniseg_edge.runtimes.backends.tensorrt import vendors
 from tests.conftest import has_gpu
@@ -49,11 +53,39 @@ def test_what_has_no_bf16_is_left_as_it_is(tmp_path: Path) -> None:
     assert builds_here(request) == request.builds
 
 
-@pytest.mark.skipif(has_gpu(), reason="what happens where there is no TensorRT")
+@pytest.mark.parametrize("target", ["onnx", "trt-rtx"])
+def test_what_onnx_runtime_judges_needs_it_before_any_work(
+    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if target == "trt-rtx":
+        pytest.importorskip("tensorrt_rtx_bindings")
+    monkeypatch.setattr(dependencies, "installed", lambda package: package != "onnxruntime")
+    with pytest.raises(MissingDependencyError, match=r"no onnxruntime.*pip install \"miniseg-edge\[onnxruntime\]\""):
+        export_bundle(ExportRequest(tmp_path / "no.pth", tmp_path / "out", (target,)))
+
+
+@pytest.mark.skipif(has_gpu(), reason="what happens where there is no GPU")
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_an_engine_needs_its_package_before_any_work(tmp_path: Path, precision: str) -> None:
-    with pytest.raises(MissingDependencyError, match="tensorrt cannot be imported"):
+def test_nobody_is_sent_for_tensorrt_where_there_is_no_gpu(tmp_path: Path, precision: str) -> None:
+    with pytest.raises(
+        RuntimeUnavailableError, match=r"no usable NVIDIA GPU.*--target native or openvino.*--target trt-rtx"
+    ):
         export_bundle(request_for_trt(tmp_path, precision))
+
+
+@pytest.mark.skipif(has_gpu(), reason="what happens where there is no driver")
+def test_a_missing_driver_is_seen_without_any_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+    with pytest.raises(RuntimeUnavailableError, match="no usable NVIDIA GPU: no NVIDIA driver"):
+        export_bundle(request_for_trt(tmp_path, "fp16"))
+
+
+@pytest.mark.skipif(installed("tensorrt"), reason="what happens where there is no TensorRT")
+def test_where_a_driver_is_an_engine_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+    monkeypatch.setattr(engine_files, "has_driver", lambda: True)
+    with pytest.raises(MissingDependencyError, match="tensorrt cannot be imported"):
+        export_bundle(request_for_trt(tmp_path, "fp16"))
 
 
 @pytest.mark.skipif(has_gpu(), reason="what happens where there is no GPU")

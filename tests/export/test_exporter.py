@@ -115,6 +115,7 @@ class TestParityGate:
         report = json.loads(result.report.read_text())
         assert report["targets"][0]["failures"][0].startswith("largest logit difference")
         assert sorted(p.name for p in tmp_path.iterdir()) == ["out.parity.json"]
+        assert str(result).startswith("<ExportResult: no bundle, onnx fp32 failed")
 
     def test_labels_are_reported_beside_parity(self, tiny_checkpoint_path: Path, tmp_path: Path) -> None:
         for seed in (1, 2, 3):
@@ -124,7 +125,11 @@ class TestParityGate:
         wanted = replace(
             request(tiny_checkpoint_path, tmp_path / "out"), validation=tmp_path / "images", labels=tmp_path / "masks"
         )
-        (parity,) = export_bundle(wanted).parities
+        result = export_bundle(wanted)
+        assert str(result).startswith("<ExportResult: <Bundle out: onnx fp32>, onnx fp32 passed")
+        assert "\n" not in str(result)
+        assert len(str(result)) < 120
+        (parity,) = result.parities
         assert parity.mean_iou == parity.reference_mean_iou
         assert parity.mean_iou is not None
         assert [s.name for s in parity.slices] == ["1", "2", "3"]

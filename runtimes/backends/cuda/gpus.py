@@ -1,7 +1,9 @@
 """The machine for which an engine is built or on which it is opened: its system and its GPUs."""
 
+import ctypes
 import platform
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +106,15 @@ def driver_version() -> str:
         return driver_by_nvml()
     found = re.search(r"\b\d{3,}\.[\d.]*\d\b", said)  # after "NVRM version: NVIDIA UNIX ... Kernel Module"
     return found[0] if found else driver_by_nvml()
+
+
+def has_driver() -> bool:
+    """Whether the driver's CUDA library is on this system; needs no package, and initialises no GPU."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def system() -> str:

@@ -77,11 +77,13 @@ def test_verify_says_what_it_could_not_check(engine_bundle_path: Path, capsys: p
 
 
 @without_gpu
-def test_target_trt_needs_its_package_then_its_gpu_and_leaves_nothing(
+def test_target_trt_needs_its_gpu_first_and_leaves_nothing(
     tiny_checkpoint_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tiny_checkpoint_path), "--target", "trt", *SMALL, "--output", str(tmp_path / "out")]) == 1
-    assert "MISSING_DEPENDENCY: tensorrt cannot be imported" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "RUNTIME_UNAVAILABLE: --target trt builds its engine on the GPU that will run it" in error
+    assert 'pip install "miniseg-edge[tensorrt]"' not in error
     assert not list(tmp_path.iterdir())
 
 
