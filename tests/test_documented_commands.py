@@ -27,6 +27,7 @@ OTHERS = {
 OTHERS_OPTIONS = {
     *("--config_path", "--gpus", "--model-repository", "--rest_port", "--port"),  # of model servers
     "--exclude-module",  # of PyInstaller
+    "--dicom",  # of `python -m miniseg_edge.phantoms`
     *("--help", "--osv-url", "--public_key", "--signature"),
     *("--cflags", "--libs"),  # of `python -m miniseg_edge.native`, which is not an installed command
 }

@@ -45,6 +45,12 @@ def test_a_single_jpeg(bundle_path: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "slice.png").is_file()
 
 
+def test_swapped_arguments_are_called_that(
+    bundle_path: Path, slices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(capsys, "the bundle comes first", slices, bundle_path, "--output", tmp_path / "out")
+
+
 def refused(capsys: pytest.CaptureFixture[str], code: str, *arguments: object) -> None:
     assert main([str(argument) for argument in arguments]) in (1, 2)
     assert code in capsys.readouterr().err
