@@ -45,7 +45,7 @@ class Patience:
     asks: int = 3
 
     def pause_s(self, tries: int) -> float:
-        """Whether this many failed tries are too many."""
+        """Seconds until the next try, after so many failed ones in a row."""
         return min(self.longest_s, self.first_s * 2.0 ** min(tries - 1, 40))
 
 
@@ -125,8 +125,7 @@ class Sender:
             try:
                 self._send(letter)
             except (OutputError, OSError) as error:  # the spool's disk
-                what = error if isinstance(error, OutputError) else f"{OutputError.code}: {error.strerror}"
-                _logger.error("series %s: %s; tried again", letter.case.key, what)
+                _log_fault(letter.case, error)
                 self._stopping.wait(self._patience.first_s)
                 self._again(letter)
             except Exception as error:  # no answer of an archive ends the sender
@@ -221,7 +220,7 @@ class Sender:
             try:
                 self._answered(letter, answer)
             except (OutputError, OSError) as error:
-                _logger.error("series %s: %s; tried again", letter.case.key, getattr(error, "code", "OUTPUT"))
+                _log_fault(letter.case, error)
                 self._again(letter)
 
     def _answered(self, letter: _Letter, answer: str) -> None:
@@ -244,3 +243,9 @@ class Sender:
 
 def _not_committed(name: str, got: str) -> NotCommittedError:
     return NotCommittedError(f"{name} did not confirm that it stored a result", expected="a confirmation", got=got)
+
+
+def _log_fault(case: Case, error: OutputError | OSError) -> None:
+    """Of the spool's disk."""
+    what = error if isinstance(error, OutputError) else f"{OutputError.code}: {error.strerror}"
+    _logger.error("series %s: %s; tried again", case.key, what)

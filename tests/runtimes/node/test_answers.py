@@ -87,6 +87,7 @@ def test_an_archive_whose_name_is_not_known_is_one_that_cannot_be_reached(
         node.wait_for(1, "failed", "SEND")
         assert reason(node) == "SEND"
         assert "OUTPUT" not in node.said()
+        assert "(this machine only; --host and --accept let scanners in)" in node.said()
 
 
 def test_a_refused_result_is_a_dead_letter_that_can_be_tried_again(demo_bundle_path: Path, tmp_path: Path) -> None:
