@@ -7,7 +7,6 @@ configurations, its scheduler, its batcher and its protocol are Triton's own; wh
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 INSTALLED = ROOT / "build" / "triton"
@@ -47,9 +48,7 @@ def triton_server(repository: Path, folder: Path) -> Iterator[str]:
     Returns:
         "address:port" for HTTP, once every model is ready.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         *(SERVER / "bin" / "tritonserver", "--model-repository", repository, "--backend-directory", _backends(folder)),
         *("--http-address", "127.0.0.1", "--http-port", port, "--allow-grpc", "false", "--allow-metrics", "false"),

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import miniseg_edge
+from tests.ports import free_port
 from tests.runtimes.node.orthanc import Orthanc, orthanc_in
-from tests.runtimes.node.ports import free_port
 from tests.runtimes.node.process import wait_until, words_of
 from tests.runtimes.node.scanner import seg_of, send_until_taken, source_series, wanted, write_phantoms
 

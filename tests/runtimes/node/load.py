@@ -24,8 +24,8 @@ import psutil
 
 import miniseg_edge
 from miniseg_edge.studies import open_study
+from tests.ports import free_port
 from tests.runtimes.node.orthanc import Orthanc, orthanc_in
-from tests.runtimes.node.ports import free_port
 from tests.runtimes.node.process import Running, running, sent
 from tests.runtimes.node.scanner import seg_of, source_series, wanted, write_phantoms
 

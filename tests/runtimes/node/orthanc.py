@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.runtimes.node.ports import free_port
+from tests.ports import free_port
 
 START_S = 60.0
 TITLE = "ORTHANC"

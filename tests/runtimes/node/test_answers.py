@@ -24,10 +24,10 @@ from pydicom.uid import (
 
 import miniseg_edge
 from miniseg_edge.runtimes.node.command import main
+from tests.ports import free_port
 from tests.runtimes.node.certificates import certificate
 from tests.runtimes.node.orthanc import PLUGIN, has_orthanc, orthanc_in
 from tests.runtimes.node.pacs import STORED, pacs
-from tests.runtimes.node.ports import free_port
 from tests.runtimes.node.process import Running, associated, running, sent, wait_until
 from tests.runtimes.node.scanner import Seg, seg_of, wanted, write_phantoms
 from tests.studies.raw_headers import dciodvfy_errors

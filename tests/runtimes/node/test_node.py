@@ -12,8 +12,8 @@ import pydicom
 import pytest
 
 from miniseg_edge.runtimes.segment_command import main as segment
+from tests.ports import free_port
 from tests.runtimes.node.orthanc import Orthanc, has_orthanc, orthanc_in
-from tests.runtimes.node.ports import free_port
 from tests.runtimes.node.process import running, sent
 from tests.studies.series import write_enhanced, write_series
 

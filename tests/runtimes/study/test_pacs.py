@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -21,6 +20,7 @@ import pytest
 import miniseg_edge
 from miniseg_edge.runtimes.segment_command import main
 from miniseg_edge.studies import open_study
+from tests.ports import free_port
 from tests.studies.series import STUDY_UID, write_series
 
 START_S = 60.0
@@ -58,9 +58,7 @@ class Orthanc:
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     """A server of our own: an empty store, HTTP for this machine alone, no DICOM port, no plugins."""
     folder = tmp_path_factory.mktemp("orthanc")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = {
         **{"StorageDirectory": str(folder), "IndexDirectory": str(folder), "Plugins": []},
         **{"HttpPort": port, "RemoteAccessAllowed": False, "AuthenticationEnabled": False, "DicomServerEnabled": False},

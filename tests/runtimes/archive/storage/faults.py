@@ -4,7 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -75,20 +75,20 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
         timeout = 30
 
         def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            size = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(size)
             fault = proxy.fault()
-            if fault == UNANSWERED:
+            if fault == UNANSWERED or len(body) < size:  # a client that was killed sends a part
                 self.close_connection = True
                 return
             if fault == THROTTLED:
                 self._send(503, {"Content-Type": "application/xml"}, b"" if self.command == "HEAD" else _SLOW_DOWN)
                 return
-            behind = HTTPConnection("127.0.0.1", proxy.behind, timeout=30)
-            behind.request(self.command, self.path, body, dict(self.headers.items()))
-            answer = behind.getresponse()
-            data = answer.read()
+            with closing(HTTPConnection("127.0.0.1", proxy.behind, timeout=30)) as behind:
+                behind.request(self.command, self.path, body, dict(self.headers.items()))
+                answer = behind.getresponse()
+                data = answer.read()
             headers = {name: value for name, value in answer.getheaders() if name.lower() not in _OWN}
-            behind.close()
             if self.command == "HEAD":
                 headers["Content-Length"] = answer.getheader("Content-Length") or "0"
             self._send(answer.status, headers, data, torn=fault == TORN)
