@@ -20,7 +20,7 @@ from tests.studies.series import write_series
 
 pytestmark = pytest.mark.slow
 
-MANY = 24
+MANY = 18
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Series that take so long that nodes can go in the middle of them."""
     root = tmp_path_factory.mktemp("many")
     for number in range(MANY):
-        write_series(root / f"{number:02d}", 100 + 10 * (number % 5), of_series(number))
+        write_series(root / f"{number:02d}", 50 + 5 * (number % 5), of_series(number))
     return root
 
 
