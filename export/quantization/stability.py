@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("--mean", type=float, help="of the training slices, on the 0..1 scale")
     parser.add_argument("--std", type=float)
+    parser.add_argument("--input-size", type=int, nargs=2, metavar=("H", "W"), help="as `miniseg-export` takes it")
     parser.add_argument("--calibration", type=Path, required=True, metavar="DIR", help="slices that INT8 is fitted to")
     parser.add_argument(
         "--validation", type=Path, metavar="DIR", help="slices that judge; default: those of --calibration"
@@ -99,11 +100,13 @@ def _prepared(parsed: argparse.Namespace) -> tuple[Int8Export, Judge, Groups]:
     """The network observed on the calibration slices, who judges, and what is quantized."""
     statistics = None if parsed.mean is None or parsed.std is None else Statistics(parsed.mean, parsed.std)
     request = ExportRequest(
-        parsed.checkpoint, Path("unused"), (TARGET,), (INT8,), statistics=statistics, calibration=parsed.calibration
-    )
+        parsed.checkpoint, Path("unused"), (TARGET,), (INT8,), statistics=statistics, calibration=parsed.calibration,
+        size=parsed.input_size and tuple(parsed.input_size),
+    )  # fmt: skip
     plan = planned(request, checkpoint_from_file(request.checkpoint), builds_here(request))
     channels, limits = plan.interface.channels, DEFAULT_LIMITS[INT8]
     slices = calibration_set(parsed.calibration, channels, parsed.seed)
+    subsets_without(len(slices), parsed.seed)  # too few are refused before any work
     graph = graph_from_checkpoint(plan.checkpoint, plan.feeding)
     export = int8_export(graph, reference_bundle(plan, graph).manifest, slices, TARGET)
     judging = (

@@ -83,6 +83,11 @@ class HostileFolder:
         words = self.watched(*command)
         return subprocess.run(words, cwd=self.path, env=environment, capture_output=True, text=True, check=False)
 
+    def check(self) -> None:
+        """Nothing in the folder was run, or as much as looked at."""
+        assert self.taken == []
+        assert self.opened == []
+
     @property
     def taken(self) -> list[str]:
         """What was run of the folder's traps."""

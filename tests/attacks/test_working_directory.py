@@ -1,8 +1,9 @@
 """Every command from a current folder full of traps: none is run, none is opened.
 
-Fast: `tests/host/test_children.py`.
+Fast: `tests/host/test_children.py`. Where a command takes long, its own test runs it in such a folder: an archive by
+Ray in `tests/runtimes/archive/test_executors.py`, `miniseg-bench` with peers in `tests/benchmarks/test_command.py`.
 
-Processes that are measured are all started by one function, which `tests/test_architecture.py` holds: `bench` and
+Processes that are measured are all started by one function, which `tests/test_architecture.py` holds: the latter and
 `bench a soak` stand for the others that use it. The demo runs commands that are here.
 """
 
@@ -16,9 +17,7 @@ import psutil
 import pytest
 
 from miniseg_edge.bundle.records import json_from_record
-from miniseg_edge.export.exporter import export_bundle
 from miniseg_edge.export.quantization.search.plan import PLAN_SCHEMA_VERSION, QuantizationPlan
-from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.host.dependencies import installed
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.slices.images import write_png
@@ -28,7 +27,6 @@ from tests.studies.series import write_series
 pytestmark = pytest.mark.slow
 
 LIMIT_S = 120.0
-SHORT = ("--duration", "0.2", "--rounds", "2", "--threads", "1")
 ANY_MASK = ("--max-real-flips", "100000", "--min-dice-mean", "0", "--min-dice-worst", "0")
 SMALL = ("--input-size", "64", "64", *ANY_MASK)
 TRAINING = (
@@ -61,12 +59,7 @@ COMMANDS = {
     ],
     "an archive, serially": ["miniseg-segment", "IN/bundle", "IN/archive", "--distributed", "in-process"],
     "an archive by processes": ["miniseg-segment", "IN/bundle", "IN/archive", "--distributed", "processes"],
-    "an archive by Ray": ["miniseg-segment", "IN/bundle", "IN/archive", "--distributed", "ray", "--workers", "1"],
     "verify": ["miniseg-verify", "IN/bundle", "--record"],
-    "bench": [
-        *("miniseg-bench", "IN/small", *SHORT, "--runtime", "openvino", "--peers", "--profile"),
-        *("--input", "IN/slices", "--labels", "IN/masks"),
-    ],
     "bench a soak": ["miniseg-bench", "soak", "IN/bundle", "--hours", "0.001", "--runtime", "openvino"],
     "bench a service": ["miniseg-bench", "serve", "IN/bundle", "--seconds", "1", "--runtime", "openvino"],
     "train": ["miniseg-train", *TRAINING, "--on-all"],
@@ -88,27 +81,11 @@ class Attacked:
         program = Path(sys.executable).with_name(words[0])
         return [str(program), *(word.replace("IN/", f"{self.inputs}/", 1) for word in words[1:])]
 
-    def check(self) -> None:
-        """Nothing in the folder was run, or as much as looked at."""
-        assert self.folder.taken == []
-        assert self.folder.opened == []
-
 
 @pytest.fixture(scope="module")
-def small_bundle_path(tiny_checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the smallest network, so that what is measured takes no time."""
-    path = tmp_path_factory.mktemp("small") / "bundle"
-    export_bundle(ExportRequest(tiny_checkpoint_path, path, ("onnx", "openvino"), ("fp32",), size=(64, 64)))
-    return path
-
-
-@pytest.fixture(scope="module")
-def attacked(
-    bundle_path: Path, small_bundle_path: Path, tiny_checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Attacked:
+def attacked(bundle_path: Path, tiny_checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Attacked:
     inputs = tmp_path_factory.mktemp("inputs")
     (inputs / "bundle").symlink_to(bundle_path)
-    (inputs / "small").symlink_to(small_bundle_path)
     (inputs / "tiny.pth").write_bytes(tiny_checkpoint_path.read_bytes())
     for seed in (1, 2, 3):
         drawn = phantom(seed, size=(64, 64))
@@ -129,7 +106,7 @@ def test_no_command_takes_anything_from_the_current_folder(attacked: Attacked, t
     done = attacked.folder.run(*attacked.words(*COMMANDS[name]), *map(str, output))
     assert done.returncode in NOISY.get(name, {0}), done.stderr
     assert (tmp_path / "out").exists()
-    attacked.check()
+    attacked.folder.check()
 
 
 def test_the_service_does_not_either(attacked: Attacked, tmp_path: Path) -> None:
@@ -143,7 +120,7 @@ def test_the_service_does_not_either(attacked: Attacked, tmp_path: Path) -> None
         for one in served.children() if can_watch() else [served]:
             one.terminate()
     assert process.returncode == 0
-    attacked.check()
+    attacked.folder.check()
 
 
 def test_the_traps_work(attacked: Attacked) -> None:

@@ -1,6 +1,7 @@
 """A whole run, short: what is in the report, never how fast anything was."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from miniseg_edge.host.dependencies import installed
 from miniseg_edge.parity.comparison import ParityLimits
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.slices.images import slice_from_file, write_png
+from tests.attacks.hostile_folder import hostile_folder
 
 SHORT = ("--duration", "0.4", "--rounds", "2", "--threads", "1")
 
@@ -230,8 +232,18 @@ def near_ties(bundle_path: Path, slices: Sequence[Path]) -> list[int]:
 
 
 @pytest.mark.slow
-def test_peers_are_measured_in_the_same_run(bundle_path: Path, tmp_path: Path) -> None:
-    assert main([str(bundle_path), "--output", str(tmp_path / "out"), *SHORT, "--peers"]) == 0
+def test_peers_are_measured_in_the_same_run_wherever_it_is_started(bundle_path: Path, tmp_path: Path) -> None:
+    """Here in a current folder full of traps."""
+    folder = hostile_folder(tmp_path)
+    command = [
+        str(Path(sys.executable).with_name("miniseg-bench")),
+        str(bundle_path),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    done = folder.run(*command, *SHORT, "--peers")
+    assert done.returncode == 0, done.stderr
+    folder.check()
     report = report_from_file(tmp_path / "out" / "report.json")
     optional = {"plain MNN FP32": ("MNN",), "plain ncnn FP32": ("ncnn", "pnnx")}
     there = [name for name, packages in optional.items() if all(map(installed, packages))]

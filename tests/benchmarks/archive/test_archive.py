@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from miniseg_edge.benchmarks.archive import measure
+from miniseg_edge.benchmarks.archive import measure, refused
 from miniseg_edge.benchmarks.archive.parts import Parts
 from miniseg_edge.benchmarks.archive.refused import Driver, Refused
 from miniseg_edge.benchmarks.archive.runs import ArchiveRun
@@ -76,7 +76,8 @@ def test_the_first_to_give_is_named() -> None:
 def test_the_command_measures_both_executors(
     demo_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(measure, "REFUSED_SERIES", 40)
+    monkeypatch.setattr(measure, "REFUSED_SERIES", 2 * MOST_AT_ONCE)
+    monkeypatch.setattr(refused, "SLICES", 2)
     words = ["archive", str(demo_bundle_path), "--series", "4", "--slices", "3", "--rounds", "1"]
     with ray_session(RaySetting(), [Crew(2)]):  # one for all runs: starting it is tested elsewhere
         assert main([*words, "--output", str(tmp_path)]) == 0

@@ -1,11 +1,10 @@
-"""The command on the demo network, with OpenVINO held to an older instruction set."""
+"""The command on a small network, with OpenVINO held to an older instruction set."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from miniseg_edge import training
 from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.export.quantization.search import stability
 from miniseg_edge.export.quantization.search.plan import QuantizationPlan
@@ -13,8 +12,6 @@ from miniseg_edge.export.quantization.search.stability import LIMIT
 from miniseg_edge.export.quantization.stability import EXACT, main
 from miniseg_edge.phantoms import phantoms
 from miniseg_edge.slices.images import write_png
-
-DEMO = Path(training.__file__).with_name("demo.pth")
 
 
 @pytest.fixture
@@ -26,15 +23,15 @@ def slices(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_every_subset_is_judged_by_exact_arithmetic_and_by_an_older_processor(
-    slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_checkpoint_path: Path, slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stability, "SUBSETS", 3)
     plan = tmp_path / "plan.json"
-    plan.write_text(json_from_record(QuantizationPlan(1, ("gates-2",), 0, "by hand", "", ())))
+    plan.write_text(json_from_record(QuantizationPlan(1, ("exchange-2",), 0, "by hand", "", ())))
     found = tmp_path / "found.json"
     code = main([
-        str(DEMO), "--calibration", str(slices), "--quantization", str(plan), "--output", str(found),
-        "--instruction-set", "SSE41",
+        str(tiny_checkpoint_path), "--calibration", str(slices), "--quantization", str(plan), "--output", str(found),
+        "--instruction-set", "SSE41", "--input-size", "64", "64",
     ])  # fmt: skip
     worst = {name: one["worst"] for name, one in json.loads(found.read_text()).items()}
     assert set(worst) == {EXACT, "OpenVINO, SSE41"}
@@ -45,10 +42,9 @@ def test_every_subset_is_judged_by_exact_arithmetic_and_by_an_older_processor(
     assert code == (0 if safe else 3)
 
 
-@pytest.mark.slow
-def test_too_few_slices_are_a_wrong_use(slices: Path, tmp_path: Path) -> None:
+def test_too_few_slices_are_a_wrong_use(tiny_checkpoint_path: Path, slices: Path, tmp_path: Path) -> None:
     for path in sorted(slices.iterdir())[:2]:
         path.unlink()
     plan = tmp_path / "plan.json"
-    plan.write_text(json_from_record(QuantizationPlan(1, ("gates-2",), 0, "by hand", "", ())))
-    assert main([str(DEMO), "--calibration", str(slices), "--quantization", str(plan)]) == 2
+    plan.write_text(json_from_record(QuantizationPlan(1, ("exchange-2",), 0, "by hand", "", ())))
+    assert main([str(tiny_checkpoint_path), "--calibration", str(slices), "--quantization", str(plan)]) == 2

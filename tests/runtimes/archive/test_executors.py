@@ -21,6 +21,7 @@ from miniseg_edge.runtimes.archive.engines.on_ray import MOST_AT_ONCE, messages_
 from miniseg_edge.runtimes.archive.engines.ray_session import RaySetting, ray_session
 from miniseg_edge.runtimes.archive.table import rows_in
 from miniseg_edge.runtimes.archive.work import Work
+from tests.attacks.hostile_folder import hostile_folder
 from tests.runtimes.archive.archives import SERIES, of_series, results_in, write_archive
 from tests.runtimes.archive.found import find_series
 from tests.studies.series import write_series
@@ -181,7 +182,11 @@ def test_a_worker_that_does_not_start_stops_the_run(
 def test_a_run_that_is_killed_goes_on(
     executor_of_command: str, many: Path, home: Path, demo_bundle_path: Path, tmp_path: Path
 ) -> None:
-    """The driver, as soon as a few more series are committed, twice with processes; the last run does the rest."""
+    """The driver, as soon as a few more series are committed, twice with processes; the last run does the rest.
+
+    That one is started in a current folder full of traps, of which it takes none.
+    """
+    folder = hostile_folder(tmp_path)
     output = tmp_path / "out"
     command = [str(Path(sys.executable).with_name("miniseg-segment")), str(demo_bundle_path), str(many)]
     command += ["--output", str(output), "--distributed", executor_of_command, "--workers", "2"]
@@ -197,8 +202,9 @@ def test_a_run_that_is_killed_goes_on(
         assert seen.items() <= made_in(output).items(), "a series was done twice"
         seen = made_in(output)
     assert len(seen) < MANY, "there is something left to do"
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = folder.run(*command)
     assert done.returncode == 0, done.stderr
+    folder.check()
     assert seen.items() <= made_in(output).items()
     rows = rows_in(output)
     assert len({row.key for row in rows}) == len(rows) == MANY
