@@ -16,6 +16,7 @@ from miniseg_edge.export.judging.remarks import (
 from miniseg_edge.export.judging.validation import PixelSlice, ValidationSet, phantom_set, validation_set
 from miniseg_edge.export.plan import ExportPlan, builds_here, planned
 from miniseg_edge.export.quantization.calibration import CalibrationSlice, calibration_set, check_apart, held_back
+from miniseg_edge.export.quantization.search.stability import check_enough
 from miniseg_edge.export.release import ExportResult, released
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.parity.comparison import ParityReport
@@ -71,9 +72,12 @@ def _slices(plan: ExportPlan) -> tuple[ValidationSet, tuple[CalibrationSlice, ..
     """The slices on which artefacts are judged, and those on which INT8 is calibrated."""
     classes, channels = plan.checkpoint.identity.classes, plan.interface.channels
     calibration: tuple[CalibrationSlice, ...] = ()
+    needs_enough = plan.calibration is not None and plan.quantization is None
     if plan.calibration is not None:
         calibration = calibration_set(plan.calibration, channels, plan.seed)
     if plan.validation is not None:
+        if needs_enough:
+            check_enough(len(calibration))
         validation = validation_set(plan.validation, plan.labels, classes, channels)
         check_apart(calibration, ((item.name, item.image()) for item in validation.slices))
         return validation, calibration
@@ -81,5 +85,7 @@ def _slices(plan: ExportPlan) -> tuple[ValidationSet, tuple[CalibrationSlice, ..
         return phantom_set(plan.size, channels), ()
     # INT8 that is calibrated on real slices segments phantoms less well, because they look different.
     held, fitted = held_back(calibration)
+    if needs_enough:
+        check_enough(len(fitted), len(held))
     description = f"{len(held)} of the calibration slices, held back, no labels"
     return ValidationSet(description, tuple(PixelSlice(item.sha256[:12], item.pixels) for item in held)), fitted

@@ -81,7 +81,6 @@ class Int8Export:
         if export.quantization is not None:
             return plan_from_file(export.quantization)
         limits = export.limits[INT8]
-        subsets_without(len(self.calibration), export.seed)  # refuses too few before any work
         if not scheme_of(target).searched:
             return self._by_rule(export.seed, limits)
         judge = self.judge(tuple(self.quantizer.groups), limits)

@@ -30,7 +30,13 @@ from miniseg_edge.export.quantization.int8 import INT8, Int8Export, int8_export
 from miniseg_edge.export.quantization.search.noise import Judge
 from miniseg_edge.export.quantization.search.plan import plan_from_file
 from miniseg_edge.export.quantization.search.search import Groups, ladder_of
-from miniseg_edge.export.quantization.search.stability import LIMIT, Stability, stability, subsets_without
+from miniseg_edge.export.quantization.search.stability import (
+    LIMIT,
+    Stability,
+    check_enough,
+    stability,
+    subsets_without,
+)
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.host.environment import environment_with
 from miniseg_edge.measuring.process import MeasuringProcess
@@ -106,7 +112,7 @@ def _prepared(parsed: argparse.Namespace) -> tuple[Int8Export, Judge, Groups]:
     plan = planned(request, checkpoint_from_file(request.checkpoint), builds_here(request))
     channels, limits = plan.interface.channels, DEFAULT_LIMITS[INT8]
     slices = calibration_set(parsed.calibration, channels, parsed.seed)
-    subsets_without(len(slices), parsed.seed)  # too few are refused before any work
+    check_enough(len(slices))
     graph = graph_from_checkpoint(plan.checkpoint, plan.feeding)
     export = int8_export(graph, reference_bundle(plan, graph).manifest, slices, TARGET)
     judging = (

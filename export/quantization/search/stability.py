@@ -15,6 +15,8 @@ LIMIT = 0.01
 
 SUBSETS = 10
 DROPPED = 2
+LEAST = 2 * DROPPED + 1
+"""So many slices have ten pairs."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,27 @@ class Stability:
         )
 
 
+def check_enough(count: int, held_back: int = 0) -> None:
+    """Refuses too few calibration slices for `subsets_without`.
+
+    Args:
+        count: of different slices that INT8 is calibrated on.
+        held_back: how many more there are, on which artefacts are judged.
+
+    Raises:
+        UsageError.
+    """
+    if count < LEAST:
+        beside = f", besides {held_back} held back to judge by" if held_back else ""
+        more = ", or other slices to judge by with --validation" if held_back else ""
+        raise UsageError(
+            "there are too few calibration slices to leave some out",
+            expected=f"at least {LEAST} different slices",
+            got=f"{count}{beside}",
+            remedy=f"Add slices to the folder{more}.",
+        )
+
+
 def subsets_without(count: int, seed: int) -> tuple[tuple[int, ...], ...]:
     """Which slices each subset leaves out: `SUBSETS` different pairs, drawn from `count` slices.
 
@@ -52,13 +75,7 @@ def subsets_without(count: int, seed: int) -> tuple[tuple[int, ...], ...]:
     Raises:
         UsageError: there are too few slices.
     """
-    least = 2 * DROPPED + 1  # so many have ten pairs
-    if count < least:
-        raise UsageError(
-            "there are too few calibration slices to leave some out",
-            expected=f"at least {least} different slices",
-            got=str(count),
-        )
+    check_enough(count)
     draw = random.Random(seed)  # noqa: S311  no secret
     found: dict[tuple[int, ...], None] = {}
     while len(found) < SUBSETS:

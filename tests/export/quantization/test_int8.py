@@ -18,9 +18,11 @@ from miniseg_edge.bundle.records import json_from_record
 from miniseg_edge.errors import NoGainError, ParityError, UsageError
 from miniseg_edge.export.choosing import turns
 from miniseg_edge.export.exporter import export_bundle
+from miniseg_edge.export.quantization import int8
 from miniseg_edge.export.quantization.search import stability
 from miniseg_edge.export.quantization.search.journal import Journal
 from miniseg_edge.export.quantization.search.plan import QuantizationPlan, plan_from_file
+from miniseg_edge.export.quantization.search.search import ladder_of
 from miniseg_edge.export.request import ExportRequest
 from miniseg_edge.parity.comparison import DEFAULT_LIMITS, ParityLimits
 from miniseg_edge.parity.metrics import dice
@@ -30,11 +32,12 @@ from miniseg_edge.slices.images import write_png
 LENIENT = {"fp32": ParityLimits(), "int8": ParityLimits(max_real_flips=None)}
 """An untrained network's masks hang on rounding; what is tested with it is not how well they keep."""
 
+SEARCHED_SIZE = (128, 128)
 DEMO = Path(training.__file__).with_name("demo.pth")
 
 
-def calibration(folder: Path, count: int, size: tuple[int, int]) -> Path:
-    for item in phantoms(count, first_seed=300, size=size):
+def calibration(folder: Path, count: int, size: tuple[int, int], first_seed: int = 300) -> Path:
+    for item in phantoms(count, first_seed=first_seed, size=size):
         write_png(folder / f"{item.name}.png", item.image)
     return folder
 
@@ -128,6 +131,16 @@ def test_slices_that_are_validated_on_may_not_calibrate(tiny: ExportRequest, tmp
     assert not (tmp_path / "out").exists()
 
 
+def test_too_few_slices_are_refused_before_any_work(tiny: ExportRequest, tmp_path: Path) -> None:
+    few = calibration(tmp_path / "few", 6, (64, 64))
+    told = "expected at least 5 different slices, got 4, besides 2 held back to judge by. Add slices to the folder, or "
+    with pytest.raises(UsageError, match=told):
+        export_bundle(replace(tiny, output=tmp_path / "out", calibration=few, quantization=None))
+    other = calibration(tmp_path / "other", 2, (64, 64), 500)
+    with pytest.raises(UsageError, match=r"got 2\. Add slices to the folder\.$"):
+        export_bundle(replace(tiny, output=tmp_path / "out", calibration=other, validation=few, quantization=None))
+
+
 @pytest.mark.slow
 def test_a_plan_for_another_network_is_refused(tiny: ExportRequest, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot be quantized.*fuse-9"):
@@ -203,15 +216,17 @@ def _fingerprint(folder: Path) -> str:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> ExportRequest:
     """The demo network, which segments lesions, for a real search."""
     folder = tmp_path_factory.mktemp("demo")
-    slices = calibration(folder / "slices", 16, (256, 256))
+    slices = calibration(folder / "slices", 16, SEARCHED_SIZE)
     return ExportRequest(
-        DEMO, folder / "out", ("openvino",), ("fp32", "int8"), size=(256, 256), calibration=slices, slow_int8=True
+        DEMO, folder / "out", ("openvino",), ("fp32", "int8"), size=SEARCHED_SIZE, calibration=slices, slow_int8=True
     )
 
 
 @pytest.fixture(scope="module")
 def searched_demo(demo: ExportRequest) -> Bundle:
+    """Of every fourth set of the ladder; which sets there are is tested in search/test_search.py."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(int8, "ladder_of", lambda *about: ladder_of(*about)[::4])
         patch.setattr(turns, "LOOKS", (2,))
         patch.setattr(turns, "TURN_S", 0.2)
         result = export_bundle(demo)
@@ -234,7 +249,7 @@ def test_the_lesion_stays_on_cpus_with_less(demo: ExportRequest, searched_demo: 
     script = (
         "import json, sys, miniseg_edge; from miniseg_edge.phantoms import phantoms\n"
         "with miniseg_edge.load(sys.argv[1], 'openvino', precision='int8') as segmenter:\n"
-        "    masks = [segmenter.segment(p.image).mask for p in phantoms(8, first_seed=9000, size=(256, 256))]\n"
+        "    masks = [segmenter.segment(p.image).mask for p in phantoms(8, first_seed=9000, size=(128, 128))]\n"
         "print(json.dumps([mask.tolist() for mask in masks]))"
     )
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
@@ -243,7 +258,7 @@ def test_the_lesion_stays_on_cpus_with_less(demo: ExportRequest, searched_demo: 
     with miniseg_edge.load(searched_demo, "torch") as reference:
         each = [
             dice(np.array(mask, np.uint8), reference.segment(item.image).mask)
-            for mask, item in zip(json.loads(shown), phantoms(8, first_seed=9000, size=(256, 256)), strict=True)
+            for mask, item in zip(json.loads(shown), phantoms(8, first_seed=9000, size=SEARCHED_SIZE), strict=True)
         ]
     limits = DEFAULT_LIMITS["int8"]
     assert np.mean(each) >= limits.min_dice_mean
