@@ -31,8 +31,9 @@ def record_of(bundle: Bundle, precision: str = "fp32") -> EngineRecord:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["10.3.0", "10.16.1.11", "11.4.0.106"])
-@pytest.mark.parametrize("free", [False, True], ids=["fixed", "free"])
+@pytest.mark.parametrize(
+    ("version", "free"), [("10.3.0", False), ("10.3.0", True), ("10.16.1.11", True), ("11.4.0.106", False)]
+)
 def test_every_version_is_exported_segmented_and_rebuilt(
     tiny_checkpoint_path: Path, tmp_path: Path, version: str, free: bool
 ) -> None:

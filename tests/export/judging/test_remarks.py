@@ -45,7 +45,7 @@ def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(output: Path, *words: object, checkpoint: Path = CHECKPOINT) -> int:
-    small = ("--target", "onnx", "--input-size", "64", "64", "--output", output)
+    small = ("--target", "native", "--input-size", "64", "64", "--output", output)
     return main([str(word) for word in (checkpoint, *small, *words)])
 
 

@@ -13,7 +13,7 @@ from miniseg_edge.export.command import main
 from miniseg_edge.phantoms import phantom
 from miniseg_edge.slices.preprocessing import Window
 from miniseg_edge.training.checkpoint import save_checkpoint
-from tests.conftest import STATISTICS, random_network
+from tests.conftest import STATISTICS, made_once, random_network
 
 SIZE = (48, 64)
 WINDOW = Window(-1250.0, 250.0)
@@ -37,13 +37,17 @@ class Served:
 @pytest.fixture(scope="session", params=["grey", "hu"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
     """A bundle with both layouts, two slices in work at once, each on one thread."""
-    folder = tmp_path_factory.mktemp("served")
-    network = random_network(Architecture((4, 4, 8, 4), (1, 0, 1, 0), (0, 0, 1, 0)), 39)
-    save_checkpoint(network, STATISTICS, folder / "network.pth")
-    arguments = [
-        *(str(folder / "network.pth"), "--target", "triton", "--target", "ovms", "--graph-input", request.param),
-        *("--window", f"{WINDOW.low_hu}", f"{WINDOW.high_hu}", "--input-size", *map(str, SIZE)),
-        *("--instances", "2", "--threads", "1", "--max-batch", "4", "--output", str(folder / "bundle")),
-    ]
-    assert main(arguments) == 0
-    return Served(folder / "bundle", open_bundle(folder / "bundle"))
+
+    def make(path: Path) -> None:
+        checkpoint = path.with_suffix(".pth")
+        network = random_network(Architecture((4, 4, 8, 4), (1, 0, 1, 0), (0, 0, 1, 0)), 39)
+        save_checkpoint(network, STATISTICS, checkpoint)
+        arguments = [
+            *(str(checkpoint), "--target", "triton", "--target", "ovms", "--graph-input", request.param),
+            *("--window", f"{WINDOW.low_hu}", f"{WINDOW.high_hu}", "--input-size", *map(str, SIZE)),
+            *("--instances", "2", "--threads", "1", "--max-batch", "4", "--output", str(path)),
+        ]
+        assert main(arguments) == 0
+
+    path = made_once(tmp_path_factory, f"served-{request.param}", make)
+    return Served(path, open_bundle(path))
