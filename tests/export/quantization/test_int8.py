@@ -48,9 +48,10 @@ def plan_of(path: Path, *groups: str) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def three_subsets() -> Iterator[None]:
-    """Fewer fits for the verdict on stability; their number is tested in search/test_stability.py."""
+def small_search() -> Iterator[None]:
+    """Every fourth set of the ladder, and fewer fits for the verdict on stability; see search/ for all of them."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(int8, "ladder_of", lambda *about: ladder_of(*about)[::4])
         patch.setattr(stability, "SUBSETS", 3)
         yield
 
@@ -224,9 +225,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> ExportRequest:
 
 @pytest.fixture(scope="module")
 def searched_demo(demo: ExportRequest) -> Bundle:
-    """Of every fourth set of the ladder; which sets there are is tested in search/test_search.py."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(int8, "ladder_of", lambda *about: ladder_of(*about)[::4])
         patch.setattr(turns, "LOOKS", (2,))
         patch.setattr(turns, "TURN_S", 0.2)
         result = export_bundle(demo)
