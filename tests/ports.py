@@ -12,7 +12,7 @@ _next = itertools.cycle(range(_FIRST + _part * _PART, _FIRST + (_part + 1) * _PA
 
 
 def free_port() -> int:
-    """One that nobody has, and that this process was not given a moment ago."""
+    """One that is not in use, and that this process was not given a moment ago."""
     for port in itertools.islice(_next, _PART):
         with socket.socket() as probe:
             try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from miniseg_edge.export.quantization.search import stability
 from tests import gpu_first_run
 from tests.conftest import has_gpu
 from tests.gpu_first_run import STEPS, main
@@ -27,12 +28,11 @@ def archived(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 @pytest.mark.slow
 def test_every_step_goes_through_and_its_answers_are_kept(
-    tiny_checkpoint_path: Path, tmp_path: Path, machine: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, machine: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the smallest network, since no GPU computes it."""
     steps = tuple(step for step in STEPS if step.__name__ not in IN_PROCESSES)
     monkeypatch.setattr(gpu_first_run, "STEPS", steps)
-    monkeypatch.setattr(gpu_first_run, "DEMO", tiny_checkpoint_path)
+    monkeypatch.setattr(stability, "SUBSETS", 3)
     main(["--output", str(tmp_path / "a.tar.gz"), "--side", "64"])
     facts, names = archived(tmp_path / "a.tar.gz")
     ended = {step.__name__: facts[f"step {step.__name__}"]["ended"] for step in steps}
