@@ -72,20 +72,17 @@ def _slices(plan: ExportPlan) -> tuple[ValidationSet, tuple[CalibrationSlice, ..
     """The slices on which artefacts are judged, and those on which INT8 is calibrated."""
     classes, channels = plan.checkpoint.identity.classes, plan.interface.channels
     calibration: tuple[CalibrationSlice, ...] = ()
-    needs_enough = plan.calibration is not None and plan.quantization is None
     if plan.calibration is not None:
         calibration = calibration_set(plan.calibration, channels, plan.seed)
-    if plan.validation is not None:
-        if needs_enough:
-            check_enough(len(calibration))
-        validation = validation_set(plan.validation, plan.labels, classes, channels)
-        check_apart(calibration, ((item.name, item.image()) for item in validation.slices))
-        return validation, calibration
-    if not calibration:
-        return phantom_set(plan.size, channels), ()
     # INT8 that is calibrated on real slices segments phantoms less well, because they look different.
-    held, fitted = held_back(calibration)
-    if needs_enough:
+    held, fitted = held_back(calibration) if plan.validation is None else ((), calibration)
+    if plan.calibration is not None and plan.quantization is None:
         check_enough(len(fitted), len(held))
+    if plan.validation is not None:
+        validation = validation_set(plan.validation, plan.labels, classes, channels)
+        check_apart(fitted, ((item.name, item.image()) for item in validation.slices))
+        return validation, fitted
+    if not held:
+        return phantom_set(plan.size, channels), ()
     description = f"{len(held)} of the calibration slices, held back, no labels"
     return ValidationSet(description, tuple(PixelSlice(item.sha256[:12], item.pixels) for item in held)), fitted

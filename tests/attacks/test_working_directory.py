@@ -3,8 +3,8 @@
 Fast: `tests/host/test_children.py`. Where a command takes long, its own test runs it in such a folder: an archive by
 Ray in `tests/runtimes/archive/test_executors.py`, `miniseg-bench` with peers in `tests/benchmarks/test_command.py`.
 
-Processes that are measured are all started by one function, which `tests/test_architecture.py` holds: the latter
-stands for the others that use it. The demo runs commands that are here.
+Processes that are measured are all started by one function, which `tests/test_architecture.py` holds:
+`miniseg-bench` with peers and `bench a soak` stand for the others that use it. The demo runs commands that are here.
 """
 
 import subprocess
@@ -60,10 +60,13 @@ COMMANDS = {
     "an archive, serially": ["miniseg-segment", "IN/bundle", "IN/archive", "--distributed", "in-process"],
     "an archive by processes": ["miniseg-segment", "IN/bundle", "IN/archive", "--distributed", "processes"],
     "verify": ["miniseg-verify", "IN/bundle", "--record"],
+    "bench a soak": ["miniseg-bench", "soak", "IN/bundle", "--hours", "0.001", "--runtime", "openvino"],
     "bench a service": ["miniseg-bench", "serve", "IN/bundle", "--seconds", "1", "--runtime", "openvino"],
     "train": ["miniseg-train", *TRAINING, "--on-all"],
     "evaluate": ["miniseg-evaluate", "IN/bundle", "--images", "IN/slices", "--masks", "IN/masks"],
 }
+NOISY = {"bench a soak": {0, 1}}
+"""So short a soak may see something grow; it is not what is asked here."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def test_no_command_takes_anything_from_the_current_folder(attacked: Attacked, t
         pytest.skip("needs TensorRT for RTX")
     output = (tmp_path / "out",) if name == "verify" else ("--output", tmp_path / "out")
     done = attacked.folder.run(*attacked.words(*COMMANDS[name]), *map(str, output))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in NOISY.get(name, {0}), done.stderr
     assert (tmp_path / "out").exists()
     attacked.folder.check()
 

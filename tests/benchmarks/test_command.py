@@ -241,7 +241,7 @@ def test_peers_are_measured_in_the_same_run_wherever_it_is_started(bundle_path: 
         "--output",
         str(tmp_path / "out"),
     ]
-    done = folder.run(*command, *SHORT, "--peers")
+    done = folder.run(*command, *SHORT, "--peers", "--profile")
     assert done.returncode == 0, done.stderr
     folder.check()
     report = report_from_file(tmp_path / "out" / "report.json")

@@ -96,8 +96,8 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return preloading("wall_clock.c", tmp_path_factory.mktemp("far"))
 
 
-YEARS = {2038: 2**31 - 2, 2255: 9_000_000_000}
-"""The end of signed 32 bits passes within seconds. From 2262 on, Python itself does not start."""
+YEARS = {2038: 2**31 - 2, 2106: 2**32 - 2, 2255: 9_000_000_000}
+"""The first two pass the end of 32 bits within seconds. From 2262 on, Python itself does not start."""
 
 
 @pytest.mark.slow
